@@ -1,0 +1,68 @@
+// Bundles the product into dist/ and, when asked (`build.mjs test|bench`), test or bench programs into build/.
+// Only what runs: types are checked by `npm run types`.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+const { build } = await import('esbuild');
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  splitting: true,
+  sourcemap: false,
+  logLevel: 'warning',
+  legalComments: 'none',
+  // CommonJS packages inside the bundle call require() for node's own modules.
+  banner: { js: "import{createRequire as __fitRequire}from'node:module';const require=__fitRequire(import.meta.url);" },
+};
+
+/** classic-level loads a native addon relative to its own package, so it stays outside the bundle. */
+const external = ['classic-level'];
+
+function testFiles(folder) {
+  return readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, name))
+    .filter((name) => /\.(test|program)\.ts$/.test(name));
+}
+
+const entries = {
+  fit: 'src/cli/main.ts',
+  fitd: 'src/daemon/main.ts',
+  'escrow-worker': 'src/crypto/escrow-worker.ts',
+};
+
+async function buildProduct() {
+  rmSync('dist', { recursive: true, force: true });
+  const entryPoints = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
+  await build({ ...common, entryPoints, outdir: 'dist', external, chunkNames: 'chunks/[name]-[hash]' });
+}
+
+/** Tests and benches keep packages outside the bundle, so that they use what is installed, and carry source maps. */
+async function buildPrograms(kind) {
+  rmSync(join('build', kind), { recursive: true, force: true });
+  const entryPoints =
+    kind === 'test'
+      ? testFiles('test')
+      : readdirSync('bench')
+          .filter((n) => n.endsWith('.ts'))
+          .map((n) => join('bench', n));
+  await build({
+    ...common,
+    banner: {},
+    entryPoints,
+    outbase: kind,
+    outdir: join('build', kind),
+    packages: 'external',
+    sourcemap: 'linked',
+    chunkNames: 'chunks/[name]-[hash]',
+  });
+}
+
+const what = process.argv[2] ?? 'product';
+if (what === 'product') await buildProduct();
+else await buildPrograms(what);

@@ -1,0 +1,72 @@
+// The first step of every npm script: on a fresh clone it installs and builds what is missing, then runs the command.
+// Uses nothing but Node and npm. `npm test -- PATH…` runs only the test files whose path contains PATH.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`fit: needs Node 20.19 or later, this is ${process.versions.node}`);
+  process.exit(1);
+}
+
+function run(command, args, options = {}) {
+  const done = spawnSync(command, args, { stdio: 'inherit', ...options });
+  if (done.error) throw done.error;
+  return done.status ?? 1;
+}
+
+function must(command, args, options) {
+  const status = run(command, args, options);
+  if (status !== 0) process.exit(status);
+}
+
+const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0);
+const newest = (folder) =>
+  Math.max(0, ...readdirSync(folder, { recursive: true }).map((name) => modified(join(folder, name))));
+
+function ensureInstalled() {
+  if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return;
+  console.error('fit: installing packages');
+  // The build is made below; npm's progress belongs on stderr because stdout may be JSON.
+  must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] });
+}
+
+function ensureBuilt() {
+  if (modified('dist/fitd.js') > Math.max(newest('src'), modified('package-lock.json'))) return;
+  must(process.execPath, ['scripts/build.mjs'], { stdio: ['ignore', 2, 2] });
+}
+
+const [command, ...rest] = process.argv.slice(2);
+ensureInstalled();
+ensureBuilt();
+
+if (command === 'start') {
+  process.exit(run(process.execPath, ['bin/fit', 'demo', ...rest]));
+} else if (command === 'test') {
+  must(process.execPath, ['scripts/build.mjs', 'test']);
+  const wanted = rest.filter((arg) => !arg.startsWith('-'));
+  const flags = rest.filter((arg) => arg.startsWith('-'));
+  const files = readdirSync('build/test', { recursive: true })
+    .filter((name) => name.endsWith('.test.js'))
+    .filter(
+      (name) => wanted.length === 0 || wanted.some((part) => join('test', name).includes(part.replace(/\.ts$/, ''))),
+    )
+    .map((name) => join('build/test', name))
+    .sort();
+  process.exit(run(process.execPath, ['--test', '--enable-source-maps', '--test-concurrency=2', ...flags, ...files]));
+} else if (command === 'bench') {
+  must(process.execPath, ['scripts/build.mjs', 'bench']);
+  process.exit(run(process.execPath, ['build/bench/main.js', ...rest]));
+} else if (command === 'check') {
+  must('npx', ['--no-install', 'biome', 'ci', '.']);
+  must('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json']);
+  process.exit(run(process.execPath, ['scripts/run.mjs', 'test', ...rest]));
+} else {
+  console.error('fit: usage: run.mjs start|test|bench|check');
+  process.exit(2);
+}

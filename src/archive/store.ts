@@ -1,0 +1,43 @@
+/**
+ * The storage port: ordered spaces of keys and opaque values. `level-store.ts` keeps them on disk, `memory-store.ts` for
+ * tests; both pass `test/conformance/store.ts`. Encryption sits above (`sealed-store.ts`), so a store sees ciphertext only.
+ *
+ * Obligations: `batch` is atomic and durable when it resolves (a power cut after that loses nothing, one before it leaves
+ * all or none); batches take effect in call order; `get` and `list` see every batch that has resolved; keys are
+ * text without NUL, at most 200 bytes in UTF-8; after `close` every call rejects.
+ */
+
+/** One space per kind of record. Key order within a space is that of UTF-8 bytes. */
+export const SPACES = [
+  'meta',
+  'journal',
+  'contacts',
+  'deals',
+  'exchanges',
+  'consents',
+  'evidence',
+  'cases',
+  'outbox',
+  'inbox',
+  'spool',
+] as const;
+export type Space = (typeof SPACES)[number];
+
+export type StoreOp =
+  | { readonly kind: 'put'; readonly space: Space; readonly key: string; readonly value: Uint8Array }
+  | { readonly kind: 'delete'; readonly space: Space; readonly key: string };
+
+export interface ListOptions {
+  /** Inclusive lower and exclusive upper bound. */
+  readonly from?: string;
+  readonly to?: string;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+}
+
+export interface Store {
+  get(space: Space, key: string): Promise<Uint8Array | undefined>;
+  list(space: Space, options?: ListOptions): AsyncIterable<readonly [key: string, value: Uint8Array]>;
+  batch(ops: readonly StoreOp[]): Promise<void>;
+  close(): Promise<void>;
+}

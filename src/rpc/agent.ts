@@ -1,0 +1,286 @@
+/**
+ * What a client may ask of a daemon: the one interface that the daemon implements, the socket server exposes as JSON-RPC 2.0
+ * (method name = key of `Agent`) and the client calls. Parameters and results are plain JSON: bytes as base64, hashes as
+ * lower-case hex, times as ISO 8601 UTC. Failures are `FitError`s; their code, hint and data cross the socket.
+ *
+ * Methods marked [consent] need a connection that has proven the passphrase (`prove`), else `needs-passphrase`.
+ * Methods marked [key] need an unlocked daemon, else `locked`.
+ */
+
+/** Sent with every request; another major version is refused with `version-mismatch`. */
+export const RPC_VERSION = 1;
+/** The `schema` field of every JSON result of the CLI. */
+export const SCHEMA = 1;
+
+export const DEAL_STATES = [
+  'offered',
+  'signing',
+  'contracted',
+  'declined',
+  'withdrawn',
+  'expired',
+  'aborted',
+  'failed',
+] as const;
+export type DealStateName = (typeof DEAL_STATES)[number];
+
+export interface StatusResult {
+  readonly pid: number;
+  readonly version: string;
+  readonly name: string;
+  readonly home: string;
+  readonly locked: boolean;
+  readonly addresses: readonly string[];
+  readonly roles: readonly string[];
+  readonly certificate: string;
+  readonly started: string;
+  /** Requests received since the home was made (durable). */
+  readonly received: { readonly arbiter: number };
+  readonly deals: number;
+  /** Messages that wait in the outbox. */
+  readonly waiting: number;
+}
+
+export interface WhoamiResult {
+  readonly name: string;
+  /** SHA-256 of the certificate, hex. */
+  readonly fingerprint: string;
+  readonly peer: string;
+  readonly addresses: readonly string[];
+  readonly roles: readonly string[];
+  readonly notAfter: string;
+}
+
+export interface ContactResult {
+  /** The name this trader gave it (`--as`). */
+  readonly contact: string;
+  /** The name in its card: peer-supplied text. */
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly peer: string;
+  readonly addresses: readonly string[];
+  readonly roles: readonly string[];
+  /** The 16 words that both sides compare, separated by single spaces. */
+  readonly words: string;
+  readonly verified: boolean;
+  readonly online: boolean;
+  readonly serial: number;
+  readonly added: string;
+}
+
+export interface DealSummary {
+  readonly deal: string;
+  readonly title: string;
+  readonly state: DealStateName;
+  /** Contact's local name, or the fingerprint's first 16 digits if it was removed. */
+  readonly with: string;
+  readonly verified: boolean;
+  /** Number of the current version, from 1. */
+  readonly version: number;
+  /** SHA-256 of the current document, hex. */
+  readonly document: string;
+  /** Whose move it is. */
+  readonly waitsFor: 'you' | 'them' | 'arbiter' | 'nobody';
+  /** End of the offer while offered, notAfter while signing. */
+  readonly until: string | null;
+  readonly updated: string;
+}
+
+export interface DealResult extends DealSummary {
+  readonly arbiter: {
+    readonly contact: string | null;
+    readonly name: string;
+    readonly fingerprint: string;
+    readonly mode: 'invisible' | 'affidavit';
+  };
+  /** Who wrote the current version. */
+  readonly offeredBy: 'you' | 'them';
+  readonly versions: readonly {
+    readonly version: number;
+    readonly document: string;
+    readonly by: 'you' | 'them';
+    readonly at: string;
+  }[];
+  /** Hash-linked tree, oldest first. */
+  readonly transactions: readonly {
+    readonly id: string;
+    readonly parent: string | null;
+    readonly kind: string;
+    readonly by: 'you' | 'them' | 'arbiter';
+    readonly at: string;
+    /** Peer-supplied text for messages and reasons. */
+    readonly text: string | null;
+  }[];
+  readonly exchange: {
+    readonly xid: string;
+    readonly role: 'originator' | 'responder';
+    readonly phase: string;
+    readonly notAfter: string;
+  } | null;
+  /** contracted: how it came about. */
+  readonly via: 'peer' | 'arbiter' | null;
+  /** Why the deal ended, for states other than contracted; our words. */
+  readonly reason: string | null;
+}
+
+export interface DealChange {
+  readonly deal: string;
+  readonly document: string;
+  readonly state: DealStateName;
+  /** Present when `wait` was not asked for: the document as completed. */
+  readonly text?: string;
+  /** Our sentences: for example that the contact is unverified. */
+  readonly warnings: readonly string[];
+}
+
+export interface ExplainResult {
+  readonly deal: string;
+  readonly state: DealStateName;
+  readonly youHold: string;
+  readonly theyHold: string;
+  readonly ifYouStop: string;
+  readonly ifTheyStop: string;
+  readonly whoCouldCheat: string;
+  /** Further sentences: a short margin, clocks, "arbiter gone". */
+  readonly notes: readonly string[];
+}
+
+export interface LintFinding {
+  readonly line: number;
+  readonly column: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface FileContent {
+  /** Relative path with forward slashes, made by us. */
+  readonly name: string;
+  readonly data: string;
+}
+
+export interface CaseResult {
+  readonly xid: string;
+  readonly state: 'aborted' | 'resolved';
+  readonly cause: string | null;
+  readonly originator: string;
+  readonly responder: string;
+  readonly decided: string;
+}
+
+export interface FitEvent {
+  readonly seq: number;
+  readonly at: string;
+  readonly kind: string;
+  readonly deal?: string;
+  readonly state?: DealStateName;
+  readonly contact?: string;
+  readonly detail?: string;
+}
+
+export interface Agent {
+  status(): Promise<StatusResult>;
+  /** Rate-limited; `wrong-passphrase` or `rate-limited`. Leaves an unlocked daemon as it is (after checking the passphrase). */
+  unlock(params: { readonly passphrase: string }): Promise<StatusResult>;
+  lock(): Promise<StatusResult>;
+  /** Proves the passphrase for this connection only. Also unlocks nothing. */
+  prove(params: { readonly passphrase: string }): Promise<{ readonly proven: true }>;
+  stop(): Promise<{ readonly stopped: true }>;
+  whoami(): Promise<WhoamiResult>;
+  /** [key] The text form `fit1…`. */
+  card(): Promise<{ readonly card: string; readonly serial: number }>;
+
+  /** `replace`: accept another certificate, V or lower serial under the same local name (the contact becomes unverified). */
+  contactAdd(params: {
+    readonly card: string;
+    readonly as: string;
+    readonly replace?: boolean;
+  }): Promise<ContactResult>;
+  contactList(): Promise<{ readonly contacts: readonly ContactResult[] }>;
+  contactShow(params: { readonly contact: string }): Promise<ContactResult>;
+  /** All 16 words, any white space between them, case ignored. `words-differ` otherwise. */
+  contactVerify(params: { readonly contact: string; readonly words: string }): Promise<ContactResult>;
+  /** Refused while a deal with it is offered or signing. */
+  contactRemove(params: { readonly contact: string }): Promise<{ readonly removed: string }>;
+
+  /** [key][consent unless dryRun] `document`: base64 of the user's bytes. `expires`, `notAfter`: seconds from now. */
+  dealPropose(params: {
+    readonly document: string;
+    readonly to: string;
+    readonly arbiter: string;
+    readonly expires?: number;
+    readonly mode?: 'invisible' | 'affidavit';
+    readonly dryRun?: boolean;
+  }): Promise<DealChange>;
+  /** [key][consent unless dryRun] */
+  dealCounter(params: {
+    readonly deal: string;
+    readonly document: string;
+    readonly expires?: number;
+    readonly dryRun?: boolean;
+  }): Promise<DealChange>;
+  /** [key][consent] `document`: the digest that was shown; another current version is refused with `wrong-state`. */
+  dealAccept(params: { readonly deal: string; readonly document?: string }): Promise<DealChange>;
+  dealDecline(params: { readonly deal: string; readonly reason?: string }): Promise<DealChange>;
+  dealWithdraw(params: { readonly deal: string }): Promise<DealChange>;
+  dealMessage(params: { readonly deal: string; readonly text: string }): Promise<DealChange>;
+  dealAbort(params: { readonly deal: string }): Promise<DealChange>;
+  dealResolve(params: { readonly deal: string }): Promise<DealChange>;
+  dealList(): Promise<{ readonly deals: readonly DealSummary[] }>;
+  dealShow(params: { readonly deal: string }): Promise<DealResult>;
+  /** The exact bytes of a version (default: current), base64. */
+  dealText(params: {
+    readonly deal: string;
+    readonly version?: number;
+  }): Promise<{ readonly deal: string; readonly version: number; readonly document: string; readonly data: string }>;
+  /** Waits for an unknown id too. Resolves when a wanted or a final state is reached; `timed-out` otherwise. */
+  dealWait(params: {
+    readonly deal: string;
+    readonly for: readonly DealStateName[];
+    readonly timeoutMs: number;
+  }): Promise<{
+    readonly deal: string;
+    readonly state: DealStateName;
+    readonly reached: boolean;
+    readonly via: 'peer' | 'arbiter' | null;
+  }>;
+  dealExplain(params: { readonly deal: string }): Promise<ExplainResult>;
+  /** The evidence: `asics` is one file, `files` the plain ones (contract.md, contract.p7s, certificates.pem, README …). */
+  dealExport(params: {
+    readonly deal: string;
+    readonly form: 'asics' | 'files';
+  }): Promise<{ readonly deal: string; readonly files: readonly FileContent[] }>;
+
+  arbiterCases(): Promise<{ readonly cases: readonly CaseResult[] }>;
+  arbiterTerms(): Promise<{ readonly terms: string; readonly sha256: string }>;
+
+  /** [consent] PKCS#10 request for the identity key, PEM. */
+  keyCsr(): Promise<{ readonly csr: string }>;
+  /** [consent] A certificate (chain, PEM, leaf first) issued for the identity key, or a PKCS#12 / PEM key with its chain, base64. A new identity certificate means a new card serial; contacts must pin it again. */
+  keyImport(params: { readonly data: string; readonly dataPassphrase?: string }): Promise<WhoamiResult>;
+  /** [consent] The encrypted PKCS#8 file as it lies on disk, and the certificate chain, PEM. */
+  keyExport(): Promise<{ readonly key: string; readonly certificates: string }>;
+  keyPassphrase(params: { readonly old: string; readonly new: string }): Promise<{ readonly changed: true }>;
+
+  archiveVerify(): Promise<{
+    readonly ok: boolean;
+    readonly records: number;
+    readonly entries: number;
+    readonly problem: string | null;
+  }>;
+  configGet(params: { readonly key: string }): Promise<{ readonly key: string; readonly value: string }>;
+  configSet(params: {
+    readonly key: string;
+    readonly value: string;
+  }): Promise<{ readonly key: string; readonly value: string }>;
+  configList(): Promise<{ readonly config: Readonly<Record<string, string>> }>;
+  /** Events as notifications `event` on this connection, from now or from `since` (exclusive) on, until it closes. */
+  subscribe(params: { readonly since?: number }): Promise<{ readonly seq: number }>;
+  doctor(): Promise<{
+    readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[];
+  }>;
+}
+
+export type AgentMethod = keyof Agent;
+
+/** The notification that `subscribe` turns on. */
+export const EVENT_NOTIFICATION = 'event';
