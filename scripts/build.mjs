@@ -1,4 +1,4 @@
-// Bundles the product into dist/ and, when asked (`build.mjs test|bench`), test or bench programs into build/.
+// Bundles the product into dist/; run.mjs has it bundle test and bench programs too.
 // Only what runs: types are checked by `npm run types`.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -36,10 +36,22 @@ const entries = {
   'escrow-worker': 'src/crypto/escrow-worker.ts',
 };
 
+/** Written in place, old files removed afterwards: programs that run from dist/ meanwhile keep working. */
 async function buildProduct() {
-  rmSync('dist', { recursive: true, force: true });
   const entryPoints = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
-  await build({ ...common, entryPoints, outdir: 'dist', external, chunkNames: 'chunks/[name]-[hash]' });
+  const made = await build({
+    ...common,
+    entryPoints,
+    outdir: 'dist',
+    external,
+    chunkNames: 'chunks/[name]-[hash]',
+    metafile: true,
+  });
+  const kept = new Set(Object.keys(made.metafile.outputs).map((file) => join(file)));
+  for (const name of readdirSync('dist', { recursive: true })) {
+    const file = join('dist', name);
+    if (name.endsWith('.js') && !kept.has(file)) rmSync(file);
+  }
 }
 
 /** Tests and benches keep packages outside the bundle, so that they use what is installed, and carry source maps. */
@@ -63,6 +75,4 @@ async function buildPrograms(kind) {
   });
 }
 
-const what = process.argv[2] ?? 'product';
-if (what === 'product') await buildProduct();
-else await buildPrograms(what);
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildProduct();

@@ -1,7 +1,7 @@
 // The first step of every npm script: on a fresh clone it installs and builds what is missing, then runs the command.
 // Uses nothing but Node and npm. `npm test -- PATH…` runs only the test files whose path contains PATH.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -41,6 +41,18 @@ function ensureBuilt() {
   must(process.execPath, ['scripts/build.mjs'], { stdio: ['ignore', 2, 2] });
 }
 
+/** Builds the programs into a folder of this run's own, so that two runs do not disturb each other. */
+async function withPrograms(kind, wanted, use) {
+  const { buildPrograms } = await import('./build.mjs');
+  const outdir = join('build', `${kind}-${process.pid}`);
+  try {
+    await buildPrograms(kind, outdir, wanted);
+    return use(outdir);
+  } finally {
+    rmSync(outdir, { recursive: true, force: true });
+  }
+}
+
 const [command, ...rest] = process.argv.slice(2);
 ensureInstalled();
 ensureBuilt();
@@ -48,20 +60,26 @@ ensureBuilt();
 if (command === 'start') {
   process.exit(run(process.execPath, ['bin/fit', 'demo', ...rest]));
 } else if (command === 'test') {
-  must(process.execPath, ['scripts/build.mjs', 'test']);
-  const wanted = rest.filter((arg) => !arg.startsWith('-'));
+  const wanted = rest.filter((arg) => !arg.startsWith('-')).map((arg) => arg.replace(/\.ts$/, ''));
   const flags = rest.filter((arg) => arg.startsWith('-'));
-  const files = readdirSync('build/test', { recursive: true })
-    .filter((name) => name.endsWith('.test.js'))
-    .filter(
-      (name) => wanted.length === 0 || wanted.some((part) => join('test', name).includes(part.replace(/\.ts$/, ''))),
-    )
-    .map((name) => join('build/test', name))
-    .sort();
-  process.exit(run(process.execPath, ['--test', '--enable-source-maps', '--test-concurrency=2', ...flags, ...files]));
+  const isWanted = (file) => wanted.length === 0 || wanted.some((part) => file.includes(part));
+  process.exit(
+    await withPrograms('test', isWanted, (outdir) => {
+      const files = readdirSync(outdir, { recursive: true })
+        .filter((name) => name.endsWith('.test.js'))
+        .map((name) => join(outdir, name))
+        .sort();
+      return run(process.execPath, ['--test', '--enable-source-maps', '--test-concurrency=2', ...flags, ...files]);
+    }),
+  );
 } else if (command === 'bench') {
-  must(process.execPath, ['scripts/build.mjs', 'bench']);
-  process.exit(run(process.execPath, ['build/bench/main.js', ...rest]));
+  process.exit(
+    await withPrograms(
+      'bench',
+      () => true,
+      (outdir) => run(process.execPath, [join(outdir, 'main.js'), ...rest]),
+    ),
+  );
 } else if (command === 'check') {
   must('npx', ['--no-install', 'biome', 'ci', '.']);
   must('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json']);
