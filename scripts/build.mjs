@@ -55,20 +55,20 @@ async function buildProduct() {
 }
 
 /** Tests and benches keep packages outside the bundle, so that they use what is installed, and carry source maps. */
-async function buildPrograms(kind) {
-  rmSync(join('build', kind), { recursive: true, force: true });
-  const entryPoints =
+export async function buildPrograms(kind, outdir, wanted) {
+  const all =
     kind === 'test'
       ? testFiles('test')
       : readdirSync('bench')
-          .filter((n) => n.endsWith('.ts'))
-          .map((n) => join('bench', n));
+          .filter((name) => name.endsWith('.ts'))
+          .map((name) => join('bench', name));
+  const entryPoints = all.filter((file) => !file.endsWith('.test.ts') || wanted(file));
   await build({
     ...common,
     banner: {},
     entryPoints,
     outbase: kind,
-    outdir: join('build', kind),
+    outdir,
     packages: 'external',
     sourcemap: 'linked',
     chunkNames: 'chunks/[name]-[hash]',
