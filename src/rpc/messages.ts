@@ -1,0 +1,115 @@
+/**
+ * What each method accepts: strict schemas (no unknown field), every length bounded. Only the daemon loads this module;
+ * the client trusts the compiler. `satisfies` keeps the schemas equal to the `Agent` interface.
+ */
+import { z } from 'zod';
+import { FitError } from '../lib/errors.ts';
+import { type Agent, type AgentMethod, DEAL_STATES, RPC_VERSION } from './agent.ts';
+
+export type Params<M extends AgentMethod> = Parameters<Agent[M]>[0];
+
+const passphrase = z.string().max(1024);
+/** Standard base64 with padding. */
+const base64 = (maxBytes: number) => z.base64().max(Math.ceil(maxBytes / 3) * 4);
+/** The daemon refuses a document over 64 KiB by name; the room above is for telling so. */
+const document = base64(256 * 1024);
+const deal = z.string().min(1).max(64);
+const contact = z.string().min(1).max(128);
+const digest = z.string().regex(/^[0-9a-f]{64}$/, 'not 64 lower-case hexadecimal digits');
+const TEN_YEARS = 10 * 366 * 24 * 3600;
+const seconds = z.int().min(1).max(TEN_YEARS);
+const configKey = z.string().min(1).max(128);
+
+const nothing = z.strictObject({});
+const oneDeal = z.strictObject({ deal });
+
+export const PARAMS = {
+  status: nothing,
+  unlock: z.strictObject({ passphrase }),
+  lock: nothing,
+  prove: z.strictObject({ passphrase }),
+  stop: nothing,
+  whoami: nothing,
+  card: nothing,
+  contactAdd: z.strictObject({
+    card: z.string().max(128 * 1024),
+    as: contact,
+    replace: z.boolean().exactOptional(),
+  }),
+  contactList: nothing,
+  contactShow: z.strictObject({ contact }),
+  contactVerify: z.strictObject({ contact, words: z.string().max(1024) }),
+  contactRemove: z.strictObject({ contact }),
+  dealPropose: z.strictObject({
+    document,
+    to: contact,
+    arbiter: contact,
+    expires: seconds.exactOptional(),
+    mode: z.enum(['invisible', 'affidavit']).exactOptional(),
+    dryRun: z.boolean().exactOptional(),
+  }),
+  dealCounter: z.strictObject({
+    deal,
+    document,
+    expires: seconds.exactOptional(),
+    dryRun: z.boolean().exactOptional(),
+  }),
+  dealAccept: z.strictObject({ deal, document: digest.exactOptional() }),
+  dealDecline: z.strictObject({ deal, reason: z.string().max(4096).exactOptional() }),
+  dealWithdraw: oneDeal,
+  dealMessage: z.strictObject({ deal, text: z.string().min(1).max(16384) }),
+  dealAbort: oneDeal,
+  dealResolve: oneDeal,
+  dealList: nothing,
+  dealShow: oneDeal,
+  dealText: z.strictObject({ deal, version: z.int().min(1).max(1_000_000).exactOptional() }),
+  dealWait: z.strictObject({
+    deal,
+    for: z.array(z.enum(DEAL_STATES)).min(1).max(DEAL_STATES.length),
+    timeoutMs: z
+      .int()
+      .min(0)
+      .max(TEN_YEARS * 1000),
+  }),
+  dealExplain: oneDeal,
+  dealExport: z.strictObject({ deal, form: z.enum(['asics', 'files']) }),
+  arbiterCases: nothing,
+  arbiterTerms: nothing,
+  keyCsr: nothing,
+  keyImport: z.strictObject({ data: base64(512 * 1024), dataPassphrase: passphrase.exactOptional() }),
+  keyExport: nothing,
+  keyPassphrase: z.strictObject({ old: passphrase, new: passphrase }),
+  archiveVerify: nothing,
+  configGet: z.strictObject({ key: configKey }),
+  configSet: z.strictObject({ key: configKey, value: z.string().max(4096) }),
+  configList: nothing,
+  subscribe: z.strictObject({ since: z.int().min(0).exactOptional() }),
+  doctor: nothing,
+} as const satisfies { readonly [M in AgentMethod]: z.ZodType<Params<M> extends undefined ? object : Params<M>> };
+
+export const METHODS = Object.keys(PARAMS) as readonly AgentMethod[];
+
+/**
+ * The parameters without the `rpc` version that every request carries. Throws `FitError` `version-mismatch` or `usage`;
+ * the message names the field and never repeats its value, which may be a secret.
+ */
+export function parseParams(method: AgentMethod, sent: unknown): object {
+  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) {
+    throw new FitError('usage', `${method}: params must be an object with "rpc": ${RPC_VERSION}`);
+  }
+  const { rpc, ...rest } = sent as Readonly<Record<string, unknown>>;
+  if (rpc !== RPC_VERSION) {
+    throw new FitError(
+      'version-mismatch',
+      `the daemon speaks version ${RPC_VERSION} of its interface, the client does not`,
+      {
+        hint: 'after an update restart the daemon: fit daemon stop, then fit daemon start',
+      },
+    );
+  }
+  const parsed = PARAMS[method].safeParse(rest);
+  if (parsed.success) return parsed.data;
+  const first = parsed.error.issues[0];
+  const where = first === undefined || first.path.length === 0 ? '' : `${first.path.join('.')}: `;
+  throw new FitError('usage', `${method}: ${where}${first?.message.toLowerCase() ?? 'not understood'}`);
+}
