@@ -1,12 +1,13 @@
 /**
  * Where a trader's files are: the daemon writes them, the CLI only needs the socket and whether the home exists.
- * `FIT_HOME` overrides all; without it the XDG base directories are used. Nothing here touches the disk.
+ * `FIT_HOME` overrides all; without it the XDG base directories are used. Only `ensureDirs` touches the disk.
  */
 import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
-export interface Paths {
+export interface HomePaths {
   /** What identifies this trader to a person: FIT_HOME or the data folder. */
   readonly home: string;
   /** fit.toml; `fit init` writes it last, so the home exists when it exists. */
@@ -40,7 +41,7 @@ function socketPath(preferred: string, home: string, environment: Environment): 
   return join(tmpdir(), `fit-${process.getuid?.() ?? 0}-${name}`, 'fitd.sock');
 }
 
-export function pathsOf(environment: Environment = process.env): Paths {
+export function homePaths(environment: Environment = process.env): HomePaths {
   if (environment.FIT_HOME !== undefined && environment.FIT_HOME !== '') {
     const home = resolve(environment.FIT_HOME);
     return {
@@ -73,6 +74,13 @@ export function pathsOf(environment: Environment = process.env): Paths {
 }
 
 /** The folder that must be 0700 and ours. */
-export function socketFolder(paths: Paths): string {
+export function socketFolder(paths: HomePaths): string {
   return dirname(paths.socket);
+}
+
+/** Makes the folders, each for its owner alone. An existing one keeps its mode. */
+export function ensureDirs(paths: HomePaths): void {
+  for (const folder of [dirname(paths.config), paths.home, paths.state, socketFolder(paths)]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
 }
