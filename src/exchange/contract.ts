@@ -1,0 +1,180 @@
+/**
+ * From a text and three cards to the record, to what each party signs, to the finished contract (PROTOCOL §2, §3).
+ *
+ * Guarantees: everything signed is a pure function of X and the certificates, so each side (and the arbiter) builds both
+ * signers' attributes itself; both sides end with the same bytes; a record that differs from the text, from the cards or
+ * from the rules in any field is refused before anything is promised.
+ */
+
+import { SUITE } from '../crypto/escrow.ts';
+import { sha256 } from '../crypto/hash.ts';
+import { assembleSignedData, signedAttributes, verifySignedData } from '../crypto/pki/cms.ts';
+import { present } from '../lib/assert.ts';
+import { equal } from '../lib/bytes.ts';
+import { encode } from '../lib/cbor.ts';
+import { PeerFault } from '../lib/errors.ts';
+import { checkFrame, type Limits, type Parties } from './frame.ts';
+import { ROLES, type Role } from './items.ts';
+import { type ExchangeRecord, recordToCbor } from './record.ts';
+
+export type { Arbiter, Limits, Parties, Trader } from './frame.ts';
+
+/** What the document says about its exchange; certificates and terms as SHA-256. */
+export type DocumentTerms = Pick<
+  ExchangeRecord,
+  | 'originator'
+  | 'responder'
+  | 'arbiter'
+  | 'terms'
+  | 'mode'
+  | 'check'
+  | 'notAfter'
+  | 'margin'
+  | 'deal'
+  | 'document'
+  | 'itemO'
+  | 'itemR'
+>;
+
+/** The originator's own choices. `nonce`: 32 fresh random bytes. */
+export interface Chosen {
+  readonly nonce: Uint8Array;
+  readonly signingTime: number;
+}
+
+export interface RecordLimits extends Limits {
+  /** When this side made or first received this version of the text, by its own clock, in seconds. */
+  readonly offeredAt: number;
+}
+
+/** X, as every side rebuilds it. */
+export function makeRecord(terms: DocumentTerms, parties: Parties, chosen: Chosen): ExchangeRecord {
+  return {
+    suite: SUITE,
+    nonce: chosen.nonce,
+    originator: terms.originator,
+    responder: terms.responder,
+    arbiter: terms.arbiter,
+    verifierO: parties.O.verifier,
+    verifierR: parties.R.verifier,
+    kem: sha256(parties.T.kem),
+    terms: terms.terms,
+    mode: terms.mode,
+    check: terms.check,
+    signingTime: chosen.signingTime,
+    notAfter: terms.notAfter,
+    margin: terms.margin,
+    deal: terms.deal,
+    document: terms.document,
+    itemO: terms.itemO,
+    itemR: terms.itemR,
+  };
+}
+
+/** Names of X's elements, in their order, for the message about the first difference. */
+const FIELD_NAMES = [
+  'version',
+  'suite',
+  'nonce',
+  'originator',
+  'responder',
+  'arbiter',
+  'verifier key of the originator',
+  'verifier key of the responder',
+  'key of the arbiter',
+  'terms',
+  'mode',
+  'content check',
+  'signing time',
+  'notAfter',
+  'margin',
+  'deal',
+  'document',
+  'item of the originator',
+  'item of the responder',
+] as const;
+
+/**
+ * Both sides run this before they promise; the parties' verifier keys are those of their own and the pinned card.
+ *
+ * A signing time before `offeredAt − skew` is refused: nobody can have signed a version before it existed, and an earlier
+ * time could only serve to reach back before a revocation. Age alone is no reason to refuse, because an acceptance may
+ * wait days for a peer that is offline.
+ *
+ * Throws `PeerFault('bad-record')` that names the first difference.
+ */
+export function checkRecord(
+  record: ExchangeRecord,
+  terms: DocumentTerms,
+  parties: Parties,
+  limits: RecordLimits,
+): void {
+  const expected = recordToCbor(makeRecord(terms, parties, record));
+  const found = recordToCbor(record);
+  for (const [i, name] of FIELD_NAMES.entries())
+    if (!equal(encode(present(expected[i], name)), encode(present(found[i], name))))
+      throw new PeerFault('bad-record', `the record differs from the text: ${name}`);
+  checkFrame(record, parties, limits);
+  if (record.signingTime < limits.offeredAt - limits.skew)
+    throw new PeerFault('bad-record', 'a signing time before this version was offered');
+}
+
+/** What a role signs: DER of the signed attributes with the SET tag, and its SHA-256 (the ECDSA digest). */
+export interface Template {
+  readonly signedAttributes: Uint8Array;
+  readonly digest: Uint8Array;
+}
+
+export function template(record: ExchangeRecord, role: Role, parties: Parties): Template {
+  const attributes = signedAttributes({
+    digest: record.document,
+    signingTime: record.signingTime,
+    certificateHash: parties[role].certificate.hash,
+  });
+  return { signedAttributes: attributes, digest: sha256(attributes) };
+}
+
+/** Raw r‖s, 64 bytes each, low s. */
+export interface Signatures {
+  readonly O: Uint8Array;
+  readonly R: Uint8Array;
+}
+
+/** The contract.p7s. Unchecked; see `completeContract`. */
+export function assemble(record: ExchangeRecord, parties: Parties, signatures: Signatures): Uint8Array {
+  return assembleSignedData(
+    ROLES.map((role) => ({
+      certificate: parties[role].certificate,
+      signedAttributes: template(record, role, parties).signedAttributes,
+      signature: signatures[role],
+    })),
+  );
+}
+
+/** Assembles and verifies as any third person would. Throws `PeerFault('bad-signature')` unless it is exactly the contract. */
+export function completeContract(record: ExchangeRecord, parties: Parties, signatures: Signatures): Uint8Array {
+  const contract = assemble(record, parties, signatures);
+  const verdict = verifySignedData(contract, record.document);
+  if (!verdict.ok) throw new PeerFault('bad-signature', `the contract does not verify: ${verdict.code}`);
+  const complete =
+    verdict.signers.length === ROLES.length &&
+    ROLES.every((role) =>
+      verdict.signers.some(
+        (signer) =>
+          equal(signer.certificate.hash, parties[role].certificate.hash) &&
+          signer.signingTime === record.signingTime &&
+          equal(signer.signature, signatures[role]),
+      ),
+    );
+  if (!complete) throw new PeerFault('bad-signature', 'the contract is not signed by both parties');
+  return contract;
+}
+
+/** The label part that names both ends: certificate hashes of the sender and recipient. */
+export function endsOf(
+  parties: Parties,
+  sender: Role,
+): { readonly sender: Uint8Array; readonly recipient: Uint8Array } {
+  const [from, to] = sender === 'O' ? [parties.O, parties.R] : [parties.R, parties.O];
+  return { sender: from.certificate.hash, recipient: to.certificate.hash };
+}

@@ -1,0 +1,187 @@
+/**
+ * The document item: the exact bytes that are shown and signed (DESIGN §6). Front matter for the machine, a body for the
+ * reader, one digest over the whole file.
+ *
+ * Guarantees: a `Document` is lint-clean, its front matter is the one text of its terms, the terms are complete and
+ * consistent. What a machine does with them (deadlines against the clock, arbiter's limits) is for the caller to check.
+ */
+import { sha256 } from '../crypto/hash.ts';
+import { equal, fromUtf8, toHex } from '../lib/bytes.ts';
+import { FitError } from '../lib/errors.ts';
+import { type LintFinding, lint } from '../lib/lint.ts';
+import {
+  type DraftTerms,
+  fieldFinding,
+  formatTerms,
+  type ItemTerms,
+  type PartyTerms,
+  readDraft,
+  signatureItems,
+  type Terms,
+} from './front-matter.ts';
+
+export interface Document {
+  /** The signed bytes, front matter and all. */
+  readonly bytes: Uint8Array;
+  /** SHA-256 of `bytes`. */
+  readonly digest: Uint8Array;
+  readonly terms: Terms;
+  /** What follows the front matter, to the byte. */
+  readonly body: string;
+}
+
+const FENCE = '+++\n';
+
+/** `front` is null if the text has no front matter; `unclosed` if it starts one and never ends it. */
+export type Split = { readonly front: string | null; readonly body: string } | 'unclosed';
+
+export function splitFrontMatter(text: string): Split {
+  if (!text.startsWith(FENCE)) return { front: null, body: text };
+  const end = text.indexOf(`\n${FENCE}`, FENCE.length - 1);
+  if (end !== -1) return { front: text.slice(FENCE.length, end + 1), body: text.slice(end + 1 + FENCE.length) };
+  if (text.endsWith('\n+++')) return { front: text.slice(FENCE.length, -3), body: '' };
+  return 'unclosed';
+}
+
+export function joinFrontMatter(terms: Terms, body: string): string {
+  return `${FENCE}${formatTerms(terms)}${FENCE}${body}`;
+}
+
+/** The error for a text that may not be signed. `data.findings` are `LintFinding`s; the first one is in the message. */
+export function badDocument(findings: readonly LintFinding[]): FitError {
+  const first = findings[0] ?? { line: 1, column: 1, message: 'not a document' };
+  return new FitError('bad-document', `line ${first.line}, column ${first.column}: ${first.message}`, {
+    hint: 'nothing was signed; correct the text and try again',
+    data: { findings },
+  });
+}
+
+function sameItem(a: Partial<ItemTerms>, b: ItemTerms): boolean {
+  return (
+    a.from === b.from &&
+    a.to === b.to &&
+    a.kind === b.kind &&
+    a.description === b.description &&
+    a.digest === undefined &&
+    a.amount === undefined
+  );
+}
+
+/** Thrown and caught in this module: the first field that is missing or contradicts another. */
+class Inconsistent extends Error {
+  override name = 'Inconsistent' as const;
+  readonly field: string;
+  constructor(field: string, message: string) {
+    super(message);
+    this.field = field;
+  }
+}
+
+function all<T extends object>(given: Partial<T> | undefined, field: string, keys: readonly (keyof T & string)[]): T {
+  const missing = keys.find((key) => given?.[key] === undefined);
+  if (given === undefined || missing !== undefined) throw new Inconsistent(`${field}.${missing ?? ''}`, 'missing');
+  return given as T;
+}
+
+function one<T>(given: T | undefined, field: string): T {
+  if (given === undefined) throw new Inconsistent(field, 'missing');
+  return given;
+}
+
+function checkItems(items: readonly ItemTerms[], parties: readonly [PartyTerms, PartyTerms]): void {
+  const roles = parties.map((party) => party.role);
+  items.forEach((item, index) => {
+    const field = `item[${index}]`;
+    if (!roles.includes(item.from)) throw new Inconsistent(`${field}.from`, 'not the role of a party');
+    if (!roles.includes(item.to)) throw new Inconsistent(`${field}.to`, 'not the role of a party');
+    if (item.from === item.to) throw new Inconsistent(`${field}.to`, 'the same party as from');
+    const expected = signatureItems(parties)[index];
+    if (expected === undefined ? item.kind === 'signature' : !sameItem(item, expected))
+      throw new Inconsistent(field, "each party's signature stands once, the author's first");
+  });
+  if (items.length < 2) throw new Inconsistent('item', 'the signatures of both parties are missing');
+}
+
+/** The terms, if nothing is missing and nothing contradicts; `Inconsistent` otherwise. */
+function checkTerms(draft: DraftTerms): Terms {
+  const given = one(draft.parties, 'party');
+  if (given.length !== 2) throw new Inconsistent('party', 'a contract has two parties');
+  const party = (index: 0 | 1) => all<PartyTerms>(given[index], `party[${index}]`, ['role', 'name', 'certificate']);
+  const parties = [party(0), party(1)] as const;
+  const arbiter = all<Terms['arbiter']>(draft.arbiter, 'arbiter', ['name', 'certificate', 'terms', 'mode']);
+  const items = one(draft.items, 'item').map((item, index) =>
+    all<ItemTerms>(item, `item[${index}]`, ['from', 'to', 'kind', 'description']),
+  );
+  const attachments = (draft.attachments ?? []).map((attachment, index) =>
+    all<Terms['attachments'][number]>(attachment, `attachment[${index}]`, ['name', 'size', 'sha256']),
+  );
+  const terms: Terms = {
+    title: one(draft.title, 'title'),
+    deal: one(draft.deal, 'deal'),
+    references: draft.references ?? [],
+    parties,
+    arbiter,
+    items,
+    check: one(draft.check, 'exchange.check'),
+    offerUntil: one(draft.offerUntil, 'exchange.offer_until'),
+    notAfter: one(draft.notAfter, 'exchange.not_after'),
+    margin: one(draft.margin, 'exchange.margin'),
+    attachments,
+  };
+  if (parties[0].role === parties[1].role) throw new Inconsistent('party[1].role', 'both parties have the same role');
+  if (equal(parties[0].certificate, parties[1].certificate))
+    throw new Inconsistent('party[1].certificate', 'both parties have the same certificate');
+  if (parties.some((each) => equal(each.certificate, arbiter.certificate)))
+    throw new Inconsistent('arbiter.certificate', 'a party cannot be the arbiter');
+  checkItems(items, parties);
+  if (terms.offerUntil + terms.margin > terms.notAfter)
+    throw new Inconsistent('exchange.not_after', 'earlier than the end of the offer and the margin together');
+  const names = attachments.map((attachment) => attachment.name.toLowerCase());
+  if (new Set(names).size !== names.length) throw new Inconsistent('attachment', 'two attachments with one name');
+  if (new Set(terms.references.map(toHex)).size !== terms.references.length)
+    throw new Inconsistent('references', 'the same document twice');
+  return terms;
+}
+
+/** Strict: the bytes as they would be signed. Throws `FitError('bad-document')` with `data.findings`. */
+export function parseDocument(bytes: Uint8Array): Document {
+  const findings = lint(bytes);
+  if (findings.length > 0) throw badDocument(findings);
+  const at = (line: number, code: string, message: string) => badDocument([{ line, column: 1, code, message }]);
+  const split = splitFrontMatter(fromUtf8(bytes));
+  if (split === 'unclosed') throw at(1, 'front-matter', 'the front matter does not end in a line +++');
+  const { front, body } = split;
+  if (front === null) throw at(1, 'front-matter', 'no front matter: the first line is not +++');
+  const draft = readDraft(front);
+  if (!draft.ok) throw badDocument([draft.finding]);
+  let terms: Terms;
+  try {
+    terms = checkTerms(draft.value);
+  } catch (error) {
+    if (error instanceof Inconsistent) throw badDocument([fieldFinding(front, error.field, error.message)]);
+    throw error;
+  }
+  const expected = formatTerms(terms);
+  if (expected !== front) {
+    const [is, should] = [front.split('\n'), expected.split('\n')];
+    const line = is.findIndex((text, index) => text !== should[index]);
+    throw at(
+      Math.max(line, 0) + 2,
+      'canonical',
+      'the front matter is not in its one form: order, spacing or a comment',
+    );
+  }
+  if (body.trim() === '') throw at(front.split('\n').length + 1, 'empty', 'no text after the front matter');
+  return { bytes, digest: sha256(bytes), terms, body };
+}
+
+/** For `fit lint`: the text rules and, if there is front matter, whether it can be read; missing fields are not findings. */
+export function lintDraft(bytes: Uint8Array): readonly LintFinding[] {
+  const findings = lint(bytes);
+  if (findings.length > 0) return findings;
+  const split = splitFrontMatter(fromUtf8(bytes));
+  if (split === 'unclosed')
+    return [{ line: 1, column: 1, code: 'front-matter', message: 'the front matter does not end in a line +++' }];
+  const draft = split.front === null ? undefined : readDraft(split.front);
+  return draft === undefined || draft.ok ? [] : [draft.finding];
+}

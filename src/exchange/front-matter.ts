@@ -1,0 +1,340 @@
+/**
+ * The terms of a document that a machine acts on: TOML between two `+++` lines at the top (DESIGN §6), `fit = "contract/1"`.
+ *
+ * Guarantees: of each set of terms there is one text (`formatTerms`), and `readTerms` accepts no other, so no comment,
+ * escape or repeated table can show a reader other terms than the machine acts on. `readDraft` is lenient about order,
+ * comments and missing fields, never about unknown ones: a misspelt field must not be lost.
+ */
+import { parse, TomlDate, TomlError } from 'smol-toml';
+import { fromHex, toHex } from '../lib/bytes.ts';
+import { isoTime } from '../lib/clock.ts';
+import { isPlainLine, type LintFinding } from '../lib/lint.ts';
+import { ID_PATTERN } from '../lib/rng.ts';
+
+export const DOCUMENT_FORMAT = 'contract/1';
+/** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
+export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
+/** 25 hours, in seconds: a day's outage and an hour. */
+export const DEFAULT_MARGIN = 90_000;
+
+const MAX_NAME = 64;
+const MAX_TITLE = 120;
+const MAX_DESCRIPTION = 160;
+const MAX_ITEMS = 32;
+const MAX_ATTACHMENTS = 32;
+const MAX_REFERENCES = 32;
+/** Seconds: 9999-12-31, the last year that RFC 3339 and certificates can write. */
+const MAX_TIME = 253_402_300_799;
+const MAX_MARGIN = 10 * 365 * 86_400;
+
+export const MODES = ['invisible', 'affidavit'] as const;
+export type Mode = (typeof MODES)[number];
+
+/** `signature`: on this document, handed over by the exchange. `performance`: owed under the text, not handed over by it. */
+export const ITEM_KINDS = ['signature', 'performance'] as const;
+export type ItemKind = (typeof ITEM_KINDS)[number];
+
+export interface PartyTerms {
+  /** Lower-case word, unique in the document; items refer to it. */
+  readonly role: string;
+  readonly name: string;
+  /** SHA-256 of the certificate. */
+  readonly certificate: Uint8Array;
+}
+
+export interface ArbiterTerms {
+  readonly name: string;
+  readonly certificate: Uint8Array;
+  /** SHA-256 of the arbiter's terms. */
+  readonly terms: Uint8Array;
+  readonly mode: Mode;
+}
+
+export interface ItemTerms {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: ItemKind;
+  readonly description: string;
+  readonly digest?: Uint8Array;
+  /** Currency and decimal number: `EUR 120.00`. */
+  readonly amount?: string;
+}
+
+export interface AttachmentTerms {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: Uint8Array;
+}
+
+export interface Terms {
+  readonly title: string;
+  readonly deal: string;
+  /** SHA-256 of earlier documents. */
+  readonly references: readonly Uint8Array[];
+  /** First the author of this version (who answers as responder), then the addressee (originator when it accepts). */
+  readonly parties: readonly [PartyTerms, PartyTerms];
+  readonly arbiter: ArbiterTerms;
+  readonly items: readonly ItemTerms[];
+  readonly check: 'none';
+  /** Seconds since 1970. */
+  readonly offerUntil: number;
+  readonly notAfter: number;
+  /** Seconds. */
+  readonly margin: number;
+  readonly attachments: readonly AttachmentTerms[];
+}
+
+/** What a user may have given: any part of the terms. */
+export interface DraftTerms {
+  readonly title?: string;
+  readonly deal?: string;
+  readonly references?: readonly Uint8Array[];
+  readonly parties?: readonly Partial<PartyTerms>[];
+  readonly arbiter?: Partial<ArbiterTerms>;
+  readonly items?: readonly Partial<ItemTerms>[];
+  readonly check?: 'none';
+  readonly offerUntil?: number;
+  readonly notAfter?: number;
+  readonly margin?: number;
+  readonly attachments?: readonly Partial<AttachmentTerms>[];
+}
+
+export type ReadResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly finding: LintFinding };
+
+/** Thrown inside this module only: a field that is not what it must be. */
+class BadField extends Error {
+  override name = 'BadField' as const;
+  readonly field: string;
+  constructor(field: string, message: string) {
+    super(message);
+    this.field = field;
+  }
+}
+
+type Table = Readonly<Record<string, unknown>>;
+type Reader<T> = (value: unknown, field: string) => T;
+
+function text(maxLength: number): Reader<string> {
+  return (value, field) => {
+    if (typeof value !== 'string' || !isPlainLine(value, maxLength))
+      throw new BadField(field, `not a plain line of at most ${maxLength} characters`);
+    return value;
+  };
+}
+
+function matching(pattern: RegExp, what: string): Reader<string> {
+  return (value, field) => {
+    if (typeof value !== 'string' || !pattern.test(value)) throw new BadField(field, `not ${what}`);
+    return value;
+  };
+}
+
+function oneOf<const T extends string>(allowed: readonly T[]): Reader<T> {
+  return (value, field) => {
+    const found = allowed.find((one) => one === value);
+    if (found === undefined) throw new BadField(field, `not ${allowed.map((one) => `"${one}"`).join(' or ')}`);
+    return found;
+  };
+}
+
+const hash: Reader<Uint8Array> = (value, field) => {
+  if (typeof value !== 'string' || !/^[0-9a-f]{64}$/.test(value))
+    throw new BadField(field, 'not a SHA-256 of 64 lower-case hexadecimal digits');
+  return fromHex(value);
+};
+
+function integer(max: number): Reader<number> {
+  return (value, field) => {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max)
+      throw new BadField(field, `not a whole number up to ${max}`);
+    return value;
+  };
+}
+
+const time: Reader<number> = (value, field) => {
+  const ms = value instanceof TomlDate && value.isDateTime() && !value.isLocal() ? value.getTime() : Number.NaN;
+  if (!Number.isInteger(ms) || ms % 1000 !== 0 || ms < 0 || ms / 1000 > MAX_TIME)
+    throw new BadField(field, 'not a time such as 2026-12-01T12:00:00Z, in whole seconds and with its zone');
+  return ms / 1000;
+};
+
+function table(value: unknown, field: string, keys: readonly string[]): Table {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof TomlDate)
+    throw new BadField(field, 'not a table');
+  const unknown = Object.keys(value).find((key) => !keys.includes(key));
+  if (unknown !== undefined) throw new BadField(`${field === '' ? '' : `${field}.`}${unknown}`, 'unknown field');
+  return value as Table;
+}
+
+function list<T>(value: unknown, field: string, max: number, reader: Reader<T>): T[] {
+  if (!Array.isArray(value)) throw new BadField(field, 'not a list');
+  if (value.length > max) throw new BadField(field, `more than ${max} entries`);
+  return value.map((entry, index) => reader(entry, `${field}[${index}]`));
+}
+
+/** The fields of `shape` that are there, each read by its reader. */
+function fields<T>(value: Table, field: string, shape: { readonly [K in keyof T]-?: Reader<T[K]> }): Partial<T> {
+  const found: Partial<T> = {};
+  for (const key of Object.keys(shape) as (keyof T & string)[]) {
+    const given = value[key];
+    if (given !== undefined) found[key] = shape[key](given, `${field}.${key}`);
+  }
+  return found;
+}
+
+const role = matching(/^[a-z][a-z0-9-]{0,31}$/, 'a role: a lower-case word of at most 32 letters, digits and hyphens');
+const amount = matching(/^[A-Z]{3} (?:0|[1-9]\d{0,14})(?:\.\d{1,8})?$/, 'an amount such as "EUR 120.00"');
+const fileName = matching(
+  /^(?!\.)[A-Za-z0-9][A-Za-z0-9 ._-]{0,98}[A-Za-z0-9]$|^[A-Za-z0-9]$/,
+  'a plain file name of at most 100 letters, digits, spaces, dots, hyphens and underscores',
+);
+
+const PARTY = { role, name: text(MAX_NAME), certificate: hash };
+const ARBITER = { name: text(MAX_NAME), certificate: hash, terms: hash, mode: oneOf(MODES) };
+const ITEM = {
+  from: role,
+  to: role,
+  kind: oneOf(ITEM_KINDS),
+  description: text(MAX_DESCRIPTION),
+  digest: hash,
+  amount,
+};
+const ATTACHMENT = { name: fileName, size: integer(Number.MAX_SAFE_INTEGER), sha256: hash };
+const EXCHANGE = { check: oneOf(['none'] as const), offer_until: time, not_after: time, margin: integer(MAX_MARGIN) };
+
+function rows<T>(shape: { readonly [K in keyof T]-?: Reader<T[K]> }): Reader<Partial<T>> {
+  return (value, field) => fields<T>(table(value, field, Object.keys(shape)), field, shape);
+}
+
+const TOP = ['fit', 'title', 'deal', 'references', 'party', 'arbiter', 'item', 'exchange', 'attachment'];
+
+function draftOf(root: Table): DraftTerms {
+  table(root, '', TOP);
+  if (root.fit !== undefined) oneOf([DOCUMENT_FORMAT])(root.fit, 'fit');
+  const arbiter =
+    root.arbiter === undefined ? undefined : table(root.arbiter, 'arbiter', [...Object.keys(ARBITER), 'notice']);
+  if (arbiter?.notice !== undefined) oneOf([AFFIDAVIT_NOTICE])(arbiter.notice, 'arbiter.notice');
+  const exchange = rows<{ check: 'none'; offer_until: number; not_after: number; margin: number }>(EXCHANGE);
+  const times = root.exchange === undefined ? {} : exchange(root.exchange, 'exchange');
+  return {
+    ...(root.title === undefined ? {} : { title: text(MAX_TITLE)(root.title, 'title') }),
+    ...(root.deal === undefined ? {} : { deal: matching(ID_PATTERN, 'a deal id')(root.deal, 'deal') }),
+    ...(root.references === undefined ? {} : { references: list(root.references, 'references', MAX_REFERENCES, hash) }),
+    ...(root.party === undefined ? {} : { parties: list(root.party, 'party', 2, rows<PartyTerms>(PARTY)) }),
+    ...(arbiter === undefined ? {} : { arbiter: fields<ArbiterTerms>(arbiter, 'arbiter', ARBITER) }),
+    ...(root.item === undefined ? {} : { items: list(root.item, 'item', MAX_ITEMS, rows<Required<ItemTerms>>(ITEM)) }),
+    ...(root.attachment === undefined
+      ? {}
+      : { attachments: list(root.attachment, 'attachment', MAX_ATTACHMENTS, rows<AttachmentTerms>(ATTACHMENT)) }),
+    ...(times.check === undefined ? {} : { check: times.check }),
+    ...(times.offer_until === undefined ? {} : { offerUntil: times.offer_until }),
+    ...(times.not_after === undefined ? {} : { notAfter: times.not_after }),
+    ...(times.margin === undefined ? {} : { margin: times.margin }),
+  };
+}
+
+/** Line of the file on which a field such as `party[1].name` stands; the line after the first `+++` if it is nowhere. */
+function lineOf(source: string, field: string): number {
+  const [, name = '', index, key] = /^([^.[]*)(?:\[(\d+)\])?(?:\.(.*))?$/.exec(field) ?? [];
+  const lines = source.split('\n');
+  let at = 0;
+  if (key !== undefined || index !== undefined) {
+    let left = Number(index ?? 0);
+    at = lines.findIndex((line) => line.replace(/[[\]\s]/g, '') === name && line.startsWith('[') && left-- === 0);
+  }
+  const wanted = (key ?? name).replace(/\[.*/, '');
+  const found = lines.findIndex((line, number) => number >= at && line.trimStart().startsWith(wanted));
+  return Math.max(found, at, 0) + 2;
+}
+
+/** A finding about a field; its name is repeated only if it is ours, or as plain as ours. */
+export function fieldFinding(source: string, field: string, message: string): LintFinding {
+  const named = isPlainLine(field, MAX_NAME) ? field : 'a field';
+  return { line: lineOf(source, field), column: 1, code: 'field', message: `${named}: ${message}` };
+}
+
+/** `source` is what stands between the `+++` lines. Positions count from the top of the file. */
+export function readDraft(source: string): ReadResult<DraftTerms> {
+  try {
+    return { ok: true, value: draftOf(parse(source, { maxDepth: 4, unsafeKeyBehaviour: 'throw' })) };
+  } catch (error) {
+    if (error instanceof BadField) {
+      return { ok: false, finding: fieldFinding(source, error.field, error.message) };
+    }
+    if (!(error instanceof TomlError)) throw error;
+    const { line, column } = error;
+    return {
+      ok: false,
+      finding: { line: line + 1, column, code: 'toml', message: 'the front matter is not valid TOML' },
+    };
+  }
+}
+
+/** The signature items of a plain contract: each party's, to the other. They come first and are always there. */
+export function signatureItems(parties: readonly [PartyTerms, PartyTerms]): readonly [ItemTerms, ItemTerms] {
+  const item = (from: string, to: string): ItemTerms => ({
+    from,
+    to,
+    kind: 'signature',
+    description: 'signature on this document',
+  });
+  const [author, addressee] = [parties[0].role, parties[1].role];
+  return [item(author, addressee), item(addressee, author)];
+}
+
+/** A TOML basic string. Values are plain lines, so only these two characters need an escape. */
+function quoted(value: string): string {
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+function pairs(...entries: readonly (readonly [key: string, value: string | undefined])[]): string {
+  return entries.flatMap(([key, value]) => (value === undefined ? [] : [`${key} = ${value}\n`])).join('');
+}
+
+const hex = (value: Uint8Array | undefined) => (value === undefined ? undefined : quoted(toHex(value)));
+
+/** The one text of these terms, without the `+++` lines. Ends in a line feed. */
+export function formatTerms(terms: Terms): string {
+  const { arbiter, references } = terms;
+  const head = pairs(
+    ['fit', quoted(DOCUMENT_FORMAT)],
+    ['title', quoted(terms.title)],
+    ['deal', quoted(terms.deal)],
+    ['references', references.length === 0 ? undefined : `[\n${references.map((one) => `  ${hex(one)},\n`).join('')}]`],
+  );
+  const parties = terms.parties.map(
+    ({ role, name, certificate }) =>
+      `\n[[party]]\n${pairs(['role', quoted(role)], ['name', quoted(name)], ['certificate', hex(certificate)])}`,
+  );
+  const chosen = pairs(
+    ['name', quoted(arbiter.name)],
+    ['certificate', hex(arbiter.certificate)],
+    ['terms', hex(arbiter.terms)],
+    ['mode', quoted(arbiter.mode)],
+    ['notice', arbiter.mode === 'affidavit' ? quoted(AFFIDAVIT_NOTICE) : undefined],
+  );
+  const items = terms.items.map((item) => {
+    const rest = pairs(
+      ['from', quoted(item.from)],
+      ['to', quoted(item.to)],
+      ['kind', quoted(item.kind)],
+      ['description', quoted(item.description)],
+      ['digest', hex(item.digest)],
+      ['amount', item.amount === undefined ? undefined : quoted(item.amount)],
+    );
+    return `\n[[item]]\n${rest}`;
+  });
+  const exchange = pairs(
+    ['check', quoted(terms.check)],
+    ['offer_until', isoTime(terms.offerUntil)],
+    ['not_after', isoTime(terms.notAfter)],
+    ['margin', String(terms.margin)],
+  );
+  const attachments = terms.attachments.map(
+    ({ name, size, sha256 }) =>
+      `\n[[attachment]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
+  );
+  return [head, ...parties, `\n[arbiter]\n${chosen}`, ...items, `\n[exchange]\n${exchange}`, ...attachments].join('');
+}
