@@ -57,7 +57,9 @@ export const FIT_ERRORS = {
   'version-mismatch': EXIT.daemon,
   'archive-corrupt': EXIT.internal,
   'disk-full': EXIT.internal,
+  'disk-failed': EXIT.internal,
   'clock-wrong': EXIT.refused,
+  busy: EXIT.refused,
   interrupted: EXIT.interrupted,
   internal: EXIT.internal,
 } as const;

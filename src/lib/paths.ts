@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { ensurePrivateFolder } from './private-folder.ts';
 
 export interface HomePaths {
   /** What identifies this trader to a person: FIT_HOME or the data folder. */
@@ -78,9 +79,11 @@ export function socketFolder(paths: HomePaths): string {
   return dirname(paths.socket);
 }
 
-/** Makes the folders, each for its owner alone. An existing one keeps its mode. */
+/**
+ * Makes the folders. Home and configuration may be folders that the user made with other rights; those inside, and the
+ * socket's, are for their owner alone. Throws `FitError('bad-config')` if one of them belongs to somebody else.
+ */
 export function ensureDirs(paths: HomePaths): void {
-  for (const folder of [dirname(paths.config), paths.home, paths.state, socketFolder(paths)]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  }
+  for (const folder of [dirname(paths.config), paths.home]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [paths.keys, paths.archive, paths.state, socketFolder(paths)]) ensurePrivateFolder(folder);
 }

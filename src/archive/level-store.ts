@@ -1,0 +1,196 @@
+/**
+ * The store port on disk, by LevelDB.
+ *
+ * Guarantees beside the port's: one process at a time (`daemon-running`); every batch is one synchronous write, and batches
+ * asked for meanwhile share the next one; a log that was damaged is refused at opening, before LevelDB would silently drop
+ * what follows the damage (`archive-corrupt`); a batch that fails because the disk is full leaves no trace, reads go on, and
+ * batches succeed again once there is space. Values are not compressed: they are ciphertext.
+ */
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Level } from 'level';
+import { present } from '../lib/assert.ts';
+import { fromInt, toInt } from '../lib/bytes.ts';
+import { createGroupCommit } from './group-commit.ts';
+import { checkKey, checkList, checkOps } from './keys.ts';
+import { closedError, storeError } from './level-errors.ts';
+import { checkLogs } from './level-log.ts';
+import { SPACES, type Space, type Store, type StoreOp } from './store.ts';
+
+type Database = Level<string, Uint8Array>;
+type Put = { readonly type: 'put'; readonly key: string; readonly value: Uint8Array };
+type Del = { readonly type: 'del'; readonly key: string };
+
+/** NUL occurs in no key, and sorts before every character of one. */
+const SEPARATOR = '\0';
+const AFTER_SEPARATOR = '\u0001';
+/** Counts the writes, outside all spaces: tells after a failed write whether the disk holds it. */
+const WRITES_KEY = '\0writes';
+/** Space that must be free before a failed log is given up for a new one: LevelDB then writes the log anew as a table. */
+const PROBE_BYTES = 8 << 20;
+
+const levelKey = (space: Space, key: string): string => `${space}${SEPARATOR}${key}`;
+
+async function openDatabase(path: string): Promise<Database> {
+  const database: Database = new Level<string, Uint8Array>(path, { valueEncoding: 'view', compression: false });
+  try {
+    await database.open();
+    return database;
+  } catch (error) {
+    throw storeError(error);
+  }
+}
+
+/** Throws `disk-full` unless the disk takes as many bytes as a new log and a table may need. */
+async function probe(path: string): Promise<void> {
+  const file = join(path, 'probe.tmp');
+  try {
+    const handle = await open(file, 'w', 0o600);
+    try {
+      await handle.writeFile(new Uint8Array(PROBE_BYTES));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw storeError(error);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+const writesOf = async (database: Database): Promise<bigint> =>
+  toInt((await database.get(WRITES_KEY)) ?? new Uint8Array());
+
+/** Throws `FitError`: `daemon-running`, `archive-corrupt`, `disk-full` or `disk-failed`. */
+export async function openLevelStore(path: string): Promise<Store> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await checkLogs(path);
+  let database = await openDatabase(path);
+  let writes = await writesOf(database);
+  let closed = false;
+  /** Set after a failed write, whose log must not be appended to: how to take the write back if the disk holds it after all. */
+  let failed: { readonly undo: readonly (Put | Del)[] } | undefined;
+  /** Reads wait while the database is opened again. */
+  let reopening: Promise<void> | undefined;
+
+  /** What restores the keys of `ops` to what they are now. */
+  async function undoOf(ops: readonly (Put | Del)[]): Promise<(Put | Del)[]> {
+    const keys = [...new Set(ops.map((op) => op.key))];
+    const values = await database.getMany(keys);
+    return keys.map((key, i) => {
+      const value = values[i];
+      return value === undefined ? { type: 'del', key } : { type: 'put', key, value };
+    });
+  }
+
+  async function commit(ops: readonly (Put | Del)[]): Promise<void> {
+    const count = fromInt(writes + 1n, 8);
+    await database.batch([...ops, { type: 'put', key: WRITES_KEY, value: count }], { sync: true });
+    writes += 1n;
+  }
+
+  /** A log whose write failed may end in half a record, after which LevelDB would lose everything: so a new log. */
+  async function recover(undo: readonly (Put | Del)[]): Promise<void> {
+    await probe(path);
+    if (database.status !== 'closed') await database.close();
+    database = await openDatabase(path);
+    if ((await writesOf(database)) > writes) {
+      writes += 1n;
+      await commit(undo);
+    }
+    failed = undefined;
+  }
+
+  async function write(ops: readonly StoreOp[]): Promise<void> {
+    if (failed !== undefined) {
+      reopening = recover(failed.undo);
+      try {
+        await reopening;
+      } catch (error) {
+        throw storeError(error);
+      } finally {
+        reopening = undefined;
+      }
+    }
+    const wanted = ops.map((op): Put | Del => {
+      const key = levelKey(op.space, op.key);
+      return op.kind === 'put' ? { type: 'put', key, value: op.value } : { type: 'del', key };
+    });
+    try {
+      await commit(wanted);
+    } catch (error) {
+      failed = { undo: await undoOf(wanted) };
+      throw storeError(error);
+    }
+  }
+
+  const commits = createGroupCommit<StoreOp>(write);
+
+  /** The database, when it can be read. */
+  async function readable(): Promise<Database> {
+    await reopening?.catch(() => undefined);
+    if (closed) throw closedError();
+    return database;
+  }
+
+  return {
+    async get(space, key) {
+      checkKey(key);
+      const from = reopening === undefined && !closed ? database : await readable();
+      try {
+        return await from.get(levelKey(space, key));
+      } catch (error) {
+        throw storeError(error);
+      }
+    },
+
+    list(space, options = {}) {
+      checkList(options);
+      const { from = '', to, reverse = false, limit = -1 } = options;
+      const open = (source: Database) =>
+        source.iterator({
+          gte: levelKey(space, from),
+          lt: to === undefined ? `${space}${AFTER_SEPARATOR}` : levelKey(space, to),
+          reverse,
+          limit,
+        });
+      // Opened in this call, so that it shows the state of this moment.
+      let iterator = reopening === undefined && !closed ? open(database) : undefined;
+      return {
+        [Symbol.asyncIterator]: () => ({
+          async next() {
+            try {
+              iterator ??= open(await readable());
+              const entry = await iterator.next();
+              if (entry !== undefined) return { done: false, value: [entry[0].slice(space.length + 1), entry[1]] };
+              await iterator.close();
+              return { done: true, value: undefined };
+            } catch (error) {
+              throw storeError(error);
+            }
+          },
+          async return() {
+            await iterator?.close();
+            return { done: true, value: undefined };
+          },
+        }),
+      };
+    },
+
+    async batch(ops) {
+      checkOps(ops);
+      for (const op of ops) present(SPACES.includes(op.space) ? op.space : undefined, 'space');
+      if (closed) throw closedError();
+      // Copied: the write may wait, and what the caller does to its bytes meanwhile must not be stored.
+      const taken = ops.map((op) => (op.kind === 'put' ? { ...op, value: op.value.slice() } : op));
+      await commits.add({ build: () => taken });
+    },
+
+    async close() {
+      closed = true;
+      await commits.idle();
+      await database.close();
+    },
+  };
+}
