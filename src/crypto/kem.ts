@@ -14,7 +14,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { assert, present } from '../lib/assert.ts';
-import { concat, fromBase64Url, toBase64Url } from '../lib/bytes.ts';
+import { concat, fromBase64Url, toBase64Url, toHex } from '../lib/bytes.ts';
 import { enc } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 
@@ -27,6 +27,27 @@ export const SEAL_MAX_BYTES = 1 << 20;
 const ZERO_NONCE = new Uint8Array(12);
 /** OpenSSL derives the public key itself; JWK wants the member to be there. */
 const NO_PUBLIC = toBase64Url(new Uint8Array(KEY_BYTES));
+
+/**
+ * All encodings of the points of low order, on the curve and its twist, with the ignored top bit clear: with them the shared
+ * secret is zero for every key (RFC 7748 §6.1). A table costs nothing; asking OpenSSL costs a Diffie-Hellman.
+ */
+const LOW_ORDER: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+/** Whether a public X25519 key (32 bytes) makes every shared secret zero. */
+export function isLowOrder(publicBytes: Uint8Array): boolean {
+  const masked = Uint8Array.from(publicBytes);
+  masked[KEY_BYTES - 1] = (masked[KEY_BYTES - 1] ?? 0) & 0x7f;
+  return LOW_ORDER.has(toHex(masked));
+}
 
 export function kemPrivateKey(secret: Uint8Array): KeyObject {
   return createPrivateKey({ key: { kty: 'OKP', crv: 'X25519', d: toBase64Url(secret), x: NO_PUBLIC }, format: 'jwk' });
