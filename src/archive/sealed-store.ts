@@ -14,7 +14,7 @@ import { FitError, isFitError } from '../lib/errors.ts';
 import { addWeight, type Census, decodeCensus, EMPTY_CENSUS, encodeCensus, sameCensus, weight } from './census.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { type HeadFile, openHeadFile } from './head-file.ts';
-import { checkOps } from './keys.ts';
+import { checkList, checkOps } from './keys.ts';
 import { closedError, corrupt } from './level-errors.ts';
 import { type ListOptions, SPACES, type Space, type Store, type StoreOp } from './store.ts';
 
@@ -168,6 +168,7 @@ export async function createArchive(store: Store, options: ArchiveOptions): Prom
 
   function list(space: Space, options: ListOptions = {}): AsyncIterable<readonly [string, Uint8Array]> {
     try {
+      checkList(options);
       const { limit = Number.POSITIVE_INFINITY } = options;
       // One more, for the census.
       const from = store.list(space, Number.isFinite(limit) ? { ...options, limit: limit + 1 } : options);

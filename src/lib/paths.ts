@@ -80,10 +80,11 @@ export function socketFolder(paths: HomePaths): string {
 }
 
 /**
- * Makes the folders. Home and configuration may be folders that the user made with other rights; those inside, and the
- * socket's, are for their owner alone. Throws `FitError('bad-config')` if one of them belongs to somebody else.
+ * Makes the folders, but those of keys and archive, which their owners make. Home and configuration may be folders that
+ * the user made with other rights; those inside, and the socket's, are for their owner alone. Throws
+ * `FitError('bad-config')` if one of them belongs to somebody else.
  */
 export function ensureDirs(paths: HomePaths): void {
   for (const folder of [dirname(paths.config), paths.home]) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const folder of [paths.keys, paths.archive, paths.state, socketFolder(paths)]) ensurePrivateFolder(folder);
+  for (const folder of [paths.state, socketFolder(paths)]) ensurePrivateFolder(folder);
 }
