@@ -1,0 +1,43 @@
+/**
+ * The 16 words that two people compare aloud (PROTOCOL §1): 8 of 11 bits for each of them, from SHA-256 over certificate,
+ * PeerId and V, the lower certificate hash first, so that both sides read the same 16. All 16 are compared.
+ */
+import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { H } from '../crypto/hash.ts';
+import { assert } from '../lib/assert.ts';
+import { compare } from '../lib/bytes.ts';
+
+export interface WordsOf {
+  /** SHA-256 of the certificate. */
+  readonly certificate: { readonly hash: Uint8Array };
+  /** PeerId, 38 bytes. */
+  readonly peer: Uint8Array;
+  /** V, 33 bytes. */
+  readonly verifier: Uint8Array;
+}
+
+const WORDS_EACH = 8;
+const BITS = 11;
+
+function wordsOf({ certificate, peer, verifier }: WordsOf): string[] {
+  const hash = H('fit words v1', certificate.hash, peer, verifier);
+  const bits = Array.from(hash.subarray(0, WORDS_EACH * (BITS / 8)), (byte) => byte.toString(2).padStart(8, '0')).join(
+    '',
+  );
+  return Array.from({ length: WORDS_EACH }, (_, index) => {
+    const word = wordlist[Number.parseInt(bits.slice(index * BITS, (index + 1) * BITS), 2)];
+    assert(word !== undefined, 'a list of 2048 words');
+    return word;
+  });
+}
+
+/** 16 words, separated by single spaces; the same from both sides. */
+export function contactWords(one: WordsOf, other: WordsOf): string {
+  const pair = [one, other].sort((a, b) => compare(a.certificate.hash, b.certificate.hash));
+  return pair.flatMap(wordsOf).join(' ');
+}
+
+/** Whether a person's input is these words: any white space between them, case ignored, nothing left out. */
+export function sameWords(input: string, words: string): boolean {
+  return input.trim().toLowerCase().split(/\s+/).join(' ') === words;
+}
