@@ -1,0 +1,159 @@
+/**
+ * Frames over one libp2p stream, one at a time and in turn: a frame is awaited, or nothing may arrive.
+ *
+ * Guarantees: the reader is attached at construction; memory stays within one frame; every wait ends by a deadline; the
+ * stream is aborted at the first fault; no listener ever throws (an exception there would end the process).
+ */
+import './polyfill.ts';
+import type { Stream } from '@libp2p/interface';
+import { assert } from '../lib/assert.ts';
+import { PeerFault } from '../lib/errors.ts';
+import { delimit, FRAME_OVERHEAD, FrameReader } from './frames.ts';
+import { isPeerFault } from './limits.ts';
+
+interface Waiting {
+  readonly resolve: (frame: Uint8Array | undefined) => void;
+  readonly reject: (fault: PeerFault) => void;
+  readonly frameMs: number;
+  timer: NodeJS.Timeout;
+}
+
+export class FrameChannel {
+  readonly #stream: Stream;
+  readonly #reader: FrameReader;
+  #waiting: Waiting | undefined;
+  #fault: PeerFault | undefined;
+  #open = true;
+  #onGone: ((fault: PeerFault | undefined) => void) | undefined;
+  #keptTimer: NodeJS.Timeout | undefined;
+
+  constructor(stream: Stream, maxBodyBytes: number) {
+    this.#stream = stream;
+    this.#reader = new FrameReader(maxBodyBytes + FRAME_OVERHEAD);
+    stream.addEventListener('message', (event) => this.#onBytes(event.data.subarray()));
+    stream.addEventListener('end', () => this.#onEnd());
+    stream.addEventListener('close', () => this.#onEnd());
+    if (stream.status !== 'open' || stream.readableEnded) this.#onEnd();
+  }
+
+  get open(): boolean {
+    return this.#open && this.#stream.status === 'open' && this.#stream.writeStatus === 'writable';
+  }
+
+  /** False if the stream is gone. What the peer does not read is kept, one frame of it, until the next deadline. */
+  send(frame: Uint8Array): boolean {
+    if (!this.open) return false;
+    try {
+      this.#stream.send(delimit(frame));
+      return true;
+    } catch (error) {
+      this.abort(error instanceof Error ? error.message : 'cannot send');
+      return false;
+    }
+  }
+
+  /**
+   * The next frame, or undefined if the stream ended, broke or stayed silent for `idleMs`. Throws `PeerFault` for a frame
+   * that is too large, badly delimited, cut off, not complete `frameMs` after its first byte, or that came out of turn.
+   */
+  read(idleMs: number, frameMs: number): Promise<Uint8Array | undefined> {
+    assert(this.#waiting === undefined, 'one read at a time');
+    if (this.#fault !== undefined) return Promise.reject(this.#fault);
+    if (!this.#open) return Promise.resolve(undefined);
+    // A peer that does not take what was sent gets as long as for a frame.
+    const ms = this.#stream.writeBufferLength > 0 ? Math.min(idleMs, frameMs) : idleMs;
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject, frameMs, timer: setTimeout(() => this.abort('silent'), ms) };
+    });
+  }
+
+  /** Ends this side after what was sent. Never rejects. */
+  async end(timeoutMs: number): Promise<void> {
+    try {
+      await this.#stream.close({ signal: AbortSignal.timeout(timeoutMs) });
+    } catch {
+      this.abort('cannot close');
+    }
+  }
+
+  /** Between requests: ends the stream after `ms`. `onGone` is called when it is gone before `take`. */
+  keep(ms: number, onGone: (fault: PeerFault | undefined) => void): void {
+    this.#onGone = onGone;
+    this.#keptTimer = setTimeout(() => {
+      this.#gone();
+      void this.end(ms);
+    }, ms);
+  }
+
+  /** Ends `keep`, for the next request. */
+  take(): void {
+    clearTimeout(this.#keptTimer);
+    this.#onGone = undefined;
+  }
+
+  /** Resets the stream; a read under way ends without a frame. */
+  abort(why: string): void {
+    this.#open = false;
+    this.#stream.abort(new Error(why));
+    this.#settle(undefined);
+  }
+
+  #onBytes(piece: Uint8Array): void {
+    if (!this.#open) return;
+    const waiting = this.#waiting;
+    if (waiting === undefined) {
+      this.#fail(new PeerFault('out-of-order', 'a frame out of turn'));
+      return;
+    }
+    try {
+      const first = this.#reader.empty;
+      const frame = this.#reader.push(piece);
+      if (frame !== undefined) {
+        this.#settle(frame);
+      } else if (first) {
+        clearTimeout(waiting.timer);
+        waiting.timer = setTimeout(
+          () => this.#fail(new PeerFault('malformed', 'a frame not completed in time')),
+          waiting.frameMs,
+        );
+      }
+    } catch (error) {
+      this.#fail(isPeerFault(error) ? error : new PeerFault('malformed', 'frame', { cause: error }));
+    }
+  }
+
+  #onEnd(): void {
+    if (!this.#open) return;
+    if (!this.#reader.empty && this.#stream.status === 'open') {
+      this.#fail(new PeerFault('malformed', 'a frame cut off'));
+      return;
+    }
+    this.#open = false;
+    this.#settle(undefined);
+  }
+
+  #fail(fault: PeerFault): void {
+    this.#fault = fault;
+    const waiting = this.#reading();
+    this.abort(fault.message);
+    waiting?.reject(fault);
+  }
+
+  #settle(frame: Uint8Array | undefined): void {
+    this.#reading()?.resolve(frame);
+    if (frame === undefined) this.#gone();
+  }
+
+  #gone(): void {
+    const onGone = this.#onGone;
+    this.take();
+    onGone?.(this.#fault);
+  }
+
+  #reading(): Waiting | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    clearTimeout(waiting?.timer);
+    return waiting;
+  }
+}

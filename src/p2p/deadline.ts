@@ -1,0 +1,61 @@
+/** The end of a request or a dial: its time, its caller's signal, or the stop of the link. */
+import { setMaxListeners } from 'node:events';
+import { FitError } from '../lib/errors.ts';
+
+/** A signal that any number of deadlines may listen to. */
+export function stopController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
+/** `clear` must follow. Its signal's reason is a `FitError`: `peer-unreachable`, or `interrupted` by the caller. */
+export class Deadline {
+  readonly #controller = stopController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #release: () => void;
+
+  constructor(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }, stopped: AbortSignal) {
+    const end = (error: FitError) => this.#controller.abort(error);
+    const onSignal = () => end(new FitError('interrupted', 'the request was given up'));
+    const onStop = () => end(new FitError('peer-unreachable', 'this end is going offline'));
+    const { signal } = options;
+    this.#timer = setTimeout(
+      () => end(new FitError('peer-unreachable', 'the peer did not reply in time')),
+      options.timeoutMs,
+    );
+    signal?.addEventListener('abort', onSignal);
+    stopped.addEventListener('abort', onStop);
+    this.#release = () => {
+      signal?.removeEventListener('abort', onSignal);
+      stopped.removeEventListener('abort', onStop);
+    };
+    if (signal?.aborted === true) onSignal();
+    if (stopped.aborted) onStop();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The promise's outcome, or the rejection with the signal's reason if that comes first. */
+  async race<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this;
+    let stop = () => {};
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => reject(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+    });
+    try {
+      return await Promise.race([promise, stopped]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#release();
+  }
+}

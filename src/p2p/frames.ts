@@ -1,0 +1,137 @@
+/**
+ * Frames of the link: strict CBOR arrays, each behind its length as an unsigned varint.
+ *
+ *   request  [1, body]
+ *   reply    [1, 0, body]      the handler's answer
+ *            [1, 1, code]      the link refuses; code: 1 to 32 characters of a–z and `-`
+ *
+ * Guarantees: a value has one encoding and every other one is refused; nothing larger than the limit is kept in memory;
+ * what a peer claims as length is believed only as its bytes arrive.
+ */
+import { concat } from '../lib/bytes.ts';
+import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
+import { PeerFault } from '../lib/errors.ts';
+
+export const FRAME_VERSION = 1;
+
+/** What a frame adds to its body: array, version, kind, and the head of a byte string (1 + 1 + 1 + 5), rounded up. */
+export const FRAME_OVERHEAD = 16;
+
+/** Why a link refuses a request without handing it over. */
+export const REFUSALS = ['flood', 'busy', 'unhandled', 'bad-binding'] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+const REFUSAL_PATTERN = /^[a-z-]{1,32}$/;
+
+export type Reply =
+  | { readonly kind: 'answer'; readonly body: Uint8Array }
+  | { readonly kind: 'refusal'; readonly code: string };
+
+export function encodeRequest(body: Uint8Array): Uint8Array {
+  return encode([FRAME_VERSION, body]);
+}
+
+export function encodeAnswer(body: Uint8Array): Uint8Array {
+  return encode([FRAME_VERSION, 0, body]);
+}
+
+export function encodeRefusal(code: Refusal): Uint8Array {
+  return encode([FRAME_VERSION, 1, code]);
+}
+
+/** The frame's fields without the version. Throws `PeerFault('unknown-version')` for a well-formed frame of another one. */
+function fields(frame: Uint8Array, maxBytes: number): readonly Cbor[] {
+  const value = decode(frame, maxBytes + FRAME_OVERHEAD);
+  if (!Array.isArray(value)) throw new PeerFault('malformed', 'frame: not an array');
+  const [version, ...rest] = value as readonly Cbor[];
+  if (read.uint(version, 'frame version') !== FRAME_VERSION) throw new PeerFault('unknown-version', 'frame version');
+  return rest;
+}
+
+/** The body. Throws `PeerFault('malformed' | 'oversized' | 'unknown-version')`. */
+export function decodeRequest(frame: Uint8Array, maxBytes: number): Uint8Array {
+  const [body] = read.array(fields(frame, maxBytes), 1, 'request');
+  return read.blob(body, maxBytes, 'request body');
+}
+
+/** Throws `PeerFault('malformed' | 'oversized' | 'unknown-version')`. */
+export function decodeReply(frame: Uint8Array, maxBytes: number): Reply {
+  const [kind, content] = read.array(fields(frame, maxBytes), 2, 'reply');
+  if (read.uint(kind, 'reply kind') === 0) return { kind: 'answer', body: read.blob(content, maxBytes, 'reply body') };
+  read.literal(kind, 1, 'reply kind');
+  const code = read.text(content, 32, 'refusal');
+  if (!REFUSAL_PATTERN.test(code)) throw new PeerFault('malformed', 'refusal: not a code');
+  return { kind: 'refusal', code };
+}
+
+/** The frame behind its length, as it goes on a stream. */
+export function delimit(frame: Uint8Array): Uint8Array {
+  const head: number[] = [];
+  let left = frame.length;
+  while (left >= 0x80) {
+    head.push((left & 0x7f) | 0x80);
+    left >>>= 7;
+  }
+  head.push(left);
+  return concat(Uint8Array.from(head), frame);
+}
+
+/** Three bytes hold every length up to 2 MiB, eight times the largest frame. */
+const MAX_LENGTH_BYTES = 3;
+
+/** Collects one frame at a time from the pieces in which it arrives. */
+export class FrameReader {
+  readonly #maxBytes: number;
+  #head: number[] = [];
+  #length: number | undefined;
+  #pieces: Uint8Array[] = [];
+  #collected = 0;
+
+  /** `maxBytes`: largest frame, body and overhead. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** True between frames: no byte of the next one has arrived. */
+  get empty(): boolean {
+    return this.#head.length === 0;
+  }
+
+  /**
+   * Takes the next piece and returns the frame that it completes, if it does. Throws `PeerFault('oversized')` or, for a
+   * length that is not the shortest encoding and for bytes behind the frame, `PeerFault('malformed')`.
+   */
+  push(piece: Uint8Array): Uint8Array | undefined {
+    let rest = piece;
+    while (this.#length === undefined && rest.length > 0) {
+      this.#takeHead(rest[0] ?? 0);
+      rest = rest.subarray(1);
+    }
+    if (this.#length === undefined) return undefined;
+    if (rest.length > 0) {
+      this.#pieces.push(rest);
+      this.#collected += rest.length;
+    }
+    if (this.#collected < this.#length) return undefined;
+    if (this.#collected > this.#length) throw new PeerFault('malformed', 'bytes behind the frame');
+    // A copy, so that neither side's buffers live on in what handlers keep.
+    const frame = concat(...this.#pieces);
+    this.#head = [];
+    this.#length = undefined;
+    this.#pieces = [];
+    this.#collected = 0;
+    return frame;
+  }
+
+  #takeHead(byte: number): void {
+    this.#head.push(byte);
+    if ((byte & 0x80) !== 0) {
+      if (this.#head.length === MAX_LENGTH_BYTES) throw new PeerFault('oversized', 'frame length');
+      return;
+    }
+    if (byte === 0) throw new PeerFault('malformed', 'frame length: empty or not the shortest encoding');
+    const length = this.#head.reduceRight((sum, part) => sum * 128 + (part & 0x7f), 0);
+    if (length > this.#maxBytes) throw new PeerFault('oversized', 'frame length');
+    this.#length = length;
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Who may connect: limits per host before anything expensive happens, so that one host cannot use up what all share, and
+ * no entry for a peer that is out for a while.
+ */
+import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import type { LinkLimits } from './limits.ts';
+
+interface Host {
+  open: number;
+  unproven: number;
+}
+
+/** `ip` and `ip:port` of a TCP address. */
+function endOf(address: Multiaddr): { readonly host: string; readonly end: string } {
+  const [ip, tcp] = address.getComponents();
+  const host = ip?.value ?? '';
+  return { host, end: `${host}:${tcp?.value ?? ''}` };
+}
+
+export class Gate implements ConnectionGater {
+  readonly #limits: LinkLimits;
+  readonly #isBanned: (peer: string) => boolean;
+  readonly #hosts = new Map<string, Host>();
+  /** Remote ends of inbound connections whose identity is not proven yet. */
+  readonly #unproven = new Set<string>();
+
+  constructor(limits: LinkLimits, isBanned: (peer: string) => boolean) {
+    this.#limits = limits;
+    this.#isBanned = isBanned;
+  }
+
+  denyInboundConnection = (connection: MultiaddrConnection): boolean => {
+    const { host, end } = endOf(connection.remoteAddr);
+    const counts = this.#hosts.get(host) ?? { open: 0, unproven: 0 };
+    if (counts.open >= this.#limits.connectionsPerHost || counts.unproven >= this.#limits.unprovenPerHost) return true;
+    counts.open += 1;
+    counts.unproven += 1;
+    this.#hosts.set(host, counts);
+    this.#unproven.add(end);
+    const closed = () => {
+      this.proven(connection.remoteAddr);
+      counts.open -= 1;
+      if (counts.open === 0) this.#hosts.delete(host);
+    };
+    if (connection.status === 'open') connection.addEventListener('close', closed, { once: true });
+    else closed();
+    return false;
+  };
+
+  denyInboundEncryptedConnection = (peer: { toString(): string }): boolean => this.#isBanned(peer.toString());
+
+  /** The connection from this address has a proven identity (or is gone). */
+  proven(address: Multiaddr): void {
+    const { host, end } = endOf(address);
+    if (!this.#unproven.delete(end)) return;
+    const counts = this.#hosts.get(host);
+    if (counts !== undefined) counts.unproven -= 1;
+  }
+}

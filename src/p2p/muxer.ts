@@ -1,0 +1,114 @@
+/**
+ * Yamux with a watch on each connection:
+ * - a connection that was silent is probed, and dropped when the probe is not answered, so that a peer that vanished
+ *   without a word is noticed (TCP alone takes minutes);
+ * - a peer that sends more small frames than any use of the link needs, or that makes us owe it more bytes than it takes,
+ *   is dropped: yamux answers every ping and keeps the answers in memory without limit.
+ */
+import './polyfill.ts';
+import type { MessageStream, StreamMuxerFactory } from '@libp2p/interface';
+import { yamux } from '@libp2p/yamux';
+import { systemClock } from '../lib/clock.ts';
+import { type LinkLimits, TokenBucket } from './limits.ts';
+
+/** Frames with less content than this count as small: pings, window updates, stream starts and ends, crumbs. */
+const SMALL_BYTES = 512;
+const SMALL_FRAMES_PER_SECOND = 5_000;
+const SMALL_FRAMES_AT_ONCE = 10_000;
+/** Sixteen replies of the largest size under way, twice. */
+const MAX_OWED_BYTES = 8 * 1024 * 1024;
+/** Streams per connection: three protocols with sixteen requests each, the handshake, and some that are just closing. */
+const MAX_STREAMS = 64;
+const HEADER_BYTES = 12;
+
+/** Follows the boundaries of yamux frames in what arrives and counts the small ones. */
+export class FrameCounter {
+  #header: number[] = [];
+  #content = 0;
+
+  /** The number of small frames whose header ends in this piece. */
+  push(piece: Uint8Array): number {
+    let small = 0;
+    let at = 0;
+    while (at < piece.length) {
+      const skipped = Math.min(this.#content, piece.length - at);
+      this.#content -= skipped;
+      at += skipped;
+      while (this.#header.length < HEADER_BYTES && at < piece.length) this.#header.push(piece[at++] ?? 0);
+      if (this.#header.length < HEADER_BYTES) break;
+      const length = this.#header.slice(8).reduce((sum, byte) => sum * 256 + byte, 0);
+      const isData = this.#header[1] === 0;
+      this.#content = isData ? length : 0;
+      this.#header = [];
+      if (!isData || length < SMALL_BYTES) small += 1;
+    }
+    return small;
+  }
+}
+
+interface Pinging {
+  ping(options: { readonly signal: AbortSignal }): Promise<number>;
+}
+
+/** Must come before the muxer attaches, to see what arrives first. */
+function guard(wire: MessageStream): void {
+  const counter = new FrameCounter();
+  const bucket = new TokenBucket(SMALL_FRAMES_PER_SECOND, SMALL_FRAMES_AT_ONCE, systemClock);
+  wire.addEventListener('message', (event) => {
+    const small = counter.push(event.data.subarray());
+    if ((small === 0 || bucket.take(small)) && wire.writeBufferLength <= MAX_OWED_BYTES) return;
+    event.stopImmediatePropagation();
+    wire.abort(new Error('flood'));
+  });
+}
+
+function watch(wire: MessageStream, muxer: Pinging, limits: LinkLimits): void {
+  let heard = performance.now();
+  let probing = false;
+  wire.addEventListener('message', () => {
+    heard = performance.now();
+  });
+  const probe = async () => {
+    const asked = performance.now();
+    try {
+      await muxer.ping({ signal: AbortSignal.timeout(limits.probeMs) });
+    } catch {
+      // After this process itself was stopped, the answer may lie unread in the socket: read first.
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      if (heard < asked) wire.abort(new Error('no answer to a probe'));
+    }
+  };
+  const timer = setInterval(
+    () => {
+      if (probing || performance.now() - heard < limits.quietMs) return;
+      probing = true;
+      void probe().finally(() => {
+        probing = false;
+      });
+    },
+    Math.ceil(limits.quietMs / 2),
+  );
+  timer.unref();
+  wire.addEventListener('close', () => clearInterval(timer));
+}
+
+export function watchedYamux(limits: LinkLimits): () => StreamMuxerFactory {
+  const factory = yamux({
+    enableKeepAlive: false,
+    maxInboundStreams: MAX_STREAMS,
+    maxOutboundStreams: MAX_STREAMS,
+    streamOptions: { maxReadBufferLength: 1024 * 1024, maxWriteBufferLength: 1024 * 1024 },
+  });
+  return () => {
+    const inner = factory();
+    return {
+      protocol: inner.protocol,
+      createStreamMuxer(wire) {
+        guard(wire);
+        const muxer = inner.createStreamMuxer(wire);
+        watch(wire, muxer, limits);
+        return muxer;
+      },
+    };
+  };
+}

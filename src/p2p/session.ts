@@ -1,0 +1,300 @@
+/**
+ * One connection: the identity handshake, then requests in both directions.
+ *
+ * Handshake on `/fit/identity/1`, whoever dialled speaks first:
+ *   dialler → [1, hello]    listener → [1, 0, hello]    dialler → [1, 0, empty]
+ * Each side sends its next frame only after it accepted the other's hello, so either side's last read means that both
+ * did. Until then no request is handled. A stream carries one request after the other; it is opened when all open ones are
+ * busy, because opening costs several times a request.
+ */
+import './polyfill.ts';
+import type { Connection, Stream } from '@libp2p/interface';
+import { FitError, PeerFault } from '../lib/errors.ts';
+import { FrameChannel } from './channel.ts';
+import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
+import { isPeerFault, type LinkLimits, type PeerAccount, refusalError } from './limits.ts';
+import { type Binder, type Handler, MAX_FRAME_BYTES, type Protocol, type Remote } from './link.ts';
+import { withResolvers } from './polyfill.ts';
+
+export const IDENTITY_PROTOCOL = '/fit/identity/1';
+
+/** A certificate of at most 8 KiB, its chain and the statements around it. */
+export const MAX_HELLO_BYTES = 32 * 1024;
+
+/** Streams kept for the next request, per protocol, and for how long: less than the other end waits for it. */
+const KEPT_STREAMS = 4;
+const KEPT_MS = 20_000;
+/** How long a goodbye may take. */
+const CLOSE_MS = 500;
+
+const NOTHING = new Uint8Array();
+
+/** What a session needs of its link. */
+export interface SessionHost {
+  readonly limits: LinkLimits;
+  readonly binder: Binder;
+  account(peer: string): PeerAccount;
+  handler(protocol: Protocol): Handler | undefined;
+  onProven(session: Session): void;
+  onClosed(session: Session): void;
+  onFault(peer: string, fault: PeerFault): void;
+}
+
+/** The outcome of one request on this connection; `lost`: no reply, and whether another attempt is worth it. */
+export type Exchanged =
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly kind: 'lost'; readonly stale: boolean };
+
+export class Session {
+  readonly peer: string;
+  readonly connection: Connection;
+  /** Settles when both identities are proven, or rejects with why they are not. */
+  readonly proven: Promise<Remote>;
+  readonly #host: SessionHost;
+  readonly #account: PeerAccount;
+  readonly #proof = withResolvers<Remote>();
+  readonly #kept = new Map<Protocol, FrameChannel[]>();
+  #remote: Remote | undefined;
+  #handshaking = false;
+  #timer: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(connection: Connection, host: SessionHost) {
+    this.connection = connection;
+    this.peer = connection.remotePeer.toString();
+    this.#host = host;
+    this.#account = host.account(this.peer);
+    this.proven = this.#proof.promise;
+    // Nobody may be waiting for it; whoever does sees the rejection.
+    this.proven.catch(() => {});
+    this.#timer = setTimeout(
+      () => this.#fail(new FitError('peer-unreachable', 'the peer did not prove who it is in time')),
+      host.limits.handshakeMs,
+    );
+    connection.addEventListener('close', () => this.#onClose());
+    if (connection.status !== 'open') this.#onClose();
+    else if (connection.direction === 'outbound') this.#handshake(() => this.#dial());
+  }
+
+  get remote(): Remote | undefined {
+    return this.#remote;
+  }
+
+  get open(): boolean {
+    return !this.#closed && this.connection.status === 'open';
+  }
+
+  /** Takes a stream that the peer opened. Attaches its reader before returning; never throws. */
+  identity(stream: Stream): void {
+    const channel = new FrameChannel(stream, MAX_HELLO_BYTES);
+    if (this.connection.direction === 'outbound' || this.#handshaking) {
+      channel.abort('out of order');
+      this.#blame(new PeerFault('out-of-order', 'an identity handshake out of turn'));
+      return;
+    }
+    this.#handshake(() => this.#listen(channel));
+  }
+
+  serve(stream: Stream, protocol: Protocol): void {
+    const channel = new FrameChannel(stream, MAX_FRAME_BYTES);
+    const remote = this.#remote;
+    if (remote === undefined) {
+      channel.abort('no identity');
+      this.#fail(new PeerFault('out-of-order', 'a request before the identity handshake'));
+      return;
+    }
+    this.#answer(channel, protocol, remote).catch((error) => {
+      channel.abort('failed');
+      if (isPeerFault(error)) this.#blame(error);
+    });
+  }
+
+  /** One request. Rejects with `PeerFault` if the reply is malformed; the signal's abort gives `lost`. */
+  async exchange(protocol: Protocol, request: Uint8Array, signal: AbortSignal): Promise<Exchanged> {
+    let channel = this.#keptChannel(protocol);
+    const reused = channel !== undefined;
+    try {
+      channel ??= new FrameChannel(await this.connection.newStream(protocol, { signal }), MAX_FRAME_BYTES);
+    } catch {
+      return { kind: 'lost', stale: !signal.aborted };
+    }
+    const used = channel;
+    const stop = () => used.abort('given up');
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) stop();
+      const { handlerMs, frameMs } = this.#host.limits;
+      const frame = used.send(encodeRequest(request)) ? await used.read(handlerMs + frameMs, frameMs) : undefined;
+      if (frame === undefined) {
+        used.abort('no reply');
+        return { kind: 'lost', stale: !signal.aborted && (reused || !this.open) };
+      }
+      const reply = decodeReply(frame, MAX_FRAME_BYTES);
+      this.#keep(protocol, used);
+      return { kind: 'reply', reply };
+    } catch (error) {
+      used.abort('fault');
+      if (isPeerFault(error)) this.#blame(error);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Ends the connection at once. */
+  abort(why: string): void {
+    this.connection.abort(new Error(why));
+    this.#onClose();
+  }
+
+  #handshake(run: () => Promise<Remote>): void {
+    this.#handshaking = true;
+    run().then(
+      (remote) => {
+        if (!this.open) return;
+        clearTimeout(this.#timer);
+        this.#remote = remote;
+        this.#host.onProven(this);
+        this.#proof.resolve(remote);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  async #dial(): Promise<Remote> {
+    const { limits, binder } = this.#host;
+    const signal = AbortSignal.timeout(limits.handshakeMs);
+    const stream = await this.connection.newStream(IDENTITY_PROTOCOL, { signal });
+    const channel = new FrameChannel(stream, MAX_HELLO_BYTES);
+    channel.send(encodeRequest(binder.hello()));
+    const frame = await channel.read(limits.handshakeMs, limits.handshakeMs);
+    if (frame === undefined) throw new FitError('peer-unreachable', 'the peer ended the connection');
+    const reply = decodeReply(frame, MAX_HELLO_BYTES);
+    if (reply.kind === 'refusal') throw refusalError(reply.code);
+    const certificate = await binder.accept(this.peer, reply.body);
+    channel.send(encodeAnswer(NOTHING));
+    void channel.end(limits.frameMs);
+    return { peer: this.peer, certificate };
+  }
+
+  async #listen(channel: FrameChannel): Promise<Remote> {
+    const { limits, binder } = this.#host;
+    const gone = new FitError('peer-unreachable', 'the peer ended the connection');
+    const frame = await channel.read(limits.handshakeMs, limits.handshakeMs);
+    if (frame === undefined) throw gone;
+    if (!this.#account.handshake()) {
+      await this.#refuse(channel, encodeRefusal('flood'));
+      throw new PeerFault('flood', 'too many identity handshakes');
+    }
+    const hello = decodeRequest(frame, MAX_HELLO_BYTES);
+    let certificate: string;
+    try {
+      certificate = await binder.accept(this.peer, hello);
+    } catch (error) {
+      if (isPeerFault(error)) await this.#refuse(channel, encodeRefusal('bad-binding'));
+      throw error;
+    }
+    channel.send(encodeAnswer(binder.hello()));
+    const last = await channel.read(limits.handshakeMs, limits.handshakeMs);
+    if (last === undefined) throw gone;
+    const accepted = decodeReply(last, 0);
+    if (accepted.kind === 'refusal') throw refusalError(accepted.code);
+    void channel.end(limits.frameMs);
+    return { peer: this.peer, certificate };
+  }
+
+  /** The refusal is to arrive before the connection goes. */
+  async #refuse(channel: FrameChannel, refusal: Uint8Array): Promise<void> {
+    channel.send(refusal);
+    await channel.end(CLOSE_MS);
+    await this.connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {});
+  }
+
+  async #answer(channel: FrameChannel, protocol: Protocol, remote: Remote): Promise<void> {
+    const { limits } = this.#host;
+    let idleMs = limits.frameMs;
+    for (;;) {
+      const frame = await channel.read(idleMs, limits.frameMs);
+      if (frame === undefined) break;
+      const body = decodeRequest(frame, MAX_FRAME_BYTES);
+      const handler = this.#host.handler(protocol);
+      const refusal = this.#account.admit();
+      if (refusal !== undefined) {
+        if (!this.#account.refused()) {
+          this.#fail(new PeerFault('flood', 'too many requests'));
+          return;
+        }
+        channel.send(encodeRefusal(refusal));
+      } else if (handler === undefined) {
+        this.#account.release();
+        channel.send(encodeRefusal('unhandled'));
+      } else {
+        const reply = await this.#handled(handler, remote, body);
+        if (reply === undefined) {
+          channel.abort('no reply');
+          return;
+        }
+        channel.send(encodeAnswer(reply));
+      }
+      idleMs = limits.idleMs;
+    }
+    await channel.end(limits.frameMs);
+  }
+
+  /** The handler's reply, or undefined if it threw, gave too much, or took too long (it keeps its place until it ends). */
+  async #handled(handler: Handler, remote: Remote, body: Uint8Array): Promise<Uint8Array | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), this.#host.limits.handlerMs);
+    });
+    const handled = (async () => handler(remote, body))()
+      .catch(() => undefined)
+      .finally(() => this.#account.release());
+    const reply = await Promise.race([handled, late]);
+    clearTimeout(timer);
+    return reply !== undefined && reply.length <= MAX_FRAME_BYTES ? reply : undefined;
+  }
+
+  #keptChannel(protocol: Protocol): FrameChannel | undefined {
+    const channel = this.#kept.get(protocol)?.pop();
+    if (channel === undefined) return undefined;
+    channel.take();
+    return channel.open ? channel : this.#keptChannel(protocol);
+  }
+
+  #keep(protocol: Protocol, channel: FrameChannel): void {
+    const kept = this.#kept.get(protocol) ?? [];
+    this.#kept.set(protocol, kept);
+    if (!channel.open) return;
+    if (kept.length >= KEPT_STREAMS) {
+      void channel.end(this.#host.limits.frameMs);
+      return;
+    }
+    kept.push(channel);
+    channel.keep(KEPT_MS, (fault) => {
+      kept.splice(kept.indexOf(channel), 1);
+      if (fault !== undefined) this.#blame(fault);
+    });
+  }
+
+  /** A fault of the peer that ended no more than a stream; too many end the connection. */
+  #blame(fault: PeerFault): void {
+    this.#host.onFault(this.peer, fault);
+    if (!this.#account.fault()) this.abort('too many faults');
+  }
+
+  /** Ends the connection for a reason. */
+  #fail(error: unknown): void {
+    if (isPeerFault(error)) this.#blame(error);
+    this.#proof.reject(error);
+    this.abort(error instanceof Error ? error.message : 'failed');
+  }
+
+  #onClose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#proof.reject(new FitError('peer-unreachable', 'the peer ended the connection'));
+    this.#host.onClosed(this);
+  }
+}
