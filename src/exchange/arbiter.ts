@@ -27,6 +27,11 @@ export interface ArbiterTimes {
   readonly notAfter: number;
   /** Seconds after notAfter from which on the answer is "no longer known". */
   readonly retention: number;
+  /**
+   * The arbiter was restored from a backup and X is so old (signingTime < restore + skew) that it may have been decided
+   * after that backup: unless it is recorded, it is "no longer known", not even expired (PROTOCOL §7).
+   */
+  readonly lost?: boolean;
 }
 
 /** `by` is the party of X whose key signed the request; `now` is the arbiter's own clock at receipt, in seconds. */
@@ -92,10 +97,10 @@ export interface ArbiterPorts<V> {
   token(): V;
 }
 
-function holds<V>(guard: Guard, times: ArbiterTimes, input: ArbiterInput<V>): boolean {
+function holds<V>(guard: Guard, times: ArbiterTimes, phase: ArbiterPhase, input: ArbiterInput<V>): boolean {
   switch (guard) {
     case 'forgotten':
-      return input.now >= times.notAfter + times.retention;
+      return input.now >= times.notAfter + times.retention || (phase === 'none' && times.lost === true);
     case 'expired':
       return input.now >= times.notAfter;
     case 'byOriginator':
@@ -132,7 +137,7 @@ export function stepArbiter<V>(
   input: ArbiterInput<V>,
   table: readonly ArbiterRow[] = ARBITER,
 ): readonly [ArbiterState<V>, readonly ArbiterEffect<V>[]] {
-  const found = findRow(table, state.phase, input.kind, (guard) => holds(guard, times, input));
+  const found = findRow(table, state.phase, input.kind, (guard) => holds(guard, times, state.phase, input));
   if (found === undefined) return [state, []];
   let after = state;
   if (found.to === 'aborted' && state.phase === 'none') {
