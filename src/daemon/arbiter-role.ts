@@ -1,0 +1,204 @@
+/**
+ * The arbiter's shell (PROTOCOL §7): opens, checks and answers requests around the machine in exchange/arbiter.ts.
+ *
+ * Guarantees: a decision is durable before it is answered; decisions of one xid are taken one after the other, while escrows
+ * are opened outside that lock; the clock that decides never runs backwards, also across restarts; what failed before a
+ * request was known to be authentic is told, everything after it is the machine's to answer.
+ */
+
+import type { Journal } from '../archive/journal.ts';
+import type { Archive } from '../archive/sealed-store.ts';
+import { encodeAnswer, makeResolved, makeToken, sealAnswer } from '../exchange/answers.ts';
+import {
+  ARBITER_PHASES,
+  type ArbiterEffect,
+  type ArbiterInput,
+  type ArbiterState,
+  initialArbiterState,
+  stepArbiter,
+} from '../exchange/arbiter.ts';
+import { xidOf } from '../exchange/record.ts';
+import { type ArbiterSelf, checkRequest, openRequest, type RequestOutcome } from '../exchange/requests.ts';
+import { present } from '../lib/assert.ts';
+import { toHex } from '../lib/bytes.ts';
+import { decode, enc, encode, read } from '../lib/cbor.ts';
+import { type Clock, isoTime, seconds } from '../lib/clock.ts';
+import { PeerFault } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { createMutex } from '../lib/mutex.ts';
+import type { CaseResult } from '../rpc/agent.ts';
+import type { Events } from './events.ts';
+import type { Keyring } from './keyring.ts';
+
+export interface ArbiterPorts {
+  readonly archive: Archive;
+  readonly journal: Journal;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: Events;
+  /** Its own certificate, KEM keys and terms, as its card says. */
+  readonly self: () => ArbiterSelf;
+  /** Seconds. */
+  readonly retention: number;
+}
+
+export interface ArbiterRole {
+  /** Reads the counter and the clock's high-water mark: both are there while locked. */
+  load(): Promise<void>;
+  /** Request frame → reply frame. Throws (no reply: ask again) while locked. */
+  handle(body: Uint8Array): Promise<Uint8Array>;
+  cases(): Promise<readonly CaseResult[]>;
+  /** Requests received since the home was made. */
+  readonly received: number;
+}
+
+interface Case {
+  readonly state: ArbiterState<Uint8Array>;
+  readonly originator: string;
+  readonly responder: string;
+  readonly decided: number;
+}
+
+const MAX_CASE_BYTES = 64 * 1024;
+
+function encodeCase({ state, originator, responder, decided }: Case): Uint8Array {
+  return encode([1, state.phase, state.token, state.cause, state.answer, originator, responder, decided]);
+}
+
+function decodeCase(bytes: Uint8Array): Case {
+  const [version, phase, token, cause, answer, originator, responder, decided] = read.array(
+    decode(bytes, MAX_CASE_BYTES),
+    8,
+    'case',
+  );
+  read.literal(version, 1, 'case version');
+  return {
+    state: {
+      phase: read.oneOf(phase, ARBITER_PHASES, 'phase'),
+      token: token === null ? null : read.blob(token, MAX_CASE_BYTES, 'token'),
+      cause: cause === null ? null : read.oneOf(cause, ['request', 'expired'], 'cause'),
+      answer: answer === null ? null : read.blob(answer, MAX_CASE_BYTES, 'answer'),
+    },
+    originator: read.text(originator, 64, 'originator'),
+    responder: read.text(responder, 64, 'responder'),
+    decided: read.uint(decided, 'decided'),
+  };
+}
+
+type Authentic = Extract<RequestOutcome, { kind: 'authentic' }>;
+
+export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
+  const locks = createMutex();
+  let received = 0;
+  let highWater = 0;
+
+  /** Seconds; never less than at any decision before. */
+  const now = (): number => Math.max(seconds(ports.clock.now()), highWater);
+
+  const load = async (xid: string): Promise<ArbiterState<Uint8Array>> => {
+    const stored = await ports.archive.get('cases', xid);
+    return stored === undefined ? initialArbiterState() : decodeCase(stored).state;
+  };
+
+  /** Takes one input under the xid's lock and makes its decision durable. Returns what is left to do. */
+  const decide = (
+    authentic: Authentic,
+    input: ArbiterInput<Uint8Array>,
+  ): Promise<readonly ArbiterEffect<Uint8Array>[]> => {
+    const xid = toHex(authentic.xid);
+    const { record } = authentic.request;
+    return locks.run(xid, async () => {
+      const token = (): Uint8Array => makeToken(authentic.xid, ports.keyring.secrets().signing);
+      const times = { notAfter: record.notAfter, retention: ports.retention };
+      const [, effects] = stepArbiter({ token }, times, await load(xid), input);
+      for (const effect of effects) {
+        if (effect.kind !== 'record') continue;
+        const decided = {
+          state: effect.state,
+          originator: toHex(record.originator),
+          responder: toHex(record.responder),
+          decided: input.now,
+        };
+        highWater = Math.max(highWater, input.now);
+        await ports.journal.append(
+          [{ time: input.now, kind: `case-${effect.state.phase}`, ref: xid, payload: enc(effect.state.cause) }],
+          [
+            { kind: 'put', space: 'cases', key: xid, value: encodeCase(decided) },
+            { kind: 'put', space: 'meta', key: 'clock', value: enc(highWater) },
+          ],
+        );
+        ports.events.emit({ kind: 'case', detail: effect.state.phase });
+      }
+      return effects;
+    });
+  };
+
+  const answer = async (authentic: Authentic, kemSecret: Uint8Array): Promise<Uint8Array> => {
+    const { request, parties } = authentic;
+    const at = now();
+    let input: ArbiterInput<Uint8Array> = { kind: request.kind, by: request.by, now: at };
+    for (;;) {
+      const effects = await decide(authentic, input);
+      const last = present(effects.at(-1), 'effect of an authentic request');
+      switch (last.kind) {
+        case 'open': {
+          const keys = { signing: ports.keyring.secrets().signing, kemSecret };
+          const promises = present(request.promises, 'promises of a resolve request');
+          const opened = makeResolved(request.record, parties, promises, request.by, keys, at);
+          input = { kind: 'opened', by: request.by, answer: opened, now: at };
+          continue;
+        }
+        case 'answer':
+          return last.value;
+        case 'refuse':
+          return encodeAnswer({ kind: 'refused' });
+        case 'unknown':
+          return encodeAnswer({ kind: 'unknown' });
+        case 'undecided':
+          return encodeAnswer({ kind: 'undecided' });
+        case 'record':
+          throw new RangeError('a decision without an answer');
+      }
+    }
+  };
+
+  return {
+    get received() {
+      return received;
+    },
+    async load() {
+      const counted = await ports.archive.get('meta', 'arbiter-requests');
+      if (counted !== undefined) received = read.uint(read.array(decode(counted, 16), 1, 'counter')[0], 'counter');
+      const mark = await ports.archive.get('meta', 'clock');
+      if (mark !== undefined) highWater = read.uint(read.array(decode(mark, 16), 1, 'clock')[0], 'clock');
+    },
+    async handle(body) {
+      received += 1;
+      ports.events.emit({ kind: 'arbiter-request' });
+      await ports.archive.batch([{ kind: 'put', space: 'meta', key: 'arbiter-requests', value: enc(received) }]);
+      const { kem } = ports.keyring.secrets();
+      let opened: ReturnType<typeof openRequest>;
+      try {
+        opened = openRequest(body, kem);
+      } catch (error) {
+        if (!(error instanceof PeerFault)) throw error;
+        return sealAnswer(null, encodeAnswer({ kind: 'failed', reason: 'malformed' }));
+      }
+      const outcome = checkRequest(opened.request, ports.self(), now());
+      if (outcome.kind === 'failed')
+        return sealAnswer(outcome.to, encodeAnswer({ kind: 'failed', reason: outcome.reason }));
+      const to = { answerKey: outcome.request.answerKey, xid: xidOf(outcome.request.record) };
+      return sealAnswer(to, await answer(outcome, opened.key.secret));
+    },
+    async cases() {
+      const cases: CaseResult[] = [];
+      for await (const [xid, value] of ports.archive.list('cases')) {
+        const { state, originator, responder, decided } = decodeCase(value);
+        if (state.phase === 'none') continue;
+        cases.push({ xid, state: state.phase, cause: state.cause, originator, responder, decided: isoTime(decided) });
+      }
+      return cases;
+    },
+  };
+}

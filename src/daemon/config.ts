@@ -1,0 +1,152 @@
+/**
+ * `fit.toml` (fit.toml(5)): read once at start, checked whole, written only by `fit init` and `fit config set`.
+ * Guarantees: an unknown key or an unusable value is `FitError('bad-config')` naming the key, and nothing starts on a guess.
+ */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { parse, stringify } from 'smol-toml';
+import { z } from 'zod';
+import { formatDuration, parseDuration } from '../lib/duration.ts';
+import { FitError } from '../lib/errors.ts';
+
+const duration = z.string().transform((text, context) => {
+  try {
+    return parseDuration(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not a duration' });
+    return z.NEVER;
+  }
+});
+
+/** HOST:PORT, with an IPv6 host in brackets. */
+const LISTEN = /^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]{1,253}):([0-9]{1,5})$/;
+
+const schema = z.strictObject({
+  name: z.string().min(1).max(64),
+  listen: z.string().regex(LISTEN).default('127.0.0.1:0'),
+  roles: z
+    .array(z.enum(['arbiter']))
+    .max(8)
+    .default([]),
+  exchange: z
+    .strictObject({
+      patience: duration.default(120),
+      /** How long the arbiter's help lasts for a new offer, from the time of the offer. */
+      not_after: duration.default(30 * 86_400),
+      margin: duration.default(25 * 3600),
+    })
+    .prefault({}),
+  offer: z.strictObject({ expires: duration.default(7 * 86_400) }).prefault({}),
+  arbiter: z
+    .strictObject({
+      /** Terms shown to traders; the default text if empty. */
+      terms: z.string().max(16_384).default(''),
+      /** The longest notAfter it serves, from the time of signing. */
+      max_not_after: duration.default(90 * 86_400),
+      min_margin: duration.default(3600),
+      retention: duration.default(180 * 86_400),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(['error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+});
+
+/** Durations in seconds. */
+export type Config = z.output<typeof schema>;
+
+function check(value: unknown): Config {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new FitError(
+      'bad-config',
+      `fit.toml: ${issue?.path.join('.') || 'file'}: ${issue?.message.toLowerCase() ?? 'unusable'}`,
+      {
+        hint: 'see fit.toml(5)',
+      },
+    );
+  }
+  return parsed.data;
+}
+
+export function readConfig(file: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new FitError('no-home', 'there is no trader here yet', {
+      hint: 'fit init --name NAME makes one',
+      cause: error,
+    });
+  }
+  return check(parseToml(text));
+}
+
+function parseToml(text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new FitError('bad-config', 'fit.toml is not valid TOML', { cause: error });
+  }
+}
+
+/** Replaces the file whole or not at all. */
+function writeFileWhole(file: string, text: string): void {
+  const fresh = `${file}.new`;
+  writeFileSync(fresh, text, { mode: 0o600, flush: true });
+  renameSync(fresh, file);
+}
+
+export interface InitialConfig {
+  readonly name: string;
+  readonly listen?: string;
+  readonly roles: readonly string[];
+  readonly patience?: string;
+}
+
+export function writeInitialConfig(file: string, initial: InitialConfig): Config {
+  const value = {
+    name: initial.name,
+    ...(initial.listen === undefined ? {} : { listen: initial.listen }),
+    roles: [...initial.roles],
+    ...(initial.patience === undefined ? {} : { exchange: { patience: initial.patience } }),
+  };
+  const config = check(value);
+  writeFileWhole(file, stringify(value));
+  return config;
+}
+
+const DURATION_KEYS: ReadonlySet<string> = new Set([
+  'exchange.patience',
+  'exchange.not_after',
+  'exchange.margin',
+  'offer.expires',
+  'arbiter.max_not_after',
+  'arbiter.min_margin',
+  'arbiter.retention',
+]);
+
+/** Every key with its value in force, as `fit config list` shows them. */
+export function flatten(config: Config): Record<string, string> {
+  const flat: Record<string, string> = {};
+  const walk = (value: unknown, path: string): void => {
+    if (Array.isArray(value)) flat[path] = value.join(',');
+    else if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, path === '' ? key : `${path}.${key}`);
+    } else flat[path] = typeof value === 'number' && DURATION_KEYS.has(path) ? formatDuration(value) : String(value);
+  };
+  walk(config, '');
+  return flat;
+}
+
+/** Sets one key in the file; the daemon uses it from its next start on. */
+export function setConfig(file: string, key: string, value: string): Config {
+  const [section, name, ...more] = key.split('.');
+  const current = parseToml(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  if (section === undefined || more.length > 0)
+    throw new FitError('bad-config', 'there is no such setting', { hint: 'fit config list' });
+  const typed = key === 'roles' ? value.split(',').filter((role) => role !== '') : value;
+  if (name === undefined) current[section] = typed;
+  else current[section] = { ...(current[section] as Record<string, unknown> | undefined), [name]: typed };
+  const config = check(current);
+  writeFileWhole(file, stringify(current));
+  return config;
+}

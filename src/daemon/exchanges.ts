@@ -1,0 +1,521 @@
+/**
+ * The exchange driver: the thin shell around the two party machines (exchange/party.ts).
+ *
+ * It verifies what arrives before it becomes an input, makes signatures, proofs and requests, and performs effects in order:
+ * one `record` and the messages it justifies are one atomic write (state, journal, consent, outbox), and nothing leaves
+ * before that write is durable. Inputs of one exchange are taken one at a time. The arbiter is asked until it answers.
+ */
+
+import type { Journal, NewEntry } from '../archive/journal.ts';
+import type { Archive } from '../archive/sealed-store.ts';
+import type { StoreOp } from '../archive/store.ts';
+import { signP256 } from '../crypto/ecdsa.ts';
+import type { EscrowPool } from '../crypto/escrow-pool.ts';
+import { generateKem } from '../crypto/kem.ts';
+import type { Affidavit } from '../exchange/affidavit.ts';
+import { openAnswer, verifyAnswer } from '../exchange/answers.ts';
+import { completeContract, type Parties, template } from '../exchange/contract.ts';
+import { decodeMessage, type ExchangeMessage, encodeMessage } from '../exchange/messages.ts';
+import {
+  begin,
+  isFinal,
+  type PartyEffect,
+  type PartyInput,
+  type PartyRole,
+  type PartyState,
+  step,
+} from '../exchange/party.ts';
+import {
+  affidavitPromise,
+  checkRelease,
+  encodePromise,
+  encodeRelease,
+  promiseCheck,
+  promiseJob,
+  RELEASE_BYTES,
+} from '../exchange/promise.ts';
+import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
+import { makeRequest, type Promises, sealRequest } from '../exchange/requests.ts';
+import { unreachable } from '../lib/assert.ts';
+import { toHex } from '../lib/bytes.ts';
+import { decode, enc, read } from '../lib/cbor.ts';
+import { type Clock, seconds } from '../lib/clock.ts';
+import { FitError, PeerFault } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { createMutex } from '../lib/mutex.ts';
+import type { Link, Remote } from '../p2p/link.ts';
+import { decodeExchange, type Exchange, encodeExchange } from './exchange-record.ts';
+import type { Keyring } from './keyring.ts';
+import type { Ack, Letter, Outbox } from './outbox.ts';
+import { decodeSpooled, encodeSpooled } from './spool.ts';
+
+const ARBITER_TIMEOUT_MS = 30_000;
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 10_000;
+
+/** What the responder's side of the deal says to message 1. */
+export type Admission =
+  | {
+      readonly kind: 'welcome';
+      readonly parties: Parties;
+      readonly arbiter: Exchange['arbiter'];
+      readonly consent: string;
+      check(record: ExchangeRecord): void;
+    }
+  | { readonly kind: 'no'; readonly why: string };
+
+export interface ExchangePorts {
+  readonly archive: Archive;
+  readonly journal: Journal;
+  readonly keyring: Keyring;
+  readonly pool: EscrowPool;
+  readonly outbox: Outbox;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Milliseconds. */
+  readonly patienceMs: number;
+  admit(from: Remote, record: ExchangeRecord): Admission;
+  /** Whether the consent stands now: not withdrawn, expired or used. */
+  consentStands(id: string): boolean;
+  /** What else belongs into the write of this state: the deal, the consent's use. Called again when it is durable. */
+  recording(
+    exchange: Exchange,
+    state: PartyState<Uint8Array>,
+    consume: boolean,
+  ): { readonly ops: readonly StoreOp[]; readonly entries: readonly NewEntry[]; readonly done: () => void };
+  peerFault(from: Remote, fault: PeerFault): void;
+}
+
+export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
+
+export interface NewExchange {
+  readonly record: ExchangeRecord;
+  readonly parties: Parties;
+  readonly peer: string;
+  readonly arbiter: Exchange['arbiter'];
+  readonly consent: string;
+}
+
+export interface Exchanges {
+  /** Continues every unfinished exchange; needs an unlocked keyring. */
+  resume(): Promise<void>;
+  /** As originator: resolves when message 1 is durable. */
+  accept(fresh: NewExchange): Promise<Exchange>;
+  handle(from: Remote, body: Uint8Array): Promise<Ack>;
+  acknowledged(letter: Letter, ack: Ack): void;
+  order(xid: string, order: 'abort' | 'resolve'): Promise<void>;
+  get(xid: string): Exchange | undefined;
+  /** Unfinished exchanges over a document digest (hex). */
+  openOver(document: string): readonly Exchange[];
+  arbiterTrouble(xid: string): ArbiterTrouble;
+  stop(): void;
+}
+
+interface Live {
+  readonly exchange: Exchange;
+  readonly timers: Map<'patience' | 'deadline', () => void>;
+  asking: boolean;
+  trouble: ArbiterTrouble;
+}
+
+const otherRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'R' : 'O');
+const ownRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'O' : 'R');
+
+/** Our own signature out of our own release. */
+function signatureOf(release: Uint8Array): Uint8Array {
+  return read.bytes(read.array(decode(release, RELEASE_BYTES), 2, 'own release')[1], 64, 'own signature');
+}
+
+/** For the journal: what happened, without anything secret. */
+function summary(exchange: Exchange, state: PartyState<Uint8Array>): Uint8Array {
+  return enc(exchange.deal, exchange.role, state.phase, state.via);
+}
+
+/** What stands for the contract when the arbiter's statement does (PROTOCOL §9). */
+export function encodeAffidavit(affidavit: Affidavit): Uint8Array {
+  return enc('affidavit', affidavit.text, affidavit.signature);
+}
+
+/** The reference under which a message waits in the outbox. */
+const letterRef = (xid: string, what: string): string => `x/${xid}/${what}`;
+
+export function createExchanges(ports: ExchangePorts): Exchanges {
+  const live = new Map<string, Live>();
+  const locks = createMutex();
+  const stopping = new AbortController();
+  const now = (): number => seconds(ports.clock.now());
+
+  const adopt = (exchange: Exchange): Live => {
+    const entry: Live = { exchange, timers: new Map(), asking: false, trouble: null };
+    live.set(exchange.xid, entry);
+    return entry;
+  };
+
+  const letter = (exchange: Exchange, message: ExchangeMessage, what: string): Letter => ({
+    to: exchange.peer,
+    protocol: '/fit/exchange/1',
+    body: encodeMessage(message),
+    ref: letterRef(exchange.xid, what),
+  });
+
+  const letterFor = (exchange: Exchange, effect: PartyEffect<Uint8Array>): Letter | undefined => {
+    const { record } = exchange;
+    const xid = xidOf(record);
+    switch (effect.kind) {
+      case 'send':
+        if (effect.message === 'release') {
+          return letter(
+            exchange,
+            { kind: 'release', role: ownRole(exchange.role), xid, release: effect.value },
+            'release',
+          );
+        }
+        return exchange.role === 'originator'
+          ? letter(exchange, { kind: 'promise', role: 'O', record, promise: effect.value }, 'promise')
+          : letter(exchange, { kind: 'promise', role: 'R', xid, promise: effect.value }, 'promise');
+      case 'sendDeclined':
+        return letter(exchange, { kind: 'declined', xid }, 'declined');
+      default:
+        return undefined;
+    }
+  };
+
+  /** The request that a locked daemon can still send, readable without the passphrase (PROTOCOL §6). */
+  const spoolOps = (exchange: Exchange, state: PartyState<Uint8Array>): readonly StoreOp[] => {
+    if (isFinal(state.phase) || state.resolve === null) return [{ kind: 'delete', space: 'spool', key: exchange.xid }];
+    const due = exchange.record.notAfter - exchange.record.margin;
+    return [
+      {
+        kind: 'put',
+        space: 'spool',
+        key: exchange.xid,
+        value: encodeSpooled({ ...exchange.arbiter, due, request: state.resolve, answer: null }),
+      },
+    ];
+  };
+
+  /** Performs the effects of one step in order. */
+  const perform = async (
+    entry: Live,
+    after: PartyState<Uint8Array>,
+    effects: readonly PartyEffect<Uint8Array>[],
+  ): Promise<void> => {
+    const { exchange } = entry;
+    const ops: StoreOp[] = [];
+    const entries: NewEntry[] = [];
+    const durable: (() => void)[] = [];
+    for (const effect of effects) {
+      if (effect.kind === 'record') {
+        const more = ports.recording(exchange, effect.state, effect.consume);
+        ops.push({ kind: 'put', space: 'exchanges', key: exchange.xid, value: encodeExchange(exchange, effect.state) });
+        ops.push(...spoolOps(exchange, effect.state), ...more.ops);
+        entries.push(
+          {
+            time: now(),
+            kind: `exchange-${effect.state.phase}`,
+            ref: exchange.xid,
+            payload: summary(exchange, effect.state),
+          },
+          ...more.entries,
+        );
+        durable.push(() => {
+          exchange.machine = effect.state;
+        }, more.done);
+      }
+      const message = letterFor(exchange, effect);
+      if (message !== undefined) {
+        const { ops: letterOps, posted } = ports.outbox.post(message);
+        ops.push(...letterOps);
+        durable.push(posted);
+      }
+    }
+    if (ops.length > 0 || entries.length > 0) await ports.journal.append(entries, ops);
+    exchange.machine = after;
+    for (const then of durable) then();
+    for (const effect of effects) {
+      if (effect.kind === 'timer') startTimer(entry, effect.timer);
+      else if (effect.kind === 'ask') void ask(entry);
+    }
+    if (isFinal(after.phase)) {
+      for (const cancel of entry.timers.values()) cancel();
+      live.delete(exchange.xid);
+    }
+  };
+
+  const apply = async (entry: Live, input: PartyInput<Uint8Array>): Promise<boolean> => {
+    const [after, effects] = step(entry.exchange.machine, input);
+    const taken = after !== entry.exchange.machine || effects.length > 0;
+    await perform(entry, after, effects);
+    return taken;
+  };
+
+  const feed = (entry: Live, input: PartyInput<Uint8Array>): Promise<boolean> =>
+    locks.run(entry.exchange.xid, () => apply(entry, input));
+
+  const startTimer = (entry: Live, timer: 'patience' | 'deadline'): void => {
+    entry.timers.get(timer)?.();
+    const { notAfter, margin } = entry.exchange.record;
+    const at = timer === 'patience' ? ports.clock.now() + ports.patienceMs : (notAfter - margin) * 1000;
+    const fire = (): void => {
+      feed(entry, { kind: timer, now: now() }).catch((error) =>
+        ports.log.error({ error }, 'an exchange could not go on'),
+      );
+    };
+    entry.timers.set(timer, ports.clock.at(at, fire));
+  };
+
+  /** Signs and proves, then takes the step that records it. Runs under the exchange's lock. */
+  const prove = async (entry: Live): Promise<void> => {
+    const { exchange } = entry;
+    const role = ownRole(exchange.role);
+    const { signing } = ports.keyring.secrets();
+    const signature = signP256(signing, template(exchange.record, role, exchange.parties).signedAttributes);
+    const release = encodeRelease(exchange.record, signature);
+    let promise: Uint8Array;
+    if (exchange.record.mode === 'affidavit') {
+      promise = affidavitPromise(exchange.record, role, signing, exchange.parties);
+    } else {
+      const job = promiseJob(exchange.record, role, signature, exchange.parties);
+      promise = encodePromise({
+        noncePoint: job.noncePoint,
+        proof: await ports.pool.prove(job.label, job.witnesses, job.keys),
+      });
+    }
+    const peerPromise = exchange.machine.peerPromise;
+    const resolve = peerPromise === null ? {} : { resolve: resolveRequest(exchange, promise, peerPromise) };
+    const consent = ports.consentStands(exchange.consent);
+    await apply(entry, { kind: 'proved', promise, release, ...resolve, consent, now: now() });
+  };
+
+  const resolveRequest = (exchange: Exchange, own: Uint8Array, peer: Uint8Array): Uint8Array => {
+    const promises = exchange.role === 'originator' ? { O: own, R: peer } : { O: peer, R: own };
+    return request(exchange, 'resolve', promises);
+  };
+
+  const request = (exchange: Exchange, kind: 'abort' | 'resolve', promises: Promises | null = null): Uint8Array => {
+    const { record, parties, answerKey } = exchange;
+    const certificates = { O: [parties.O.certificate.der], R: [parties.R.certificate.der] };
+    const body = { kind, record, by: ownRole(exchange.role), certificates, promises, answerKey: answerKey.public };
+    return sealRequest(parties.T.kem, makeRequest(body, ports.keyring.secrets().signing));
+  };
+
+  /** Asks the arbiter until it has answered or the question is moot. One loop per exchange. */
+  const ask = async (entry: Live): Promise<void> => {
+    if (entry.asking) return;
+    entry.asking = true;
+    const { exchange } = entry;
+    let retryMs = FIRST_RETRY_MS;
+    try {
+      while (
+        !stopping.signal.aborted &&
+        (exchange.machine.phase === 'aborting' || exchange.machine.phase === 'resolving')
+      ) {
+        try {
+          if (await askOnce(entry)) return;
+        } catch (error) {
+          if (!(error instanceof PeerFault)) entry.trouble = 'unreachable';
+          ports.log.debug({ xid: exchange.xid, error }, 'the arbiter did not answer');
+        }
+        await pause(retryMs);
+        retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
+      }
+    } finally {
+      entry.asking = false;
+    }
+  };
+
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = ports.clock.at(ports.clock.now() + ms, resolve);
+      stopping.signal.addEventListener('abort', () => (cancel(), resolve()), { once: true });
+    });
+
+  const askOnce = async (entry: Live): Promise<boolean> => {
+    const { exchange } = entry;
+    const { phase, resolve } = exchange.machine;
+    const sealed = phase === 'resolving' && resolve !== null ? resolve : request(exchange, 'abort');
+    const { arbiter } = exchange;
+    ports.link.learn(arbiter.peer, arbiter.addresses);
+    const options = { timeoutMs: ARBITER_TIMEOUT_MS, signal: stopping.signal };
+    const reply = await ports.link.request(arbiter.peer, arbiter.certificate, '/fit/arbiter/1', sealed, options);
+    return answered(entry, reply);
+  };
+
+  /** True if the arbiter's answer settles the exchange. */
+  const answered = async (entry: Live, reply: Uint8Array): Promise<boolean> => {
+    const { exchange } = entry;
+    const { record, parties, answerKey } = exchange;
+    const answer = verifyAnswer(record, parties, openAnswer(reply, xidOf(record), answerKey.secret));
+    switch (answer.kind) {
+      case 'resolved':
+        entry.trouble = null;
+        return feed(entry, { kind: 'resolved', contract: answer.contract, now: now() });
+      case 'token':
+        entry.trouble = null;
+        return feed(entry, { kind: 'token', token: answer.token, now: now() });
+      case 'affidavit':
+        entry.trouble = null;
+        return feed(entry, { kind: 'resolved', contract: encodeAffidavit(answer.affidavit), now: now() });
+      case 'refused':
+      case 'failed':
+        entry.trouble = 'refuses';
+        return false;
+      case 'unknown':
+        entry.trouble = 'unknown';
+        return false;
+      case 'undecided':
+        return false;
+      default:
+        return unreachable(answer);
+    }
+  };
+
+  const verifyPromise = async (
+    exchange: { readonly record: ExchangeRecord; readonly parties: Parties },
+    role: 'O' | 'R',
+    promise: Uint8Array,
+  ): Promise<void> => {
+    const check = promiseCheck(exchange.record, role, promise, exchange.parties);
+    if (check.kind === 'affidavit') return;
+    if (!(await ports.pool.verify(check.label, check.proof, check.keys)))
+      throw new PeerFault('bad-proof', 'the promise does not verify');
+  };
+
+  const receiveOfferPromise = async (from: Remote, record: ExchangeRecord, promise: Uint8Array): Promise<Ack> => {
+    const xid = toHex(xidOf(record));
+    return locks.run(xid, async (): Promise<Ack> => {
+      if (live.has(xid) || (await ports.archive.get('exchanges', xid)) !== undefined) return { kind: 'ok' };
+      const admission = ports.admit(from, record);
+      if (admission.kind === 'no') return admission;
+      admission.check(record);
+      await verifyPromise({ record, parties: admission.parties }, 'O', promise);
+      const exchange: Exchange = {
+        xid,
+        deal: record.deal,
+        role: 'responder',
+        record,
+        parties: admission.parties,
+        peer: from.certificate,
+        arbiter: admission.arbiter,
+        consent: admission.consent,
+        answerKey: generateKem(),
+        machine: begin('responder', { notAfter: record.notAfter, margin: record.margin }, promise),
+      };
+      await prove(adopt(exchange));
+      return { kind: 'ok' };
+    });
+  };
+
+  const receive = async (
+    from: Remote,
+    message: Exclude<ExchangeMessage, { kind: 'promise'; role: 'O' }>,
+  ): Promise<Ack> => {
+    const xid = toHex(message.xid);
+    const entry = live.get(xid);
+    // Finished or forgotten: whatever is said about it now changes nothing.
+    if (entry === undefined) return { kind: 'ok' };
+    const { exchange } = entry;
+    if (exchange.peer !== from.certificate)
+      throw new PeerFault('out-of-order', 'a message for somebody else’s exchange');
+    return locks.run(xid, async (): Promise<Ack> => {
+      const { machine, record, parties } = exchange;
+      const theirs = otherRole(exchange.role);
+      if (message.kind !== 'declined' && message.role !== theirs)
+        throw new PeerFault('out-of-order', 'a message in our own role');
+      switch (message.kind) {
+        case 'promise': {
+          if (exchange.role !== 'originator' || machine.phase !== 'promised' || machine.promise === null) break;
+          await verifyPromise(exchange, theirs, message.promise);
+          const resolve = resolveRequest(exchange, machine.promise, message.promise);
+          await apply(entry, { kind: 'promise', promise: message.promise, resolve, now: now() });
+          break;
+        }
+        case 'release': {
+          if (machine.peerPromise === null || machine.release === null) break;
+          const signature = checkRelease(record, theirs, message.release, machine.peerPromise, parties);
+          const own = signatureOf(machine.release);
+          const signatures = theirs === 'O' ? { O: signature, R: own } : { O: own, R: signature };
+          await apply(entry, { kind: 'release', contract: completeContract(record, parties, signatures), now: now() });
+          break;
+        }
+        case 'declined':
+          await apply(entry, { kind: 'declined', now: now() });
+          break;
+        default:
+          unreachable(message);
+      }
+      return { kind: 'ok' };
+    });
+  };
+
+  return {
+    async resume() {
+      for await (const [, value] of ports.archive.list('exchanges')) {
+        const exchange = decodeExchange(value);
+        if (isFinal(exchange.machine.phase) || live.has(exchange.xid)) continue;
+        const entry = adopt(exchange);
+        await locks.run(exchange.xid, async () => {
+          if (exchange.machine.phase === 'proving') await prove(entry);
+          else await apply(entry, { kind: 'resumed', now: now() });
+        });
+      }
+      for await (const [xid, value] of ports.archive.list('spool')) {
+        const { answer } = decodeSpooled(value);
+        const entry = live.get(xid);
+        if (answer !== null && entry !== undefined)
+          await answered(entry, answer).catch((error) =>
+            ports.log.warn({ xid, error }, 'an answer kept while locked is of no use'),
+          );
+      }
+    },
+    async accept(fresh) {
+      const { record } = fresh;
+      const exchange: Exchange = {
+        ...fresh,
+        xid: toHex(xidOf(record)),
+        deal: record.deal,
+        role: 'originator',
+        answerKey: generateKem(),
+        machine: begin<Uint8Array>('originator', { notAfter: record.notAfter, margin: record.margin }, null),
+      };
+      const entry = adopt(exchange);
+      await locks.run(exchange.xid, () => prove(entry));
+      return exchange;
+    },
+    async handle(from, body) {
+      const message = decodeMessage(body);
+      return message.kind === 'promise' && message.role === 'O'
+        ? receiveOfferPromise(from, message.record, message.promise)
+        : receive(from, message);
+    },
+    acknowledged(sent, ack) {
+      const [kind, xid, what] = sent.ref.split('/');
+      const entry = kind === 'x' && xid !== undefined ? live.get(xid) : undefined;
+      if (entry === undefined || what !== 'promise' || entry.exchange.role !== 'originator') return;
+      // Patience with a silent peer begins when its daemon has our promise; one that is away or locked is not silent.
+      if (ack.kind === 'ok') startTimer(entry, 'patience');
+      else if (ack.kind === 'no') void feed(entry, { kind: 'declined', now: now() });
+    },
+    async order(xid, order) {
+      const entry = live.get(xid);
+      if (entry === undefined || !(await feed(entry, { kind: order, now: now() }))) {
+        throw new FitError(
+          'wrong-state',
+          order === 'abort' ? 'this exchange cannot be aborted any more' : 'there is nothing to resolve',
+          {
+            hint: 'fit deal explain says what is possible',
+          },
+        );
+      }
+    },
+    get: (xid) => live.get(xid)?.exchange,
+    openOver: (document) =>
+      [...live.values()].map((entry) => entry.exchange).filter((one) => toHex(one.record.document) === document),
+    arbiterTrouble: (xid) => live.get(xid)?.trouble ?? null,
+    stop() {
+      stopping.abort();
+      for (const entry of live.values()) for (const cancel of entry.timers.values()) cancel();
+    },
+  };
+}

@@ -1,0 +1,279 @@
+/**
+ * The keys of one trader, on disk and in memory (DESIGN §5).
+ *
+ * On disk, all 0600 in a 0700 folder:
+ *   signing.pem       the signing key, encrypted PKCS#8 that `openssl pkey` reads
+ *   vault.sealed      archive key, verifier key and KEM keys, under the same passphrase
+ *   certificates.pem  the certificate chain, leaf first (public)
+ *   transport.key     the Ed25519 seed of the PeerId: not under the passphrase, so that a locked daemon can be reached
+ *   binding           both keys' signatures that PeerId and certificate belong together (public)
+ *   spool.key         key of what a locked daemon must read: queues and prepared requests to the arbiter
+ * Guarantees: secrets are in memory only while unlocked; a wrong passphrase changes nothing and is rate-limited; a change of
+ * passphrase that is interrupted leaves one passphrase that opens everything.
+ */
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeBinding } from '../commerce/binding.ts';
+import { unwrapSecret, wrapSecret } from '../crypto/aead.ts';
+import { signControl } from '../crypto/control.ts';
+import { generateKem } from '../crypto/kem.ts';
+import { decryptPkcs8, encryptPkcs8, generateSigningKey } from '../crypto/keys.ts';
+import { type Certificate, parseCertificate, selfSigned } from '../crypto/pki/certificate.ts';
+import { fromPem, toPem } from '../crypto/pki/pem.ts';
+import { peerIdOf, signTransport } from '../crypto/transport.ts';
+import { generateVerifierKey } from '../crypto/verifier-key.ts';
+import { assert, present } from '../lib/assert.ts';
+import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
+import { type Clock, seconds } from '../lib/clock.ts';
+import { FitError, isFitError } from '../lib/errors.ts';
+import type { Rng } from '../lib/rng.ts';
+
+const CERTIFICATE_YEARS = 5;
+/** Clocks differ: a new certificate is valid from an hour ago. */
+const BACKDATE_SECONDS = 3600;
+/** After this many wrong passphrases in a row each further one costs a wait that doubles. */
+const FREE_ATTEMPTS = 5;
+const LONGEST_WAIT_MS = 60_000;
+
+export interface KemKey {
+  readonly secret: Uint8Array;
+  readonly public: Uint8Array;
+}
+
+export interface Secrets {
+  readonly signing: KeyObject;
+  readonly archiveKey: Uint8Array;
+  readonly verifier: { readonly secret: Uint8Array; readonly public: Uint8Array };
+  /** The arbiter's, newest first; old ones are kept for exchanges that name them. */
+  readonly kem: readonly KemKey[];
+}
+
+export interface Keyring {
+  readonly locked: boolean;
+  /** Leaf first. */
+  readonly chain: readonly Certificate[];
+  readonly transportSeed: Uint8Array;
+  readonly spoolKey: Uint8Array;
+  /** Sent on every connection, also while locked. */
+  readonly binding: Uint8Array;
+  /** Throws `FitError('locked')`. */
+  secrets(): Secrets;
+  /** Throws `wrong-passphrase` or `rate-limited`. */
+  unlock(passphrase: string): Promise<void>;
+  lock(): void;
+  /** Proves the passphrase and changes nothing. */
+  check(passphrase: string): Promise<void>;
+  changePassphrase(old: string, fresh: string): Promise<void>;
+  /** The signing key as it lies on disk. */
+  encryptedKey(): string;
+  /** Another certificate for the same key, or another key with its chain (then with the passphrase that protects it here). */
+  replaceIdentity(
+    chain: readonly Certificate[],
+    key?: { readonly key: KeyObject; readonly passphrase: string },
+  ): Promise<void>;
+}
+
+const files = (folder: string) => ({
+  signing: join(folder, 'signing.pem'),
+  vault: join(folder, 'vault.sealed'),
+  certificates: join(folder, 'certificates.pem'),
+  transport: join(folder, 'transport.key'),
+  spool: join(folder, 'spool.key'),
+  binding: join(folder, 'binding'),
+});
+
+/** Durable and whole: the new content replaces the old in one rename. */
+function put(file: string, content: Uint8Array | string): void {
+  writeFileSync(`${file}.new`, content, { mode: 0o600, flush: true });
+  renameSync(`${file}.new`, file);
+}
+
+const certificatesPem = (chain: readonly Certificate[]): string =>
+  chain.map((one) => toPem('CERTIFICATE', one.der)).join('');
+
+type Vault = Omit<Secrets, 'signing'>;
+
+function encodeVault(vault: Vault): Uint8Array {
+  return encode([
+    1,
+    vault.archiveKey,
+    vault.verifier.secret,
+    vault.verifier.public,
+    vault.kem.map((key) => [key.secret, key.public]),
+  ]);
+}
+
+function decodeVault(bytes: Uint8Array): Vault {
+  const [version, archiveKey, secret, open, kem] = read.array(decode(bytes, 65_536), 5, 'vault');
+  read.literal(version, 1, 'vault version');
+  return {
+    archiveKey: read.bytes(archiveKey, 32, 'archive key'),
+    verifier: { secret: read.bytes(secret, 32, 'verifier secret'), public: read.bytes(open, 33, 'verifier key') },
+    kem: read.list(kem, 64, 'KEM keys').map((key: Cbor) => {
+      const [hidden, shown] = read.array(key, 2, 'KEM key');
+      return { secret: read.bytes(hidden, 32, 'KEM secret'), public: read.bytes(shown, 32, 'KEM key') };
+    }),
+  };
+}
+
+export interface NewIdentity {
+  readonly name: string;
+  readonly passphrase: string;
+  readonly arbiter: boolean;
+}
+
+function bindingOf(certificate: Certificate, signing: KeyObject, seed: Uint8Array): Uint8Array {
+  return makeBinding(
+    { certificate, peer: peerIdOf(seed), expiry: certificate.notAfter },
+    {
+      control: (purpose, ...items) => signControl(signing, purpose, ...items),
+      transport: (message) => signTransport(seed, message),
+    },
+  );
+}
+
+/** Makes all keys of a new trader. The folder must not hold any. */
+export async function createKeys(
+  folder: string,
+  identity: NewIdentity,
+  ports: { readonly clock: Clock; readonly rng: Rng },
+): Promise<void> {
+  const file = files(folder);
+  if (existsSync(file.signing))
+    throw new FitError('home-exists', 'there is a trader here already', { hint: 'choose another FIT_HOME' });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const now = seconds(ports.clock.now());
+  const signing = generateSigningKey();
+  const validity = { notBefore: now - BACKDATE_SECONDS, notAfter: now + CERTIFICATE_YEARS * 365 * 86_400 };
+  const certificate = parseCertificate(await selfSigned({ key: signing, name: identity.name, ...validity }));
+  const vault: Vault = {
+    archiveKey: ports.rng(32),
+    verifier: generateVerifierKey(),
+    kem: identity.arbiter ? [generateKem()] : [],
+  };
+  const [pem, sealed] = await Promise.all([
+    encryptPkcs8(signing, identity.passphrase),
+    wrapSecret(identity.passphrase, encodeVault(vault)),
+  ]);
+  const seed = ports.rng(32);
+  put(file.transport, seed);
+  put(file.binding, bindingOf(certificate, signing, seed));
+  put(file.spool, ports.rng(32));
+  put(file.certificates, certificatesPem([certificate]));
+  put(file.vault, sealed);
+  put(file.signing, pem);
+}
+
+/** Loads what is public; throws `FitError('no-home')` where there are no keys. */
+export function openKeyring(folder: string, clock: Clock): Keyring {
+  const file = files(folder);
+  if (!existsSync(file.signing))
+    throw new FitError('no-home', 'there is no trader here yet', { hint: 'fit init --name NAME makes one' });
+  let chain: readonly Certificate[] = fromPem(readFileSync(file.certificates, 'utf8'), 'CERTIFICATE').map(
+    parseCertificate,
+  );
+  let binding: Uint8Array = new Uint8Array(readFileSync(file.binding));
+  let held: Secrets | undefined;
+  let wrong = 0;
+  let notBeforeMs = 0;
+
+  const openSigning = async (passphrase: string): Promise<KeyObject> => {
+    try {
+      return await decryptPkcs8(readFileSync(file.signing, 'utf8'), passphrase);
+    } catch (error) {
+      // An interrupted change of passphrase: the vault is under the new one already, the key's new file waits beside the old.
+      const fresh = `${file.signing}.new`;
+      if (!isFitError(error) || error.code !== 'wrong-passphrase' || !existsSync(fresh)) throw error;
+      const key = await decryptPkcs8(readFileSync(fresh, 'utf8'), passphrase);
+      renameSync(fresh, file.signing);
+      return key;
+    }
+  };
+
+  const guarded = async <T>(attempt: () => Promise<T>): Promise<T> => {
+    const wait = notBeforeMs - clock.now();
+    if (wait > 0) {
+      throw new FitError('rate-limited', 'too many wrong passphrases', { hint: `wait ${Math.ceil(wait / 1000)} s` });
+    }
+    try {
+      const result = await attempt();
+      wrong = 0;
+      return result;
+    } catch (error) {
+      if (isFitError(error) && error.code === 'wrong-passphrase') {
+        wrong += 1;
+        if (wrong >= FREE_ATTEMPTS)
+          notBeforeMs = clock.now() + Math.min(1000 * 2 ** (wrong - FREE_ATTEMPTS), LONGEST_WAIT_MS);
+      }
+      throw error;
+    }
+  };
+
+  const openVault = async (passphrase: string): Promise<Vault> =>
+    decodeVault(await unwrapSecret(passphrase, readFileSync(file.vault)));
+
+  return {
+    get locked() {
+      return held === undefined;
+    },
+    get chain() {
+      return chain;
+    },
+    transportSeed: new Uint8Array(readFileSync(file.transport)),
+    spoolKey: new Uint8Array(readFileSync(file.spool)),
+    get binding() {
+      return binding;
+    },
+    secrets() {
+      if (held === undefined) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
+      return held;
+    },
+    async unlock(passphrase) {
+      const opened = await guarded(async () => {
+        const vault = await openVault(passphrase);
+        return { ...vault, signing: await openSigning(passphrase) };
+      });
+      const leaf = present(chain[0], 'certificate');
+      // CBC has no integrity: a key that does not belong to the certificate is as good as a wrong passphrase.
+      if (!leaf.publicKey.equals(createPublicKey(opened.signing.export({ format: 'pem', type: 'pkcs8' })))) {
+        throw new FitError('bad-key', 'the signing key does not belong to the certificate');
+      }
+      held = opened;
+    },
+    lock() {
+      if (held === undefined) return;
+      for (const secret of [held.archiveKey, held.verifier.secret, ...held.kem.map((key) => key.secret)])
+        secret.fill(0);
+      held = undefined;
+    },
+    async check(passphrase) {
+      const vault = await guarded(() => openVault(passphrase));
+      for (const secret of [vault.archiveKey, vault.verifier.secret, ...vault.kem.map((key) => key.secret)])
+        secret.fill(0);
+    },
+    async changePassphrase(old, fresh) {
+      const [vault, signing] = await guarded(async () => [await openVault(old), await openSigning(old)] as const);
+      const [pem, sealed] = await Promise.all([encryptPkcs8(signing, fresh), wrapSecret(fresh, encodeVault(vault))]);
+      // Order matters: see openSigning.
+      writeFileSync(`${file.signing}.new`, pem, { mode: 0o600, flush: true });
+      put(file.vault, sealed);
+      renameSync(`${file.signing}.new`, file.signing);
+    },
+    encryptedKey() {
+      return readFileSync(file.signing, 'utf8');
+    },
+    async replaceIdentity(fresh, other) {
+      assert(held !== undefined, 'identity replaced while locked');
+      const pem = other === undefined ? undefined : await encryptPkcs8(other.key, other.passphrase);
+      put(file.certificates, certificatesPem(fresh));
+      if (other !== undefined && pem !== undefined) {
+        put(file.signing, pem);
+        held = { ...held, signing: other.key };
+      }
+      chain = fresh;
+      binding = bindingOf(present(fresh[0], 'certificate'), held.signing, this.transportSeed);
+      put(file.binding, binding);
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * Resolve requests that a locked daemon can send (PROTOCOL §6): signed and sealed to the arbiter before our last binding
+ * message left, kept under the spool key, sent when due, and the sealed answer kept unread until someone unlocks.
+ */
+import type { Archive } from '../archive/sealed-store.ts';
+import { decode, encode, read } from '../lib/cbor.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { type Link, MAX_FRAME_BYTES } from '../p2p/link.ts';
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const RETRY_MS = 10_000;
+
+export interface Spooled {
+  readonly certificate: string;
+  readonly peer: string;
+  readonly addresses: readonly string[];
+  /** Seconds: `notAfter − margin`. */
+  readonly due: number;
+  readonly request: Uint8Array;
+  readonly answer: Uint8Array | null;
+}
+
+export function encodeSpooled(spooled: Spooled): Uint8Array {
+  const { certificate, peer, addresses, due, request, answer } = spooled;
+  return encode([1, certificate, peer, addresses, due, request, answer]);
+}
+
+export function decodeSpooled(bytes: Uint8Array): Spooled {
+  const [version, certificate, peer, addresses, due, request, answer] = read.array(
+    decode(bytes, 2 * MAX_FRAME_BYTES),
+    7,
+    'prepared request',
+  );
+  read.literal(version, 1, 'version');
+  return {
+    certificate: read.text(certificate, 64, 'arbiter'),
+    peer: read.text(peer, 128, 'peer'),
+    addresses: read.list(addresses, 16, 'addresses').map((one) => read.text(one, 256, 'address')),
+    due: read.uint(due, 'due'),
+    request: read.blob(request, MAX_FRAME_BYTES, 'request'),
+    answer: answer === null ? null : read.blob(answer, MAX_FRAME_BYTES, 'answer'),
+  };
+}
+
+export interface SpoolPorts {
+  readonly archive: Archive;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Once unlocked the exchange driver asks by itself. */
+  readonly locked: () => boolean;
+}
+
+/** Watches prepared requests while the daemon is locked. The returned function ends it. */
+export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
+  const cancels = new Map<string, () => void>();
+  let stopped = false;
+
+  const later = (xid: string, atMs: number): void => {
+    cancels.set(
+      xid,
+      ports.clock.at(atMs, () => void send(xid)),
+    );
+  };
+
+  const send = async (xid: string): Promise<void> => {
+    if (stopped || !ports.locked()) return;
+    const bytes = await ports.archive.get('spool', xid);
+    if (bytes === undefined) return;
+    const spooled = decodeSpooled(bytes);
+    if (spooled.answer !== null) return;
+    try {
+      ports.link.learn(spooled.peer, spooled.addresses);
+      const options = { timeoutMs: REQUEST_TIMEOUT_MS };
+      const { peer, certificate, request } = spooled;
+      const answer = await ports.link.request(peer, certificate, '/fit/arbiter/1', request, options);
+      if (stopped || !ports.locked()) return;
+      const value = encodeSpooled({ ...spooled, answer });
+      await ports.archive.batch([{ kind: 'put', space: 'spool', key: xid, value }]);
+    } catch (error) {
+      ports.log.debug({ xid, error }, 'a prepared request was not answered yet');
+      if (!stopped) later(xid, ports.clock.now() + RETRY_MS);
+    }
+  };
+
+  for await (const [xid, value] of ports.archive.list('spool')) {
+    const { due, answer } = decodeSpooled(value);
+    if (answer === null) later(xid, due * 1000);
+  }
+  return () => {
+    stopped = true;
+    for (const cancel of cancels.values()) cancel();
+  };
+}
