@@ -38,8 +38,9 @@ export function storeError(error: unknown): unknown {
       hint: 'free some space and try again; nothing stored before is lost',
       cause: error,
     });
-  if (has(/LEVEL_DATABASE_NOT_OPEN|LEVEL_ITERATOR_NOT_OPEN/)) return closedError();
+  if (has(/No such file or directory/)) return corrupt('a file of the archive is missing', error);
   if (has(/LEVEL_IO_ERROR|\bE[A-Z]{3,}\b/))
     return new FitError('disk-failed', 'the disk does not take or give data', { cause: error });
+  if (has(/LEVEL_DATABASE_NOT_OPEN|LEVEL_ITERATOR_NOT_OPEN/)) return closedError();
   return error;
 }

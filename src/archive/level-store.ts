@@ -6,14 +6,14 @@
  * what follows the damage (`archive-corrupt`); a batch that fails because the disk is full leaves no trace, reads go on, and
  * batches succeed again once there is space. Values are not compressed: they are ciphertext.
  */
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { present } from '../lib/assert.ts';
 import { fromInt, toInt } from '../lib/bytes.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { checkKey, checkList, checkOps } from './keys.ts';
-import { closedError, storeError } from './level-errors.ts';
+import { closedError, corrupt, storeError } from './level-errors.ts';
 import { checkLogs } from './level-log.ts';
 import { SPACES, type Space, type Store, type StoreOp } from './store.ts';
 
@@ -30,6 +30,16 @@ const WRITES_KEY = '\0writes';
 const PROBE_BYTES = 8 << 20;
 
 const levelKey = (space: Space, key: string): string => `${space}${SEPARATOR}${key}`;
+
+/**
+ * Throws `archive-corrupt` for a folder with parts of a database but not the file that names its current state: LevelDB
+ * would begin a new database there and delete those parts.
+ */
+async function checkBegun(path: string): Promise<void> {
+  const names = await readdir(path);
+  if (!names.includes('CURRENT') && names.some((name) => /\.(log|ldb|sst)$|^MANIFEST-/.test(name)))
+    throw corrupt('a file of the archive is missing');
+}
 
 async function openDatabase(path: string): Promise<Database> {
   const database: Database = new Level<string, Uint8Array>(path, { valueEncoding: 'view', compression: false });
@@ -65,6 +75,7 @@ const writesOf = async (database: Database): Promise<bigint> =>
 /** Throws `FitError`: `daemon-running`, `archive-corrupt`, `disk-full` or `disk-failed`. */
 export async function openLevelStore(path: string): Promise<Store> {
   await mkdir(path, { recursive: true, mode: 0o700 });
+  await checkBegun(path);
   await checkLogs(path);
   let database = await openDatabase(path);
   let writes = await writesOf(database);
