@@ -6,7 +6,7 @@
  * receiver has refused before (PROTOCOL §5). Time limits that only one side knows are optional for the others.
  */
 import { sha256 } from '../crypto/hash.ts';
-import type { Certificate } from '../crypto/pki/certificate.ts';
+import { type Certificate, certificateConflict } from '../crypto/pki/certificate.ts';
 import { equal } from '../lib/bytes.ts';
 import { PeerFault } from '../lib/errors.ts';
 import type { Item } from './items.ts';
@@ -70,12 +70,14 @@ export function pointOf(certificate: Certificate): Uint8Array {
   return certificate.point ?? refuse('a certificate whose key is not P-256');
 }
 
+/** Two signers that one contract cannot tell apart must be found before anything is promised: later nobody could finish. */
 function checkDistinct(parties: Parties): void {
   const all = [parties.O.certificate, parties.R.certificate, parties.T.certificate];
+  all.forEach(pointOf);
   for (const [i, a] of all.entries())
     for (const b of all.slice(i + 1)) {
-      if (equal(a.hash, b.hash)) refuse('two roles with one certificate');
-      if (equal(pointOf(a), pointOf(b))) refuse('two roles with one key');
+      const conflict = certificateConflict(a, b);
+      if (conflict !== null) refuse(`two roles with ${conflict}`);
     }
 }
 
