@@ -1,0 +1,203 @@
+/**
+ * Everything that is not an honest party's own doing: the network, the clocks, crashes, and the corrupt trader, who makes
+ * good, odd, junk and simulated promises for itself at any time, knows all that was ever sent, signs requests with its own
+ * key, uses and hands on the arbiter's answers, and offers any message of any exchange and role to anybody.
+ */
+import { arbiterNow, crashArbiter, decidedOrReceived, finish, lie, prune, serve } from './court.ts';
+import type { Step } from './moves.ts';
+import { askStatus, crash, hear, ownMoves, personMoves, receive, restore, resume } from './shell.ts';
+import {
+  declined,
+  type Exchange,
+  type Name,
+  other,
+  type PromiseTerm,
+  promiseOf,
+  type RequestTerm,
+  type Role,
+  request,
+  show,
+  signatureOf,
+  type Term,
+} from './terms.ts';
+import {
+  ARBITER_TIMES,
+  type Cell,
+  draftOf,
+  layoutOf,
+  partyTimes,
+  type Seat,
+  type State,
+  TIMES,
+  type World,
+} from './world.ts';
+
+/** What a corrupt trader can make at any time, before it has heard anything. */
+interface Made {
+  readonly messages: readonly Term[];
+  readonly promises: ReadonlyMap<string, readonly PromiseTerm[]>;
+}
+
+const made = new WeakMap<World, Made>();
+
+function noncesOf(world: World, x: Exchange): readonly string[] {
+  return world.variants ? [`${x.xid}/1`, `${x.xid}/2`] : [`${x.xid}/1`];
+}
+
+function make(world: World): Made {
+  const messages: Term[] = [];
+  const promises = new Map<string, PromiseTerm[]>();
+  for (const x of world.exchanges) {
+    for (const role of ['O', 'R'] as const) {
+      if (world.honest.includes(x[role])) continue;
+      const own = noncesOf(world, x).map((nonce) => promiseOf(x, role, 'genuine', nonce));
+      if (world.variants) own.push(promiseOf(x, role, 'odd', `${x.xid}/1`));
+      own.push(promiseOf(x, role, 'junk', `${x.xid}/1`), promiseOf(x, role, 'simulated', `${x.xid}/1`));
+      promises.set(x.xid + role, own);
+      messages.push(...own, ...noncesOf(world, x).map((nonce) => signatureOf(x, role, nonce)));
+      messages.push(declined(x.xid, x[role]));
+    }
+  }
+  return { messages, promises };
+}
+
+function madeIn(world: World): Made {
+  let have = made.get(world);
+  if (have === undefined) {
+    have = make(world);
+    made.set(world, have);
+  }
+  return have;
+}
+
+/** The requests that corrupt parties can sign now. */
+function requests(world: World, s: State): RequestTerm[] {
+  const list: RequestTerm[] = [];
+  for (const x of world.exchanges) {
+    for (const role of ['O', 'R'] as const) {
+      const own = madeIn(world).promises.get(x.xid + role);
+      if (own === undefined) continue;
+      const by = x[role];
+      list.push(request('abort', x, by), request('status', x, by));
+      for (const mine of own) {
+        for (const peers of peerPromises(world, s, x, other(role))) {
+          list.push(request('resolve', x, by, role === 'O' ? { o: mine, r: peers } : { o: peers, r: mine }));
+        }
+      }
+    }
+  }
+  return list;
+}
+
+/** Good promises of the peer that went out, from any exchange and role; and one forged with the own verifier key. */
+function peerPromises(world: World, s: State, x: Exchange, role: Role): PromiseTerm[] {
+  const list: PromiseTerm[] = [];
+  const corrupt = madeIn(world).promises.get(x.xid + role);
+  if (corrupt !== undefined) return [...corrupt];
+  for (const term of s.sent) if (term.kind === 'promise' && term.by === x[role]) list.push(term);
+  list.push(promiseOf(x, role, 'simulated', `${x.xid}/0`));
+  return list;
+}
+
+function deliveries(at: Step, s: State, seat: Seat): void {
+  const peer = seat.exchange[other(seat.role)];
+  for (const term of s.sent) receive(at, s, seat, term, 'network', () => show(term));
+  for (const term of madeIn(at.world).messages) receive(at, s, seat, term, 'adversary', () => show(term));
+  for (const term of s.replies) {
+    if (term.kind !== 'reply') continue;
+    if (term.to === seat.role) hear(at, s, seat, term, 'arbiter');
+    else if (!at.world.honest.includes(peer)) hear(at, s, seat, term, 'adversary');
+  }
+}
+
+/** Who owes the arbiter a request, since before the margin, that it cannot do without. */
+export function owes(world: World, s: State, seat: Seat): boolean {
+  const { state, late } = s.cells[seat.index] as Cell;
+  if (late || seat.exchange.T !== 't') return false;
+  const phase = state?.phase ?? 'dropped';
+  if (phase === 'contracted') return false;
+  const bound =
+    seat.role === 'O'
+      ? s.sent.includes(signatureOf(seat.exchange, 'O'))
+      : phase === 'promised' || phase === 'resolving';
+  return bound && !decidedOrReceived(world, s, seat.court, seat.role);
+}
+
+function clocks(at: Step, s: State): void {
+  const { world } = at;
+  if (world.clock === 'stopped') return;
+  const last = partyTimes(world).length - 1;
+  s.clocks.forEach((reading, party) => {
+    if (reading === last) return;
+    const next = draftOf(s);
+    next.clocks[party] = reading + 1;
+    at.emit('clock', null, () => `the clock of ${world.honest[party]} goes on`, next);
+  });
+  const readings = world.clock === 'retention' ? ARBITER_TIMES.length : 2;
+  if (s.arbiterClock + 1 === readings || s.clocks.some((reading) => reading !== last)) return;
+  const { seats } = layoutOf(world);
+  if (s.arbiterClock === 0 && world.punctual !== 'none' && seats.some((seat) => owes(world, s, seat))) return;
+  // Whoever may still need an answer asks for it before it is forgotten.
+  if (s.arbiterClock === 1 && seats.some((seat) => waits(s, seat))) return;
+  const next = draftOf(s);
+  next.arbiterClock++;
+  at.emit(
+    'clock',
+    null,
+    () => `the arbiter's clock passes ${arbiterNow(s) < TIMES.notAfter ? 'notAfter' : 'retention'}`,
+    next,
+  );
+}
+
+function waits(s: State, seat: Seat): boolean {
+  const phase = (s.cells[seat.index] as Cell).stored?.phase ?? 'dropped';
+  return phase !== 'contracted' && phase !== 'aborted' && phase !== 'dropped';
+}
+
+function crashes(at: Step, s: State): void {
+  at.world.honest.forEach((name, party) => {
+    if (s.down[party]) resume(at, s, party);
+    else if ((s.crashes[party] as number) > 0 && isBusy(at.world, s, party)) {
+      const next = draftOf(s);
+      crash(at.world, next, party);
+      at.emit('crash', name, () => `${name} crashes`, next);
+    }
+  });
+  if ((s.crashes.at(-1) as number) > 0 && s.courts.some((court) => court.openings.length > 0)) {
+    const next = draftOf(s);
+    crashArbiter(next);
+    at.emit('crash', null, () => 'the arbiter crashes', next);
+  }
+}
+
+/** A crash of a party that has nothing under way changes nothing. */
+function isBusy(world: World, s: State, party: number): boolean {
+  return layoutOf(world).seats.some((seat) => seat.party === party && (s.cells[seat.index] as Cell).state !== null);
+}
+
+/** All steps that the world can take from here. */
+export function moves(at: Step, s: State): void {
+  const { world } = at;
+  for (const seat of layoutOf(world).seats) {
+    if (s.down[seat.party]) continue;
+    ownMoves(at, s, seat);
+    if (world.restores > 0 && seat.role === 'O') {
+      restore(at, s, seat);
+      askStatus(at, s, seat);
+    }
+    deliveries(at, s, seat);
+  }
+  personMoves(at, s);
+  if (world.arbiter === 'lying') lie(at, s);
+  else {
+    const isHonest = (name: Name): boolean => world.honest.includes(name);
+    for (const asked of s.asked) if (asked.kind === 'request' && isHonest(asked.by)) serve(at, s, asked, 'arbiter');
+    for (const asked of requests(world, s)) serve(at, s, asked, 'adversary');
+    s.courts.forEach((court, index) => {
+      for (const opening of court.openings) finish(at, s, index, opening);
+    });
+    prune(at, s);
+  }
+  clocks(at, s);
+  crashes(at, s);
+}

@@ -1,0 +1,176 @@
+/** The symbolic shell of the arbiter: opens escrows, stores before it answers, forgets openings in a crash. */
+import { type ArbiterEffect, type ArbiterInput, stepArbiter } from '../../src/exchange/arbiter.ts';
+import type { Actor, Step } from './moves.ts';
+import { opens } from './rules.ts';
+import {
+  answer,
+  certification,
+  type Exchange,
+  type Name,
+  other,
+  type RequestTerm,
+  type Role,
+  reply,
+  type Statement,
+  token,
+} from './terms.ts';
+import {
+  ARBITER_TIMES,
+  type Court,
+  draftOf,
+  FRESH_COURT,
+  OPENS_IN_FLIGHT,
+  type Opening,
+  RETENTION,
+  type State,
+  TIMES,
+  type World,
+  withTerm,
+} from './world.ts';
+
+export const arbiterNow = (s: State): number => ARBITER_TIMES[s.arbiterClock] as number;
+
+function alter(s: State, court: number, change: Partial<Court>): void {
+  s.courts[court] = { ...(s.courts[court] as Court), ...change };
+}
+
+interface Case {
+  readonly x: Exchange;
+  readonly court: number;
+  readonly actor: Actor;
+  readonly whose: Name;
+  readonly label: () => string;
+  /** The promises that came with the request, or that were opened. */
+  readonly promises: Pick<Opening, 'o' | 'r'>;
+}
+
+function perform(at: Step, s: State, { x, court, promises }: Case, effect: ArbiterEffect<Statement>): void {
+  switch (effect.kind) {
+    case 'record':
+      alter(s, court, { stored: effect.state });
+      return;
+    case 'open': {
+      const { openings, stored } = s.courts[court] as Court;
+      const opening: Opening = { by: effect.by, ...promises, seen: stored };
+      const same = (one: Opening): boolean =>
+        one.by === opening.by && one.o === opening.o && one.r === opening.r && one.seen.phase === stored.phase;
+      if (!openings.some(same)) alter(s, court, { openings: [...openings, opening] });
+      return;
+    }
+    case 'answer':
+      s.replies = withTerm(s.replies, reply(effect.to, effect.value ?? token(x.xid)));
+      return;
+    case 'refuse': {
+      const own = opens(at.rules, x, effect.to, effect.to === 'O' ? promises.o : promises.r);
+      const peers = opens(at.rules, x, other(effect.to), effect.to === 'O' ? promises.r : promises.o);
+      const telling = !at.rules.refusalsTellNothing && own === null && peers !== null;
+      if (telling) s.sent = withTerm(s.sent, certification(x.xid, other(effect.to)));
+      return;
+    }
+    case 'unknown':
+    case 'undecided':
+      return;
+  }
+}
+
+function give(at: Step, s: State, it: Case, from: Court['stored'], input: ArbiterInput<Statement>): void {
+  const times = { notAfter: TIMES.notAfter, retention: RETENTION };
+  const ports = { token: (): Statement => token(it.x.xid, at.rules.tokensSigned) };
+  const [, effects] = stepArbiter<Statement>(ports, times, from, input, at.rules.arbiter);
+  const upTo = (count: number): State => {
+    const next = draftOf(s);
+    for (const effect of effects.slice(0, count)) perform(at, next, it, effect);
+    return next;
+  };
+  at.emit(it.actor, it.whose, it.label, upTo(effects.length));
+  const left = s.crashes.at(-1) as number;
+  if (left === 0) return;
+  for (let count = 1; count < effects.length; count++) {
+    const next = upTo(count);
+    crashArbiter(next);
+    at.emit('crash', null, () => `${it.label()}, the arbiter crashes after ${effects[count - 1]?.kind}`, next);
+  }
+}
+
+export function crashArbiter(s: State): void {
+  s.courts.forEach((court, index) => {
+    if (court.openings.length > 0) alter(s, index, { openings: [] });
+  });
+  s.crashes[s.crashes.length - 1] = (s.crashes.at(-1) as number) - 1;
+}
+
+/** As whom the arbiter hears this signer: as the party that X names, or not at all. */
+function roleOf(at: Step, x: Exchange, asked: RequestTerm): Role | null {
+  if (!at.rules.abortTiedToRecord && asked.what === 'abort') return 'O';
+  return asked.by === x.O ? 'O' : asked.by === x.R ? 'R' : null;
+}
+
+export function serve(at: Step, s: State, asked: RequestTerm, actor: Actor): void {
+  const court = at.world.exchanges.findIndex((x) => x.xid === asked.xid);
+  const x = at.world.exchanges[court] as Exchange;
+  const by = roleOf(at, x, asked);
+  const { stored, openings } = s.courts[court] as Court;
+  const now = arbiterNow(s);
+  if (by === null || x.T !== 't') return;
+  if (at.rules.expiryWaits && now >= TIMES.notAfter && openings.length > 0) return;
+  if (asked.what === 'resolve' && stored.phase === 'none' && openings.length >= OPENS_IN_FLIGHT) return;
+  const label = (): string => `the arbiter serves ${asked.what}(${x.xid}) by ${asked.by}`;
+  const it: Case = { x, court, actor, whose: asked.by, label, promises: asked };
+  give(at, s, it, stored, { kind: asked.what, by, now });
+}
+
+/** An opening ends. */
+export function finish(at: Step, s: State, court: number, opening: Opening): void {
+  const x = at.world.exchanges[court] as Exchange;
+  const o = opens(at.rules, x, 'O', opening.o);
+  const r = opens(at.rules, x, 'R', opening.r);
+  const [keptO, keptR] = at.rules.storesBoth ? [o, r] : opening.by === 'O' ? [null, r] : [o, null];
+  const made = o === null || r === null ? null : answer(x.xid, keptO, keptR, at.rules.answersSigned);
+  const next = draftOf(s);
+  const { stored, openings } = s.courts[court] as Court;
+  alter(next, court, { openings: openings.filter((one) => one !== opening) });
+  const whose = x[opening.by];
+  const actor = at.world.honest.includes(whose) ? 'arbiter' : 'adversary';
+  const label = (): string => `the arbiter ends the opening for ${whose} in ${x.xid}`;
+  const it: Case = { x, court, actor, whose, label, promises: opening };
+  const from = at.rules.lock ? stored : opening.seen;
+  give(at, next, it, from, { kind: 'opened', by: opening.by, answer: made, now: arbiterNow(s) });
+}
+
+/** After retention the record may go. */
+export function prune(at: Step, s: State): void {
+  if (arbiterNow(s) < TIMES.notAfter + RETENTION) return;
+  s.courts.forEach(({ stored }, court) => {
+    if (stored.phase === 'none') return;
+    const next = draftOf(s);
+    alter(next, court, { stored: FRESH_COURT });
+    at.emit('clock', null, () => `the arbiter prunes ${at.world.exchanges[court]?.xid}`, next);
+  });
+}
+
+/** A lying arbiter signs a token whenever it likes, and an answer when it has been sent both promises. */
+export function lie(at: Step, s: State): void {
+  at.world.exchanges.forEach((x) => {
+    const made: Statement[] = [token(x.xid, at.rules.tokensSigned)];
+    for (const asked of s.asked) {
+      if (asked.kind !== 'request' || asked.xid !== x.xid || asked.what !== 'resolve') continue;
+      const o = opens(at.rules, x, 'O', asked.o);
+      const r = opens(at.rules, x, 'R', asked.r);
+      if (o !== null && r !== null) made.push(answer(x.xid, o, r, at.rules.answersSigned));
+    }
+    for (const statement of made) {
+      for (const to of ['O', 'R'] as const) {
+        const next = draftOf(s);
+        next.replies = withTerm(s.replies, reply(to, statement));
+        at.emit('adversary', x[to], () => `the arbiter lies to ${to}: ${statement.kind}`, next);
+      }
+    }
+  });
+}
+
+/** Does the assumption on punctuality let the arbiter's clock pass notAfter for this court now? */
+export function decidedOrReceived(world: World, s: State, court: number, by: Role): boolean {
+  const { stored, openings } = s.courts[court] as Court;
+  if (stored.phase !== 'none') return true;
+  return world.punctual === 'received' && openings.some((one) => one.by === by);
+}

@@ -1,0 +1,373 @@
+/**
+ * The invariants, numbered as in the protocol's list (fit-protocol(7), "Invariants"); C (one promise for one consent) and A
+ * (nothing transferable from an undecided arbiter) are rules of the protocol without a number, L is liveness.
+ * Each is a named function that says what is wrong, or null. State invariants are asked in this order in every state.
+ */
+import { isFinal } from '../../src/exchange/party.ts';
+import type { Actor } from './moves.ts';
+import { fitsTemplate, type Rules, verifiesAsContract } from './rules.ts';
+import {
+  type AnswerTerm,
+  type ContractTerm,
+  type Exchange,
+  type Name,
+  other,
+  type PromiseTerm,
+  promiseOf,
+  type ReplyTerm,
+  type Role,
+  request,
+  type SignatureTerm,
+  type Statement,
+  signature,
+  signatureOf,
+  type Term,
+} from './terms.ts';
+import { type Cell, layoutOf, type Seat, type State, type World } from './world.ts';
+
+type Number_ = '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9' | '10' | '11' | '14' | 'A' | 'C' | 'L';
+
+export interface Invariant {
+  readonly number: Number_;
+  readonly name: string;
+}
+
+interface Seen {
+  readonly world: World;
+  readonly rules: Rules;
+  readonly state: State;
+}
+
+export interface StateInvariant extends Invariant {
+  check(seen: Seen): string | null;
+}
+
+/** The whole graph, for what must remain possible. */
+export interface Reached {
+  readonly states: readonly State[];
+  readonly froms: readonly number[];
+  readonly tos: readonly number[];
+  actorOf(edge: number): { actor: Actor; whose: Name | null };
+}
+
+export interface WholeInvariant extends Invariant {
+  check(world: World, reached: Reached): { what: string; at: number } | null;
+}
+
+function eachSeat(seen: Seen, check: (seat: Seat, cell: Cell) => string | null): string | null {
+  for (const seat of layoutOf(seen.world).seats) {
+    const what = check(seat, seen.state.cells[seat.index] as Cell);
+    if (what !== null) return what;
+  }
+  return null;
+}
+
+function eachReply(seen: Seen, check: (reply: ReplyTerm, x: Exchange, court: number) => string | null): string | null {
+  if (seen.world.arbiter === 'lying') return null;
+  for (const reply of seen.state.replies as readonly ReplyTerm[]) {
+    const court = seen.world.exchanges.findIndex((x) => x.xid === reply.statement.xid);
+    const what = check(reply, seen.world.exchanges[court] as Exchange, court);
+    if (what !== null) return what;
+  }
+  return null;
+}
+
+/** Does anyone but the signer hold this signature: sent, disclosed by the arbiter, or opened by a corrupt one? */
+function isOut({ state, world }: Seen, seat: Seat): boolean {
+  const mine = signatureOf(seat.exchange, seat.role);
+  if (state.sent.includes(mine)) return true;
+  if (seat.exchange.T !== 't' && state.sent.includes(promiseOf(seat.exchange, seat.role))) return true;
+  return (state.replies as readonly ReplyTerm[]).some(({ statement, to }) => {
+    if (statement.kind !== 'answer' || (to === seat.role && world.honest.includes(seat.name))) return false;
+    return statement.o === mine || statement.r === mine;
+  });
+}
+
+function exclusive(seen: Seen): string | null {
+  return eachReply(seen, ({ statement }, x) => {
+    const against = (seen.state.replies as readonly ReplyTerm[]).some(
+      (one) => one.statement.xid === x.xid && one.statement.kind !== statement.kind,
+    );
+    return against ? `the arbiter answered both aborted and resolved for ${x.xid}` : null;
+  });
+}
+
+function fair(seen: Seen): string | null {
+  if (seen.world.arbiter === 'lying') return null;
+  return eachSeat(seen, (seat, { state }) => {
+    if (state === null || !isFinal(state.phase)) return null;
+    const who = `${seat.name} in ${seat.exchange.xid}`;
+    if (state.phase !== 'contracted') {
+      return isOut(seen, seat) ? `${who} is ${state.phase}, and its signature is out` : null;
+    }
+    const held = state.contract as ContractTerm | null;
+    const good = held !== null && fitsTemplate(seat.exchange, 'O', held.o) && fitsTemplate(seat.exchange, 'R', held.r);
+    return good ? null : `${who} is contracted without the peer's signature`;
+  });
+}
+
+/** Two honest parties that are finished agree. */
+function agreed(seen: Seen): string | null {
+  if (seen.world.arbiter === 'lying') return null;
+  return eachSeat(seen, (seat, { state }) => {
+    const peer = layoutOf(seen.world).seats.find((one) => one.court === seat.court && one.role !== seat.role);
+    const its = peer === undefined ? null : (seen.state.cells[peer.index] as Cell).state;
+    if (state === null || !isFinal(state.phase) || !its || !isFinal(its.phase)) return null;
+    const same = (state.phase === 'contracted') === (its.phase === 'contracted');
+    return same ? null : `in ${seat.exchange.xid} one is ${state.phase} and the other ${its.phase}`;
+  });
+}
+
+const isFaultFree = (world: World): boolean =>
+  world.honest.length === 2 && world.persons === 'none' && !world.patience && world.clock === 'stopped';
+
+/** Without a fault the arbiter hears nothing. */
+function effective({ world, state }: Seen): string | null {
+  if (!isFaultFree(world) || world.arbiter === 'lying' || Object.keys(world.crashes).length > 0) return null;
+  return state.asked.length === 0 && state.replies.length === 0
+    ? null
+    : 'the arbiter was asked in a run without faults';
+}
+
+/** The answer is a function of exchange and role. */
+function idempotent(seen: Seen): string | null {
+  return eachReply(seen, ({ statement, to }, x) => {
+    const differs = (seen.state.replies as readonly ReplyTerm[]).some(
+      (one) => one.to === to && one.statement.xid === x.xid && one.statement !== statement,
+    );
+    return differs ? `two answers to ${to} in ${x.xid}` : null;
+  });
+}
+
+const madeIn = (x: Exchange, made: SignatureTerm): boolean =>
+  made.nonce === x.xid || made.nonce.startsWith(`${x.xid}/`);
+
+/** What the arbiter disclosed was promised in that exchange and role, and is for the template of X; all of it is there. */
+function disclosesWhatWasPromised(x: Exchange, given: AnswerTerm): boolean {
+  const one = (role: Role, made: SignatureTerm | null): boolean =>
+    made !== null && fitsTemplate(x, role, made) && madeIn(x, made);
+  return one('O', given.o) && one('R', given.r);
+}
+
+function bound(seen: Seen): string | null {
+  const disclosed = eachReply(seen, ({ statement }, x) =>
+    statement.kind === 'token' || disclosesWhatWasPromised(x, statement)
+      ? null
+      : `the arbiter disclosed in ${x.xid} what was not promised there`,
+  );
+  return disclosed ?? noForeignContract(seen);
+}
+
+/** A signature that an honest party gave serves no contract with anybody but the peer that its text names. */
+function noForeignContract(seen: Seen): string | null {
+  return eachSeat(seen, (seat) => {
+    const mine = signatureOf(seat.exchange, seat.role);
+    const foreign = signature('n', seat.exchange.document, 'n');
+    const named = [seat.exchange.O, seat.exchange.R];
+    return seen.state.sent.includes(mine) && verifiesAsContract(seen.rules, named, mine, foreign)
+      ? `${seat.name}'s signature serves as a contract with a stranger`
+      : null;
+  });
+}
+
+/** The evidence is the two signatures and nothing else, whoever completed it; between honest parties the same bytes. */
+function invisible(seen: Seen): string | null {
+  return eachSeat(seen, (seat, { state }) => {
+    const held = state?.contract as ContractTerm | null | undefined;
+    if (!held) return null;
+    if (held.trace) return `${seat.name}'s evidence shows the arbiter`;
+    const peer = layoutOf(seen.world).seats.find((one) => one.court === seat.court && one.role !== seat.role);
+    const its = peer === undefined ? null : (seen.state.cells[peer.index] as Cell).state?.contract;
+    return !its || its === held ? null : `the evidence of ${seat.exchange.xid} differs`;
+  });
+}
+
+function neverBoth({ world, state }: Seen): string | null {
+  return eachSeat({ world, state } as Seen, (seat) => {
+    const aborts = state.asked.includes(request('abort', seat.exchange, seat.name));
+    return aborts && state.sent.includes(signatureOf(seat.exchange, seat.role))
+      ? `${seat.name} both asked to abort ${seat.exchange.xid} and sent its signature`
+      : null;
+  });
+}
+
+/** Whatever left is justified by what is stored. */
+function recordedFirst(seen: Seen): string | null {
+  const { state } = seen;
+  const parties = eachSeat(seen, (seat, { stored, restored }) => {
+    if (restored) return null;
+    const phase = stored?.phase ?? 'proving';
+    const { exchange: x, role, name } = seat;
+    const ahead = (what: string): string => `${what} of ${name} in ${x.xid} left while ${phase} is stored`;
+    const account = state.accounts[seat.account];
+    if (state.sent.includes(promiseOf(x, role))) {
+      if (phase === 'proving' || phase === 'dropped') return ahead('the promise');
+      if (!account?.used.includes(x.xid)) return ahead('the promise, its consent unused,');
+    }
+    if (state.sent.includes(signatureOf(x, role))) {
+      const early = role === 'R' ? phase !== 'contracted' : phase === 'proving' || phase === 'promised';
+      if (early) return ahead('the release');
+    }
+    const asked = state.asked.some((one) => one.kind === 'request' && one.by === name && one.xid === x.xid);
+    return asked && (phase === 'proving' || phase === 'promised' || phase === 'released') ? ahead('a request') : null;
+  });
+  if (parties !== null || seen.world.clock === 'retention') return parties;
+  return eachReply(seen, ({ statement }, x, court) => {
+    const { phase } = (state.courts[court] as State['courts'][number]).stored;
+    return phase === (statement.kind === 'token' ? 'aborted' : 'resolved')
+      ? null
+      : `the arbiter answered for ${x.xid} while ${phase} is stored`;
+  });
+}
+
+/** What a machine holds belongs to its exchange and to the peer's role in it. */
+function ofItsOwnExchange(seen: Seen): string | null {
+  return eachSeat(seen, (seat, { state }) => {
+    if (state === null) return null;
+    const { exchange: x, role, name } = seat;
+    const promise = state.peerPromise as PromiseTerm | null;
+    const foreign = (what: string): string => `${name} took ${what} of another exchange or role into ${x.xid}`;
+    if (promise !== null && (promise.xid !== x.xid || promise.role !== other(role) || promise.to !== name)) {
+      return foreign('a promise');
+    }
+    const held = state.contract as ContractTerm | null;
+    if (held !== null && !(madeIn(x, held.o) && madeIn(x, held.r))) return foreign('a signature');
+    const token = state.token as Term | null;
+    return token?.kind === 'token' && token.xid !== x.xid ? foreign('a token') : null;
+  });
+}
+
+/** Two contradictory statements about one exchange, both signed by the arbiter. */
+export function provesMisbehaviour(kept: readonly Statement[]): boolean {
+  return kept.some((one) =>
+    kept.some((two) => one.xid === two.xid && one.kind !== two.kind && one.signed && two.signed),
+  );
+}
+
+/** If honest parties came to opposite ends by the arbiter's word, what they kept proves it. */
+function accountable(seen: Seen): string | null {
+  if (seen.world.arbiter === 'honest') return null;
+  for (const x of seen.world.exchanges) {
+    const mine = layoutOf(seen.world).seats.filter((seat) => seat.exchange === x);
+    const cells = mine.map((seat) => seen.state.cells[seat.index] as Cell);
+    const kept = cells.flatMap((cell) => cell.statements);
+    const told = (kind: Statement['kind']): boolean =>
+      (seen.state.replies as readonly ReplyTerm[]).some(
+        ({ to, statement }) => statement.xid === x.xid && statement.kind === kind && heard(seen, x, to),
+      );
+    const ends = cells.map(({ state }) => state?.phase);
+    const byToken = ends.includes('aborted');
+    const byAnswer = cells.some(({ state }) => state?.via === 'arbiter');
+    if (byToken && byAnswer && !provesMisbehaviour(kept)) return `nobody can prove that the arbiter lied in ${x.xid}`;
+    if (provesMisbehaviour(kept) && !(told('token') && told('answer'))) return 'a proof against an honest arbiter';
+  }
+  return null;
+}
+
+const heard = (seen: Seen, x: Exchange, to: Role): boolean => seen.world.honest.includes(x[to]);
+
+/** Nothing transferable about an exchange comes from an arbiter that has not decided it. */
+function abuseFree({ state }: Seen): string | null {
+  const term = state.sent.find((one) => one.kind === 'certification');
+  return term === undefined ? null : 'a signed refusal certifies a promise';
+}
+
+/** One consent, one promise, while it stands. */
+function consented(seen: Seen): string | null {
+  return eachSeat(seen, (seat, cell) => {
+    if (cell.unconsented) return `${seat.name} promised in ${seat.exchange.xid} without a standing consent`;
+    const account = seen.state.accounts[seat.account] as State['accounts'][number];
+    const promises = seen.world.exchanges.filter(
+      (x) =>
+        x.document === seat.exchange.document &&
+        (['O', 'R'] as const).some((role) => x[role] === seat.name && seen.state.sent.includes(promiseOf(x, role))),
+    );
+    return promises.length > account.granted ? `${seat.name} promised more often than consented` : null;
+  });
+}
+
+export const STATE_INVARIANTS: readonly StateInvariant[] = [
+  { number: '1', name: 'the arbiter never answers both ways', check: exclusive },
+  { number: '2', name: 'strong fairness', check: fair },
+  { number: '3', name: 'agreement of honest parties', check: agreed },
+  { number: '4', name: 'without a fault the arbiter hears nothing', check: effective },
+  { number: '6', name: 'the answer is a function of exchange and role', check: idempotent },
+  { number: '7', name: 'the arbiter discloses what was promised there', check: bound },
+  { number: '8', name: 'the arbiter leaves no trace in the evidence', check: invisible },
+  { number: '9', name: 'abort and release exclude each other', check: neverBoth },
+  { number: '10', name: 'what left is recorded', check: recordedFirst },
+  { number: '11', name: 'nothing of another exchange or role is taken', check: ofItsOwnExchange },
+  { number: '14', name: 'contradictory answers are provable', check: accountable },
+  { number: 'A', name: 'no refusal certifies a promise', check: abuseFree },
+  { number: 'C', name: 'one promise for one consent', check: consented },
+];
+
+/** Marks every state from which a goal can be reached over allowed edges; answers the first that is none of both. */
+function firstStuck(
+  reached: Reached,
+  isGoal: (state: State) => boolean,
+  allowed: (edge: number) => boolean,
+  exempt: (state: State) => boolean,
+): number | null {
+  const count = reached.states.length;
+  const good = new Uint8Array(count);
+  const into: number[][] = Array.from({ length: count }, () => []);
+  reached.tos.forEach((to, edge) => {
+    if (allowed(edge)) into[to]?.push(reached.froms[edge] as number);
+  });
+  const queue: number[] = [];
+  reached.states.forEach((state, index) => {
+    if (isGoal(state)) queue.push(index);
+  });
+  for (const index of queue) good[index] = 1;
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    for (const from of into[next] as number[]) {
+      if (good[from]) continue;
+      good[from] = 1;
+      queue.push(from);
+    }
+  }
+  const stuck = reached.states.findIndex((state, index) => !good[index] && !exempt(state));
+  return stuck < 0 ? null : stuck;
+}
+
+const over = (cell: Cell): boolean => cell.state === null || isFinal(cell.state.phase);
+
+/** From every state an honest party comes to an end by itself and with the arbiter, without waiting for notAfter. */
+function timely(world: World, reached: Reached): { what: string; at: number } | null {
+  if (isFaultFree(world) || world.arbiter === 'lying') return null;
+  for (const seat of layoutOf(world).seats) {
+    const at = firstStuck(
+      reached,
+      (state) => !state.down[seat.party] && over(state.cells[seat.index] as Cell),
+      (edge) => {
+        const { actor, whose } = reached.actorOf(edge);
+        return whose === seat.name && (actor === 'own' || actor === 'person' || actor === 'arbiter');
+      },
+      // A restored originator may have to wait until the arbiter has decided.
+      (state) => (state.cells[seat.index] as Cell).restored && state.courts[seat.court]?.stored.phase === 'none',
+    );
+    if (at !== null) return { what: `${seat.name} in ${seat.exchange.xid} cannot come to an end by itself`, at };
+  }
+  return null;
+}
+
+/** With a network that delivers in the end, and no person, everybody who began comes to an end. */
+function live(world: World, reached: Reached): { what: string; at: number } | null {
+  if (world.arbiter === 'lying') return null;
+  const at = firstStuck(
+    reached,
+    (state) => state.cells.every(over) && !state.down.includes(true),
+    (edge) => {
+      const { actor } = reached.actorOf(edge);
+      return actor !== 'person' && actor !== 'crash' && actor !== 'adversary';
+    },
+    (state) => state.cells.some((cell) => cell.restored),
+  );
+  return at === null ? null : { what: 'not everybody can come to an end', at };
+}
+
+export const WHOLE_INVARIANTS: readonly WholeInvariant[] = [
+  { number: '5', name: 'timeliness', check: timely },
+  { number: 'L', name: 'liveness', check: live },
+];

@@ -1,0 +1,18 @@
+/** One step of a world: who takes it, what it is called in a trace, where it leads. */
+import type { Rules } from './rules.ts';
+import type { Name } from './terms.ts';
+import type { State, World } from './world.ts';
+
+export const ACTORS = ['own', 'person', 'arbiter', 'network', 'clock', 'crash', 'adversary'] as const;
+/**
+ * `own`: a party's daemon without outside help; `person`: someone orders it; `arbiter`: serves or answers that party;
+ * `network`: delivers an honest party's message to it; `adversary`: everything that a corrupt party brings about.
+ */
+export type Actor = (typeof ACTORS)[number];
+
+export interface Step {
+  readonly world: World;
+  readonly rules: Rules;
+  /** `whose`: the party that acts or is served, null for none. */
+  emit(actor: Actor, whose: Name | null, label: () => string, next: State): void;
+}

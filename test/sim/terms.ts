@@ -1,0 +1,202 @@
+/**
+ * Symbolic cryptography for the explorer: a term stands for bytes, and what can be told from it or made from it is decided
+ * here. Terms are interned, so equal terms are the same object and a state is compared by the numbers of its terms.
+ *
+ * The rules that a shell checks before the machine sees anything are switches in `Rules`: all on is the product, one off is a
+ * mutant.
+ */
+
+export type Name = 'a' | 'b' | 'm' | 'n' | 't';
+export type Role = 'O' | 'R';
+
+/** X as far as it matters: xid names all of it. `T` other than 't' is an arbiter in the adversary's hand. */
+export interface Exchange {
+  readonly xid: string;
+  readonly O: Name;
+  readonly R: Name;
+  readonly T: Name;
+  readonly document: string;
+  /** Does X follow from the text? An honest party rebuilds X and compares. */
+  readonly fits: boolean;
+}
+
+/**
+ * `genuine`: verifies and opens; `odd`: the same, in a form that an over-strict arbiter would refuse; `simulated`: verifies
+ * for the holder of the verifier key only and opens for nobody; `junk`: verifies as an escrow, but of a signature on other bytes.
+ */
+export type Quality = 'genuine' | 'odd' | 'simulated' | 'junk';
+
+interface Base {
+  readonly id: number;
+}
+export interface PromiseTerm extends Base {
+  readonly kind: 'promise';
+  readonly xid: string;
+  readonly role: Role;
+  readonly by: Name;
+  /** Whose verifier key the proof was made for. */
+  readonly to: Name;
+  readonly arbiter: Name;
+  readonly document: string;
+  /** Names the nonce point: an honest signer has one for each exchange. */
+  readonly nonce: string;
+  readonly quality: Quality;
+}
+/** A finished signature. Nothing in it names xid or role: a CMS signature names document and signer. */
+export interface SignatureTerm extends Base {
+  readonly kind: 'signature';
+  readonly by: Name;
+  readonly document: string;
+  readonly nonce: string;
+}
+export interface ContractTerm extends Base {
+  readonly kind: 'contract';
+  readonly o: SignatureTerm;
+  readonly r: SignatureTerm;
+  /** Only a mutant's evidence tells that the arbiter took part. */
+  readonly trace: boolean;
+}
+export interface TokenTerm extends Base {
+  readonly kind: 'token';
+  readonly xid: string;
+  readonly signed: boolean;
+}
+/** The arbiter's signed answer `resolved`. */
+export interface AnswerTerm extends Base {
+  readonly kind: 'answer';
+  readonly xid: string;
+  readonly o: SignatureTerm | null;
+  readonly r: SignatureTerm | null;
+  readonly signed: boolean;
+}
+export interface ReplyTerm extends Base {
+  readonly kind: 'reply';
+  readonly to: Role;
+  readonly statement: TokenTerm | AnswerTerm;
+}
+/** A mutant's refusal, signed, which says that the peer's promise is good. */
+export interface CertificationTerm extends Base {
+  readonly kind: 'certification';
+  readonly xid: string;
+  readonly of: Role;
+}
+export interface RequestTerm extends Base {
+  readonly kind: 'request';
+  readonly what: 'abort' | 'resolve' | 'status';
+  readonly xid: string;
+  readonly by: Name;
+  readonly o: PromiseTerm | null;
+  readonly r: PromiseTerm | null;
+}
+export interface DeclinedTerm extends Base {
+  readonly kind: 'declined';
+  readonly xid: string;
+  readonly by: Name;
+}
+export type Statement = TokenTerm | AnswerTerm;
+export type Term =
+  | PromiseTerm
+  | SignatureTerm
+  | ContractTerm
+  | TokenTerm
+  | AnswerTerm
+  | ReplyTerm
+  | CertificationTerm
+  | RequestTerm
+  | DeclinedTerm;
+
+const interned = new Map<string, Term>();
+
+function intern<T extends Term>(fields: Omit<T, 'id'>): T {
+  let key = '';
+  for (const value of Object.values(fields)) {
+    key += value !== null && typeof value === 'object' ? `#${(value as Base).id}|` : `${String(value)}|`;
+  }
+  let term = interned.get(key);
+  if (term === undefined) {
+    term = { ...fields, id: interned.size } as unknown as T;
+    interned.set(key, term);
+  }
+  return term as T;
+}
+
+export const other = (role: Role): Role => (role === 'O' ? 'R' : 'O');
+
+export function promiseOf(x: Exchange, role: Role, quality: Quality = 'genuine', nonce: string = x.xid): PromiseTerm {
+  return intern<PromiseTerm>({
+    kind: 'promise',
+    xid: x.xid,
+    role,
+    by: x[role],
+    to: x[other(role)],
+    arbiter: x.T,
+    document: quality === 'junk' ? `not ${x.document}` : x.document,
+    nonce,
+    quality,
+  });
+}
+
+export function signature(by: Name, document: string, nonce: string): SignatureTerm {
+  return intern<SignatureTerm>({ kind: 'signature', by, document, nonce });
+}
+
+export function signatureOf(x: Exchange, role: Role, nonce: string = x.xid): SignatureTerm {
+  return signature(x[role], x.document, nonce);
+}
+
+export function contract(o: SignatureTerm, r: SignatureTerm, trace = false): ContractTerm {
+  return intern<ContractTerm>({ kind: 'contract', o, r, trace });
+}
+
+export function token(xid: string, signed = true): TokenTerm {
+  return intern<TokenTerm>({ kind: 'token', xid, signed });
+}
+
+export function answer(xid: string, o: SignatureTerm | null, r: SignatureTerm | null, signed = true): AnswerTerm {
+  return intern<AnswerTerm>({ kind: 'answer', xid, o, r, signed });
+}
+
+export function reply(to: Role, statement: Statement): ReplyTerm {
+  return intern<ReplyTerm>({ kind: 'reply', to, statement });
+}
+
+export function certification(xid: string, of: Role): CertificationTerm {
+  return intern<CertificationTerm>({ kind: 'certification', xid, of });
+}
+
+export function request(
+  what: RequestTerm['what'],
+  x: Exchange,
+  by: Name,
+  promises?: { readonly o: PromiseTerm; readonly r: PromiseTerm },
+): RequestTerm {
+  return intern<RequestTerm>({ kind: 'request', what, xid: x.xid, by, o: promises?.o ?? null, r: promises?.r ?? null });
+}
+
+export function declined(xid: string, by: Name): DeclinedTerm {
+  return intern<DeclinedTerm>({ kind: 'declined', xid, by });
+}
+
+/** For traces. */
+export function show(term: Term): string {
+  switch (term.kind) {
+    case 'promise':
+      return `promise_${term.role}(${term.xid} by ${term.by} for ${term.to}, ${term.quality}, nonce ${term.nonce})`;
+    case 'signature':
+      return `signature(${term.by} on ${term.document}, nonce ${term.nonce})`;
+    case 'contract':
+      return `contract(${show(term.o)}, ${show(term.r)})`;
+    case 'token':
+      return `token(${term.xid})`;
+    case 'answer':
+      return `resolved(${term.xid})`;
+    case 'reply':
+      return `${show(term.statement)} to ${term.to}`;
+    case 'certification':
+      return `certification of promise_${term.of}(${term.xid})`;
+    case 'request':
+      return `${term.what}(${term.xid}) by ${term.by}`;
+    case 'declined':
+      return `declined(${term.xid}) by ${term.by}`;
+  }
+}
