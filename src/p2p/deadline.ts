@@ -1,5 +1,6 @@
 /** The end of a request or a dial: its time, its caller's signal, or the stop of the link. */
 import { setMaxListeners } from 'node:events';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 
 /** A signal that any number of deadlines may listen to. */
@@ -12,17 +13,20 @@ export function stopController(): AbortController {
 /** `clear` must follow. Its signal's reason is a `FitError`: `peer-unreachable`, or `interrupted` by the caller. */
 export class Deadline {
   readonly #controller = stopController();
-  readonly #timer: NodeJS.Timeout;
+  readonly #cancelTimer: () => void;
   readonly #release: () => void;
 
-  constructor(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }, stopped: AbortSignal) {
+  constructor(
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    stopped: AbortSignal,
+    clock: Clock = systemClock,
+  ) {
     const end = (error: FitError) => this.#controller.abort(error);
     const onSignal = () => end(new FitError('interrupted', 'the request was given up'));
     const onStop = () => end(new FitError('peer-unreachable', 'this end is going offline'));
     const { signal } = options;
-    this.#timer = setTimeout(
-      () => end(new FitError('peer-unreachable', 'the peer did not reply in time')),
-      options.timeoutMs,
+    this.#cancelTimer = clock.at(clock.now() + options.timeoutMs, () =>
+      end(new FitError('peer-unreachable', 'the peer did not reply in time')),
     );
     signal?.addEventListener('abort', onSignal);
     stopped.addEventListener('abort', onStop);
@@ -55,7 +59,7 @@ export class Deadline {
   }
 
   clear(): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     this.#release();
   }
 }

@@ -12,6 +12,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import { FrameChannel } from './channel.ts';
 import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
+import { runHandler } from './handling.ts';
 import { isPeerFault, type LinkLimits, type PeerAccount, refusalError } from './limits.ts';
 import { type Binder, type Handler, MAX_FRAME_BYTES, type Protocol, type Remote } from './link.ts';
 import { withResolvers } from './polyfill.ts';
@@ -229,7 +230,7 @@ export class Session {
         this.#account.release();
         channel.send(encodeRefusal('unhandled'));
       } else {
-        const reply = await this.#handled(handler, remote, body);
+        const reply = await runHandler(() => handler(remote, body), this.#account, limits.handlerMs);
         if (reply === undefined) {
           channel.abort('no reply');
           return;
@@ -239,20 +240,6 @@ export class Session {
       idleMs = limits.idleMs;
     }
     await channel.end(limits.frameMs);
-  }
-
-  /** The handler's reply, or undefined if it threw, gave too much, or took too long (it keeps its place until it ends). */
-  async #handled(handler: Handler, remote: Remote, body: Uint8Array): Promise<Uint8Array | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), this.#host.limits.handlerMs);
-    });
-    const handled = (async () => handler(remote, body))()
-      .catch(() => undefined)
-      .finally(() => this.#account.release());
-    const reply = await Promise.race([handled, late]);
-    clearTimeout(timer);
-    return reply !== undefined && reply.length <= MAX_FRAME_BYTES ? reply : undefined;
   }
 
   #keptChannel(protocol: Protocol): FrameChannel | undefined {
