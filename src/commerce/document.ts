@@ -6,6 +6,7 @@
  * Guarantees: deterministic; the result parses; the body stays byte for byte; completing the result again with the same
  * context changes nothing; what the user gave is kept, or refused if it contradicts the context.
  */
+import type { DocumentTerms } from '../exchange/contract.ts';
 import {
   badDocument,
   type Document,
@@ -179,6 +180,25 @@ class Completion {
       attachments,
     };
   }
+}
+
+/** What the document says about its exchange: who accepts it is the originator. */
+export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
+  const [author, addressee] = terms.parties;
+  return {
+    originator: addressee.certificate,
+    responder: author.certificate,
+    arbiter: terms.arbiter.certificate,
+    terms: terms.arbiter.terms,
+    mode: terms.arbiter.mode,
+    check: terms.check,
+    notAfter: terms.notAfter,
+    margin: terms.margin,
+    deal: terms.deal,
+    document: digest,
+    itemO: { kind: 'document', digest },
+    itemR: { kind: 'document', digest },
+  };
 }
 
 /**

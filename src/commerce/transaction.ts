@@ -1,12 +1,10 @@
 /**
  * Transactions: what happened in a deal, hash-linked to what it answers (DESIGN §6).
  *
- *     id = H("fit transaction v1", deal, parent | null, kind, by, time, H("fit payload v1", payload …))
- *
- * Payloads name documents and cards by digest, so that the log of a deal can be shown and checked without them.
+ * Ids are those of the log (`src/exchange/log.ts`). Payloads name documents and cards by digest, so that the log of a deal can be shown and checked without them.
  * `message` to `withdraw` travel and are the same at both sides; the others are what a side saw of an exchange.
  */
-import { H } from '../crypto/hash.ts';
+import { entryId, type LogEntry, type LogValue } from '../exchange/log.ts';
 import { unreachable } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
@@ -67,7 +65,7 @@ export function isNegotiation(kind: TransactionKind): kind is NegotiationKind {
   return NEGOTIATION_KINDS.some((one) => one === kind);
 }
 
-export function payloadItems(payload: Payload): readonly Cbor[] {
+export function payloadItems(payload: Payload): readonly LogValue[] {
   switch (payload.kind) {
     case 'message':
       return [payload.text];
@@ -142,17 +140,17 @@ export function readPayload(kind: Cbor | undefined, value: Cbor | undefined): Pa
   }
 }
 
-export function transactionId(transaction: Omit<Transaction, 'id'>): Uint8Array {
-  const { deal, parent, by, time, payload } = transaction;
-  const digest = H('fit payload v1', ...payloadItems(payload));
-  return H('fit transaction v1', deal, parent, payload.kind, by, time, digest);
-}
-
 export function makeTransaction(fields: Omit<Transaction, 'id'>): Transaction {
-  return { ...fields, id: transactionId(fields) };
+  const { payload, ...rest } = fields;
+  return { ...fields, id: entryId({ ...rest, kind: payload.kind, payload: payloadItems(payload) }) };
 }
 
-/** For the archive and the evidence log. */
+/** As the evidence log carries it. */
+export function logEntryOf({ payload, ...rest }: Transaction): LogEntry {
+  return { ...rest, kind: payload.kind, payload: payloadItems(payload) };
+}
+
+/** For the archive. */
 export function encodeTransaction(transaction: Transaction): Uint8Array {
   const { id, deal, parent, by, time, payload } = transaction;
   return encode([1, id, deal, parent, by, time, payload.kind, payloadItems(payload)]);

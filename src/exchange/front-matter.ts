@@ -14,8 +14,6 @@ import { ID_PATTERN } from '../lib/rng.ts';
 export const DOCUMENT_FORMAT = 'contract/1';
 /** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
 export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
-/** 25 hours, in seconds: a day's outage and an hour. */
-export const DEFAULT_MARGIN = 90_000;
 
 const MAX_NAME = 64;
 const MAX_TITLE = 120;
