@@ -8,6 +8,10 @@ export function closedError(): FitError {
   return new FitError('internal', 'the archive is closed');
 }
 
+export function lockedError(cause?: unknown): FitError {
+  return new FitError('daemon-running', 'the archive is open already', { hint: 'fit daemon status', cause });
+}
+
 /** The codes and messages of an error and of its causes, outermost first. */
 function trail(error: unknown): string[] {
   const found: string[] = [];
@@ -27,11 +31,7 @@ export function storeError(error: unknown): unknown {
   if (isFitError(error)) return error;
   const found = trail(error);
   const has = (pattern: RegExp) => found.some((text) => pattern.test(text));
-  if (has(/LEVEL_LOCKED/))
-    return new FitError('daemon-running', 'another process has the archive open', {
-      hint: 'fit daemon status shows it',
-      cause: error,
-    });
+  if (has(/LEVEL_LOCKED/)) return lockedError(error);
   if (has(/LEVEL_CORRUPTION/)) return corrupt('the files of the archive are damaged', error);
   if (has(FULL))
     return new FitError('disk-full', 'the disk is full: nothing was stored', {

@@ -84,11 +84,14 @@ export function logState(log: Buffer): LogState {
 
 /** Throws `FitError('archive-corrupt')`. A folder without logs is in order. */
 export async function checkLogs(folder: string): Promise<void> {
-  const logs = (await readdir(folder)).filter((name) => /^\d+\.log$/.test(name)).sort();
-  for (const [i, name] of logs.entries()) {
-    const state = logState(await readFile(join(folder, name)));
-    // A newer log was begun after this one was complete.
-    const last = i === logs.length - 1;
-    if (state === 'damaged' || (state === 'torn' && !last)) throw corrupt(`${name} of the archive is damaged`);
+  const names = (await readdir(folder)).filter((name) => /^\d+\.log$/.test(name)).sort();
+  let torn: string | undefined;
+  for (const name of names) {
+    const log = await readFile(join(folder, name));
+    // A newer log is begun after the one before it is complete; an empty one may be left by a crash while opening.
+    if (torn !== undefined && fragmentAt(log, 0) !== undefined) throw corrupt(`${torn} of the archive is damaged`);
+    const state = logState(log);
+    if (state === 'damaged') throw corrupt(`${name} of the archive is damaged`);
+    if (state === 'torn') torn = name;
   }
 }

@@ -7,13 +7,13 @@
  * batches succeed again once there is space. Values are not compressed: they are ciphertext.
  */
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Level } from 'level';
 import { present } from '../lib/assert.ts';
 import { fromInt, toInt } from '../lib/bytes.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { checkKey, checkList, checkOps } from './keys.ts';
-import { closedError, corrupt, storeError } from './level-errors.ts';
+import { closedError, corrupt, lockedError, storeError } from './level-errors.ts';
 import { checkLogs } from './level-log.ts';
 import { SPACES, type Space, type Store, type StoreOp } from './store.ts';
 
@@ -72,14 +72,36 @@ async function probe(path: string): Promise<void> {
 const writesOf = async (database: Database): Promise<bigint> =>
   toInt((await database.get(WRITES_KEY)) ?? new Uint8Array());
 
+/** LevelDB gives Buffers. */
+const plain = (value: Uint8Array): Uint8Array => new Uint8Array(value.buffer, value.byteOffset, value.length);
+
+/**
+ * Folders open in this process. LevelDB's own check of this closes the lock file once more, and with that POSIX gives up the
+ * process's lock: another process could then enter. So a second opening must not get as far as LevelDB.
+ */
+const openHere = new Set<string>();
+
 /** Throws `FitError`: `daemon-running`, `archive-corrupt`, `disk-full` or `disk-failed`. */
-export async function openLevelStore(path: string): Promise<Store> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  await checkBegun(path);
-  await checkLogs(path);
+export async function openLevelStore(folder: string): Promise<Store> {
+  const path = resolve(folder);
+  if (openHere.has(path)) throw lockedError();
+  openHere.add(path);
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await checkBegun(path);
+    await checkLogs(path);
+    return await openChecked(path);
+  } catch (error) {
+    openHere.delete(path);
+    throw storeError(error);
+  }
+}
+
+async function openChecked(path: string): Promise<Store> {
   let database = await openDatabase(path);
   let writes = await writesOf(database);
   let closed = false;
+  let closing: Promise<void> | undefined;
   /** Set after a failed write, whose log must not be appended to: how to take the write back if the disk holds it after all. */
   let failed: { readonly undo: readonly (Put | Del)[] } | undefined;
   /** Reads wait while the database is opened again. */
@@ -150,7 +172,8 @@ export async function openLevelStore(path: string): Promise<Store> {
       checkKey(key);
       const from = reopening === undefined && !closed ? database : await readable();
       try {
-        return await from.get(levelKey(space, key));
+        const value = await from.get(levelKey(space, key));
+        return value === undefined ? undefined : plain(value);
       } catch (error) {
         throw storeError(error);
       }
@@ -174,7 +197,8 @@ export async function openLevelStore(path: string): Promise<Store> {
             try {
               iterator ??= open(await readable());
               const entry = await iterator.next();
-              if (entry !== undefined) return { done: false, value: [entry[0].slice(space.length + 1), entry[1]] };
+              if (entry !== undefined)
+                return { done: false, value: [entry[0].slice(space.length + 1), plain(entry[1])] };
               await iterator.close();
               return { done: true, value: undefined };
             } catch (error) {
@@ -198,10 +222,14 @@ export async function openLevelStore(path: string): Promise<Store> {
       await commits.add({ build: () => taken });
     },
 
-    async close() {
-      closed = true;
-      await commits.idle();
-      await database.close();
+    close() {
+      closing ??= (async () => {
+        closed = true;
+        await commits.idle();
+        await database.close();
+        openHere.delete(path);
+      })();
+      return closing;
     },
   };
 }

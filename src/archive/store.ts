@@ -3,8 +3,9 @@
  * tests; both pass `test/conformance/store.ts`. Encryption sits above (`sealed-store.ts`), so a store sees ciphertext only.
  *
  * Obligations: `batch` is atomic and durable when it resolves (a power cut after that loses nothing, one before it leaves
- * all or none); batches take effect in call order; `get` and `list` see every batch that has resolved; keys are
- * text without NUL, at most 200 bytes in UTF-8; after `close` every call rejects.
+ * all or none) and leaves nothing when it rejects; batches take effect in call order; `get` and `list` see every batch that
+ * has resolved; `list` shows the moment of its call, whatever is written while it is read; values are copied both ways; keys
+ * are text of 1 to 200 bytes in UTF-8 without NUL (else `RangeError`); after `close` every call rejects.
  */
 
 /** One space per kind of record. Key order within a space is that of UTF-8 bytes. */

@@ -163,7 +163,10 @@ describe('damage to the files of an archive', () => {
   });
 
   test('the whole database gone or set back to an earlier state, with the head file left', async () => {
-    assert.equal(await foundOrHarmless('no database', (copy) => rm(join(copy, 'archive'), { recursive: true })), 'found');
+    assert.equal(
+      await foundOrHarmless('no database', (copy) => rm(join(copy, 'archive'), { recursive: true })),
+      'found',
+    );
     const result = await damaged(
       (copy) => write(copy, 45, 46),
       async (copy) => {
