@@ -317,7 +317,12 @@ export function step<V>(
   input: PartyInput<V>,
   table: readonly PartyRow[] = tableOf(state.role),
 ): readonly [PartyState<V>, readonly PartyEffect<V>[]] {
-  if (input.kind === 'resumed') return [state, ON_RESUME[state.role][state.phase].map((name) => effect(name, state))];
+  if (input.kind === 'resumed') {
+    // Message 3 may not have left before the crash, and it may not leave for the first time inside the margin.
+    const late = state.phase === 'released' && holds('late', state, input);
+    if (late) return step(state, { kind: 'deadline', now: input.now }, table);
+    return [state, ON_RESUME[state.role][state.phase].map((name) => effect(name, state))];
+  }
   const row = findRow(table, state.phase, input.kind, (guard) => holds(guard, state, input));
   if (row === undefined) return [state, []];
   const after = next(state, input, row.to);

@@ -19,7 +19,6 @@ import {
   type Court,
   draftOf,
   FRESH_COURT,
-  OPENS_IN_FLIGHT,
   type Opening,
   RETENTION,
   type State,
@@ -38,31 +37,28 @@ interface Case {
   readonly x: Exchange;
   readonly court: number;
   readonly actor: Actor;
-  readonly whose: Name;
+  readonly whose: Name | null;
   readonly label: () => string;
-  /** The promises that came with the request, or that were opened. */
-  readonly promises: Pick<Opening, 'o' | 'r'>;
+  /** What the two escrows hold. */
+  readonly opened: Pick<Opening, 'o' | 'r'>;
 }
 
-function perform(at: Step, s: State, { x, court, promises }: Case, effect: ArbiterEffect<Statement>): void {
+function perform(at: Step, s: State, { x, court, opened }: Case, effect: ArbiterEffect<Statement>): void {
   switch (effect.kind) {
     case 'record':
       alter(s, court, { stored: effect.state });
       return;
     case 'open': {
       const { openings, stored } = s.courts[court] as Court;
-      const opening: Opening = { by: effect.by, ...promises, seen: stored };
-      const same = (one: Opening): boolean =>
-        one.by === opening.by && one.o === opening.o && one.r === opening.r && one.seen.phase === stored.phase;
-      if (!openings.some(same)) alter(s, court, { openings: [...openings, opening] });
+      const opening: Opening = { by: effect.by, o: opened.o, r: opened.r, seen: stored };
+      alter(s, court, { openings: [...openings, opening] });
       return;
     }
     case 'answer':
       s.replies = withTerm(s.replies, reply(effect.to, effect.value ?? token(x.xid)));
       return;
     case 'refuse': {
-      const own = opens(at.rules, x, effect.to, effect.to === 'O' ? promises.o : promises.r);
-      const peers = opens(at.rules, x, other(effect.to), effect.to === 'O' ? promises.r : promises.o);
+      const [own, peers] = effect.to === 'O' ? [opened.o, opened.r] : [opened.r, opened.o];
       const telling = !at.rules.refusalsTellNothing && own === null && peers !== null;
       if (telling) s.sent = withTerm(s.sent, certification(x.xid, other(effect.to)));
       return;
@@ -113,26 +109,24 @@ export function serve(at: Step, s: State, asked: RequestTerm, actor: Actor): voi
   const now = arbiterNow(s);
   if (by === null || x.T !== 't') return;
   if (at.rules.expiryWaits && now >= TIMES.notAfter && openings.length > 0) return;
-  if (asked.what === 'resolve' && stored.phase === 'none' && openings.length >= OPENS_IN_FLIGHT) return;
+  if (asked.what === 'resolve' && stored.phase === 'none' && openings.some((one) => one.by === by)) return;
   const label = (): string => `the arbiter serves ${asked.what}(${x.xid}) by ${asked.by}`;
-  const it: Case = { x, court, actor, whose: asked.by, label, promises: asked };
+  const opened = { o: opens(at.rules, x, 'O', asked.o), r: opens(at.rules, x, 'R', asked.r) };
+  const it: Case = { x, court, actor, whose: asked.by, label, opened };
   give(at, s, it, stored, { kind: asked.what, by, now });
 }
 
 /** An opening ends. */
 export function finish(at: Step, s: State, court: number, opening: Opening): void {
   const x = at.world.exchanges[court] as Exchange;
-  const o = opens(at.rules, x, 'O', opening.o);
-  const r = opens(at.rules, x, 'R', opening.r);
+  const { o, r } = opening;
   const [keptO, keptR] = at.rules.storesBoth ? [o, r] : opening.by === 'O' ? [null, r] : [o, null];
   const made = o === null || r === null ? null : answer(x.xid, keptO, keptR, at.rules.answersSigned);
   const next = draftOf(s);
   const { stored, openings } = s.courts[court] as Court;
   alter(next, court, { openings: openings.filter((one) => one !== opening) });
-  const whose = x[opening.by];
-  const actor = at.world.honest.includes(whose) ? 'arbiter' : 'adversary';
-  const label = (): string => `the arbiter ends the opening for ${whose} in ${x.xid}`;
-  const it: Case = { x, court, actor, whose, label, promises: opening };
+  const label = (): string => `the arbiter ends the opening for ${opening.by} in ${x.xid}`;
+  const it: Case = { x, court, actor: 'arbiter', whose: null, label, opened: opening };
   const from = at.rules.lock ? stored : opening.seen;
   give(at, next, it, from, { kind: 'opened', by: opening.by, answer: made, now: arbiterNow(s) });
 }

@@ -342,6 +342,7 @@ function timely(world: World, reached: Reached): { what: string; at: number } | 
       (state) => !state.down[seat.party] && over(state.cells[seat.index] as Cell),
       (edge) => {
         const { actor, whose } = reached.actorOf(edge);
+        if (whose === null) return actor === 'arbiter';
         return whose === seat.name && (actor === 'own' || actor === 'person' || actor === 'arbiter');
       },
       // A restored originator may have to wait until the arbiter has decided.

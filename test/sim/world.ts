@@ -7,7 +7,7 @@
  */
 import type { ArbiterState } from '../../src/exchange/arbiter.ts';
 import type { PartyState, Times } from '../../src/exchange/party.ts';
-import type { Exchange, Name, PromiseTerm, Role, Statement, Term } from './terms.ts';
+import type { Exchange, Name, Role, SignatureTerm, Statement, Term } from './terms.ts';
 
 export interface World {
   readonly name: string;
@@ -39,8 +39,6 @@ export interface World {
   /** Corrupt parties make two good promises with different nonces, and odd ones. */
   readonly variants: boolean;
 }
-
-export const OPENS_IN_FLIGHT = 2;
 
 export const TIMES: Times = { notAfter: 40, margin: 10 };
 export const RETENTION = 10;
@@ -76,10 +74,11 @@ export interface Cell {
   readonly unconsented: boolean;
 }
 
+/** An opening under way, one for each requester at a time, with what it will find. */
 export interface Opening {
   readonly by: Role;
-  readonly o: PromiseTerm | null;
-  readonly r: PromiseTerm | null;
+  readonly o: SignatureTerm | null;
+  readonly r: SignatureTerm | null;
   readonly seen: ArbiterState<Statement>;
 }
 
