@@ -1,0 +1,83 @@
+/** fit contact add|list|show|verify|remove. */
+import { fromUtf8 } from '../../lib/bytes.ts';
+import { FitError } from '../../lib/errors.ts';
+import type { ContactResult } from '../../rpc/agent.ts';
+import type { Context } from '../context.ts';
+import { readInput } from '../files.ts';
+import * as voice from '../voice.ts';
+
+const MAX_CARD_BYTES = 64 * 1024;
+
+async function readCard(file: string): Promise<string> {
+  const bytes = await readInput(file, MAX_CARD_BYTES);
+  try {
+    return fromUtf8(bytes).trim();
+  } catch (cause) {
+    throw new FitError('bad-card', 'this is not a contact card', { cause });
+  }
+}
+
+function print(context: Context, result: ContactResult): void {
+  if (context.out.isJson) context.out.json(result);
+  else for (const line of voice.contact(result)) context.out.line(line);
+}
+
+export async function add(
+  context: Context,
+  options: { readonly as: string; readonly replace?: boolean },
+  file: string,
+): Promise<undefined> {
+  const card = await readCard(file);
+  const agent = await context.agent();
+  const result = await agent.contactAdd({
+    card,
+    as: options.as,
+    ...(options.replace === undefined ? {} : { replace: options.replace }),
+  });
+  print(context, result);
+  if (!context.out.isJson && !result.verified) {
+    context.out.hint(`let them read their words to you by phone, then fit contact verify ${result.contact}`);
+  }
+  return undefined;
+}
+
+export async function list(context: Context): Promise<undefined> {
+  const agent = await context.agent();
+  const result = await agent.contactList();
+  if (context.out.isJson) context.out.json(result);
+  else for (const line of voice.contacts(result.contacts)) context.out.line(line);
+  return undefined;
+}
+
+export async function show(context: Context, _options: object, contact: string): Promise<undefined> {
+  const agent = await context.agent();
+  print(context, await agent.contactShow({ contact }));
+  return undefined;
+}
+
+export async function verify(
+  context: Context,
+  options: { readonly words?: string },
+  contact: string,
+): Promise<undefined> {
+  const agent = await context.agent();
+  // An unknown name is told before anyone reads sixteen words aloud.
+  await agent.contactShow({ contact });
+  let { words } = options;
+  if (words === undefined) {
+    const { askLine } = await import('../prompts.ts');
+    words = await askLine('the 16 words that they read out', context.nonInteractive, '--words');
+  }
+  const result = await agent.contactVerify({ contact, words });
+  if (context.out.isJson) context.out.json(result);
+  else context.out.line(`${result.contact} is verified: these are their keys and not someone else's`);
+  return undefined;
+}
+
+export async function remove(context: Context, _options: object, contact: string): Promise<undefined> {
+  const agent = await context.agent();
+  const result = await agent.contactRemove({ contact });
+  if (context.out.isJson) context.out.json(result);
+  else context.out.talk(`forgot ${result.removed}`);
+  return undefined;
+}

@@ -1,0 +1,24 @@
+/** `fit` alone: what to do first, or how things stand. */
+import { existsSync } from 'node:fs';
+import type { Context } from '../context.ts';
+import { deals, FIRST_STEPS } from '../voice.ts';
+
+export async function overview(context: Context): Promise<number | undefined> {
+  const { out } = context;
+  const paths = await context.paths();
+  if (!existsSync(paths.config)) {
+    if (out.isJson) out.json({ home: null, next: 'fit init' });
+    else for (const line of FIRST_STEPS) out.line(line);
+    return undefined;
+  }
+  const agent = await context.agent();
+  const [{ name, locked }, list] = await Promise.all([agent.status(), agent.dealList()]);
+  if (out.isJson) {
+    out.json({ home: paths.home, name, locked, deals: list.deals });
+    return undefined;
+  }
+  for (const line of deals(list.deals)) out.line(line);
+  if (locked) out.hint('the keys are locked: fit unlock');
+  else out.hint('fit --help lists the commands');
+  return undefined;
+}

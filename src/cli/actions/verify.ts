@@ -1,0 +1,131 @@
+/** fit verify: the verdict on evidence, offline, without a daemon or a home. Whatever it is given, it says 0 or 1. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ASICS_MAX_BYTES } from '../../evidence/asics.ts';
+import { type EvidenceFile, FILE } from '../../evidence/bundle.ts';
+import { type Verdict, type VerifyOptions, verifyEvidence, verifyFiles } from '../../evidence/verify.ts';
+import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
+import type { Context } from '../context.ts';
+import { readInput } from '../files.ts';
+import * as voice from '../voice.ts';
+
+interface Options {
+  readonly content?: string;
+  readonly require?: 'pinned' | 'ca';
+  readonly root: readonly string[];
+}
+
+const MAX_ROOTS_BYTES = 4 * 1024 * 1024;
+const MAX_ATTACHMENTS = 256;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
+
+async function readRoots(files: readonly string[]): Promise<readonly Uint8Array[]> {
+  const roots: Uint8Array[] = [];
+  for (const file of files) {
+    const text = Buffer.from(await readInput(file, MAX_ROOTS_BYTES)).toString('latin1');
+    const found = Array.from(
+      text.matchAll(CERTIFICATE),
+      ([, body]) => new Uint8Array(Buffer.from(body ?? '', 'base64')),
+    );
+    if (found.length === 0) throw new FitError('bad-file', `there is no certificate (PEM) in ${file}`);
+    roots.push(...found);
+  }
+  return roots;
+}
+
+/** The files that belong to evidence; others in the folder are the user's own and are left alone. */
+async function readFolder(folder: string): Promise<readonly EvidenceFile[]> {
+  const files: EvidenceFile[] = [];
+  const add = async (name: string) => {
+    files.push({ name, data: await readInput(join(folder, name), ASICS_MAX_BYTES) });
+  };
+  const { attachments, ...names } = FILE;
+  const present = new Set(readdirSync(folder));
+  for (const name of Object.values(names)) if (present.has(name)) await add(name);
+  if (present.has(basename(attachments))) {
+    const listed = readdirSync(join(folder, attachments)).slice(0, MAX_ATTACHMENTS);
+    for (const name of listed) await add(attachments + name);
+  }
+  return files;
+}
+
+function isFolder(file: string): boolean {
+  try {
+    return file !== '-' && statSync(file).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Evidence that cannot be read is evidence that does not verify. */
+function unreadable(message: string): Verdict {
+  return { ...verifyEvidence(new Uint8Array()), problem: { code: 'unreadable', message } };
+}
+
+async function judge(file: string, content: Uint8Array | undefined, options: VerifyOptions): Promise<Verdict> {
+  try {
+    if (isFolder(file)) return verifyFiles(await readFolder(file), options);
+    const bytes = await readInput(file, ASICS_MAX_BYTES);
+    return verifyEvidence(bytes, content === undefined ? options : { ...options, content });
+  } catch (error) {
+    if (isFitError(error) && error.code === 'bad-file') return unreadable(error.message);
+    if (error instanceof Error && 'code' in error) return unreadable(`cannot read ${file}`);
+    throw error;
+  }
+}
+
+const KNOWN = {
+  pinned: 'among the certificates that you trust',
+  ca: 'issued by a certificate that you trust',
+  embedded: 'known from this evidence alone',
+} as const;
+
+function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
+  const { out } = context;
+  const rows: [string, string][] = [
+    ['verdict', verdict.ok ? out.paint('green', 'good') : out.paint('red', 'NOT GOOD')],
+  ];
+  if (verdict.problem !== null) rows.push(['problem', voice.peer(verdict.problem.message, 500)]);
+  if (verdict.title !== null) rows.push(['title', voice.peer(verdict.title, 100)]);
+  if (verdict.deal !== null) rows.push(['deal', voice.peer(verdict.deal)]);
+  if (verdict.document !== null) rows.push(['document', verdict.document]);
+  if (verdict.proof === 'affidavit') rows.push(['proof', "the arbiter's statement stands for a signature"]);
+  for (const one of verdict.signers) {
+    const subject = one.subject === one.name ? '' : ` (certificate of ${voice.peer(one.subject)})`;
+    rows.push([
+      'signed by',
+      `${voice.peer(one.name)}${subject}, ${voice.peer(one.role)}, at ${voice.when(one.signingTime)}`,
+    ]);
+    rows.push(['', `${one.fingerprint}, ${KNOWN[one.known]}`]);
+  }
+  if (verdict.log !== null) rows.push(['history', `${verdict.log} entries, unbroken`]);
+  for (const name of verdict.missing) rows.push(['missing', voice.peer(name, 255)]);
+  for (const line of voice.facts(rows)) out.line(line);
+  if (verdict.ok && !hasRoots) {
+    out.hint('compare the fingerprints with those that you know, or give --root; --require makes that strict');
+  }
+}
+
+export async function verify(context: Context, options: Options, file: string): Promise<number> {
+  const roots = await readRoots(options.root);
+  if (options.require !== undefined && roots.length === 0) {
+    throw new FitError('usage', '--require needs at least one --root', {
+      hint: 'a PEM file of certificates that you trust',
+    });
+  }
+  let content: Uint8Array | undefined;
+  let verdict: Verdict | undefined;
+  try {
+    content = options.content === undefined ? undefined : await readInput(options.content, ASICS_MAX_BYTES);
+  } catch (error) {
+    if (!isFitError(error)) throw error;
+    verdict = unreadable(error.message);
+  }
+  verdict ??= await context.out.busy(
+    'verifying',
+    judge(file, content, { roots, ...(options.require === undefined ? {} : { require: options.require }) }),
+  );
+  if (context.out.isJson) context.out.json({ file, ...verdict });
+  else print(context, verdict, roots.length > 0);
+  return verdict.ok ? EXIT.done : EXIT.negative;
+}

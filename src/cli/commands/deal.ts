@@ -1,0 +1,159 @@
+/** fit deal …: negotiate, sign, look, wait, export. */
+import { type Command, Option } from 'commander';
+import { examples } from '../help.ts';
+import { run } from '../run.ts';
+
+const ID = ['<deal>', 'its id, or a beginning of it that no other deal has'] as const;
+
+const waiting = (command: Command): Command =>
+  command
+    .option('--wait', 'return only when the deal has come to an end')
+    .option('--timeout <time>', 'with --wait: give up after this time (60, 90s, 2m); exit 3');
+
+const negotiation = () => import('../actions/negotiate.ts');
+const signing = () => import('../actions/signing.ts');
+const looking = () => import('../actions/deal.ts');
+
+export function registerDeal(program: Command): void {
+  const deal = program.command('deal').description('negotiate, sign and keep contracts');
+
+  examples(
+    waiting(
+      deal
+        .command('propose')
+        .description('complete a text to a contract, consent to sign it once, and offer it')
+        .argument('<file>', 'the text: Markdown or plain, with or without front matter (- is standard input)')
+        .requiredOption('--to <contact>', 'whom you offer it to')
+        .requiredOption('--arbiter <contact>', 'the arbiter that helps when something fails')
+        .option('--expires <time>', 'how long the offer stands, for example 7d')
+        .addOption(
+          new Option('--mode <mode>', 'what the arbiter can do: hand over the signature itself, or attest it').choices([
+            'invisible',
+            'affidavit',
+          ]),
+        )
+        .option('--dry-run', 'only show the completed text; nothing is consented or sent'),
+    ),
+    'fit deal propose contract.md --to oak --arbiter notary',
+    'fit deal propose contract.md --to oak --arbiter notary --dry-run > completed.md',
+  ).action(run(async () => (await negotiation()).propose));
+
+  examples(
+    waiting(
+      deal
+        .command('counter')
+        .description('answer an offer with another text')
+        .argument(...ID)
+        .argument('<file>', 'the new text (- is standard input)')
+        .option('--expires <time>', 'how long the offer stands, for example 7d')
+        .option('--dry-run', 'only show the completed text; nothing is consented or sent'),
+    ),
+    'fit deal counter k7q2 other.md',
+  ).action(run(async () => (await negotiation()).counter));
+
+  examples(
+    waiting(
+      deal
+        .command('accept')
+        .description('read the offered text, consent to it, and sign it in a fair exchange')
+        .argument(...ID)
+        .option('--document <sha256>', 'accept only the text with this SHA-256, whatever is offered meanwhile'),
+    ),
+    'fit deal accept k7q2',
+    'fit deal accept k7q2 --passphrase-file pw --wait --json',
+  ).action(run(async () => (await signing()).accept));
+
+  examples(
+    deal
+      .command('decline')
+      .description('say no to an offer')
+      .argument(...ID)
+      .option('--reason <text>', 'why, for the other side to read'),
+    'fit deal decline k7q2 --reason "too expensive"',
+  ).action(run(async () => (await negotiation()).decline));
+  examples(
+    deal
+      .command('withdraw')
+      .description('take your own offer back; possible until your promise has left')
+      .argument(...ID),
+    'fit deal withdraw k7q2',
+  ).action(run(async () => (await negotiation()).withdraw));
+  examples(
+    deal
+      .command('message')
+      .description('write to the other side; binds nobody')
+      .argument(...ID)
+      .argument('<text>', 'the message (- is standard input)'),
+    'fit deal message k7q2 "could you do 120?"',
+  ).action(run(async () => (await negotiation()).message));
+
+  examples(
+    deal
+      .command('list')
+      .description('list your deals')
+      .option('--state <states>', 'only these states, separated by commas'),
+    'fit deal list',
+    'fit deal list --state offered,signing --json',
+  ).action(run(async () => (await looking()).list));
+  examples(
+    deal
+      .command('show')
+      .description('show a deal: its state, its versions, its history')
+      .argument(...ID)
+      .option('--text', 'print the exact bytes of the document instead')
+      .option('--number <n>', 'with --text: this version instead of the current one'),
+    'fit deal show k7q2',
+    'fit deal show k7q2 --text > contract.md',
+  ).action(run(async () => (await looking()).show));
+  examples(
+    deal
+      .command('diff')
+      .description('show what changed between two versions')
+      .argument(...ID)
+      .option('--from <n>', 'the older version (default: the one before the newer)')
+      .option('--to <n>', 'the newer version (default: the current one)'),
+    'fit deal diff k7q2',
+  ).action(run(async () => (await looking()).diff));
+  examples(
+    deal
+      .command('explain')
+      .description('say what each side holds, what happens if one stops, and who could cheat')
+      .argument(...ID),
+    'fit deal explain k7q2',
+  ).action(run(async () => (await looking()).explain));
+
+  examples(
+    deal
+      .command('wait')
+      .description('wait until a deal is in one of the states: exit 0 reached, 1 ended otherwise, 3 timeout')
+      .argument(...ID)
+      .option('--for <states>', 'the states, separated by commas', 'contracted')
+      .option('--timeout <time>', 'give up after this time (60, 90s, 2m); without it, never'),
+    'fit deal wait k7q2 --for contracted,aborted --timeout 60 --json',
+  ).action(run(async () => (await looking()).wait));
+  examples(
+    deal
+      .command('abort')
+      .description('ask the arbiter to end an exchange in which you have released nothing')
+      .argument(...ID),
+    'fit deal abort k7q2',
+  ).action(run(async () => (await signing()).abort));
+  examples(
+    deal
+      .command('resolve')
+      .description('ask the arbiter to complete an exchange in which the other side has stopped')
+      .argument(...ID),
+    'fit deal resolve k7q2',
+  ).action(run(async () => (await signing()).resolve));
+  examples(
+    deal
+      .command('export')
+      .description('write the evidence of a signed contract, which anyone can verify')
+      .argument(...ID)
+      .option('--out <file>', 'as one .asics file (- is standard output)')
+      .option('--dir <dir>', 'as plain files in this folder, with a README of openssl commands')
+      .option('--force', 'replace files that exist'),
+    'fit deal export k7q2 --out k7q2.asics',
+    'fit deal export k7q2 --dir out',
+  ).action(run(async () => (await looking()).exportEvidence));
+}

@@ -1,0 +1,96 @@
+/**
+ * The controlling terminal, /dev/tty: prompts and secrets use it and never stdin or stdout, which may be files.
+ * Guarantees: whatever ends the program, the terminal is as it was.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { ReadStream, WriteStream } from 'node:tty';
+import { FitError } from '../lib/errors.ts';
+
+export interface Terminal {
+  readonly input: ReadStream;
+  readonly output: WriteStream;
+  readonly rows: number;
+  readonly columns: number;
+  write(text: string): void;
+  /** One key, as the characters that the terminal sent. Ctrl-C throws `interrupted`. */
+  readKey(): Promise<string>;
+  close(): void;
+}
+
+const CTRL_C = '\u0003';
+const CTRL_D = '\u0004';
+
+export function interrupted(): FitError {
+  return new FitError('interrupted', 'interrupted');
+}
+
+let current: Terminal | undefined;
+
+/** For signal handlers: the terminal back to how it was. */
+export function restoreTerminal(): void {
+  current?.close();
+}
+
+function create(input: ReadStream, output: WriteStream): Terminal {
+  const onExit = () => {
+    if (input.isRaw) input.setRawMode(false);
+  };
+  process.once('exit', onExit);
+  const terminal: Terminal = {
+    input,
+    output,
+    get rows() {
+      return Math.max(output.rows ?? 24, 8);
+    },
+    get columns() {
+      return Math.max(output.columns ?? 80, 40);
+    },
+    write: (text) => void output.write(text),
+    readKey() {
+      return new Promise((resolve, reject) => {
+        input.setRawMode(true);
+        input.resume();
+        input.once('data', (chunk) => {
+          input.pause();
+          input.setRawMode(false);
+          const key = chunk.toString();
+          if (key.startsWith(CTRL_C) || key.startsWith(CTRL_D)) reject(interrupted());
+          else resolve(key);
+        });
+      });
+    },
+    close() {
+      if (current !== terminal) return;
+      current = undefined;
+      onExit();
+      process.off('exit', onExit);
+      // Ink to a closed terminal (a hung-up session) is nobody's loss.
+      output.on('error', () => {});
+      output.write('\u001b[?25h');
+      input.destroy();
+      output.destroy();
+    },
+  };
+  return terminal;
+}
+
+/** Undefined if this process has no terminal (cron, a pipe in CI, a service). */
+export function openTerminal(): Terminal | undefined {
+  if (current !== undefined) return current;
+  let inputFd: number | undefined;
+  try {
+    inputFd = openSync('/dev/tty', 'r');
+    const outputFd = openSync('/dev/tty', 'w');
+    current = create(new ReadStream(inputFd), new WriteStream(outputFd));
+    return current;
+  } catch {
+    if (inputFd !== undefined && current === undefined) {
+      try {
+        closeSync(inputFd);
+      } catch {
+        // Taken over by a stream that failed: closed with it.
+      }
+    }
+    return undefined;
+  }
+}
