@@ -321,10 +321,11 @@ const cases: Record<string, () => Case> = {
 };
 
 for (const [name, make] of Object.entries(cases)) {
-  test(`${name}`, needsOpenssl, async (t) => {
+  test(name, async (t) => {
     const { code, openssl: witness, p7s } = make();
     const result = verifySignedData(p7s, sha256(CONTENT));
     assert.equal(result.ok ? 'ok' : result.code, code, result.ok ? '' : result.message);
+    if (needsOpenssl.skip !== undefined) return t.skip(needsOpenssl.skip);
     assert.equal(ask(p7s, await temporaryFolder(t)), witness);
   });
 }
