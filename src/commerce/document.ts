@@ -6,10 +6,10 @@
  * Guarantees: deterministic; the result parses; the body stays byte for byte; completing the result again with the same
  * context changes nothing; what the user gave is kept, or refused if it contradicts the context.
  */
-import type { DocumentTerms } from '../exchange/contract.ts';
 import {
   badDocument,
   type Document,
+  exchangeTerms,
   joinFrontMatter,
   lintDraft,
   parseDocument,
@@ -29,7 +29,7 @@ import {
 import { compare, equal, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 
-export { type Document, type DraftTerms, type LintFinding, lint, lintDraft, parseDocument, type Terms };
+export { type Document, type DraftTerms, exchangeTerms, type LintFinding, lint, lintDraft, parseDocument, type Terms };
 
 export interface Named {
   readonly name: string;
@@ -180,25 +180,6 @@ class Completion {
       attachments,
     };
   }
-}
-
-/** What the document says about its exchange: who accepts it is the originator. */
-export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
-  const [author, addressee] = terms.parties;
-  return {
-    originator: addressee.certificate,
-    responder: author.certificate,
-    arbiter: terms.arbiter.certificate,
-    terms: terms.arbiter.terms,
-    mode: terms.arbiter.mode,
-    check: terms.check,
-    notAfter: terms.notAfter,
-    margin: terms.margin,
-    deal: terms.deal,
-    document: digest,
-    itemO: { kind: 'document', digest },
-    itemR: { kind: 'document', digest },
-  };
 }
 
 /**

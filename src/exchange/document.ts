@@ -9,6 +9,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { equal, fromUtf8, toHex } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
+import type { DocumentTerms } from './contract.ts';
 import {
   type DraftTerms,
   fieldFinding,
@@ -173,6 +174,25 @@ export function parseDocument(bytes: Uint8Array): Document {
   }
   if (body.trim() === '') throw at(front.split('\n').length + 1, 'empty', 'no text after the front matter');
   return { bytes, digest: sha256(bytes), terms, body };
+}
+
+/** What the document says about its exchange: who accepts it is the originator. */
+export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
+  const [author, addressee] = terms.parties;
+  return {
+    originator: addressee.certificate,
+    responder: author.certificate,
+    arbiter: terms.arbiter.certificate,
+    terms: terms.arbiter.terms,
+    mode: terms.arbiter.mode,
+    check: terms.check,
+    notAfter: terms.notAfter,
+    margin: terms.margin,
+    deal: terms.deal,
+    document: digest,
+    itemO: { kind: 'document', digest },
+    itemR: { kind: 'document', digest },
+  };
 }
 
 /** For `fit lint`: the text rules and, if there is front matter, whether it can be read; missing fields are not findings. */

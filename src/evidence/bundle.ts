@@ -1,0 +1,124 @@
+/**
+ * The files of a deal's evidence (DESIGN §8, fit-evidence(5)), under the names they have in a folder. The same files in the
+ * same order make the `.asics` container (asics.ts).
+ *
+ * Guarantees: everything but the inputs is derived, so that the verifier builds the files again from their own contents and
+ * refuses any difference; the order of certificates given does not matter; those of nobody concerned are left out.
+ */
+
+import { sha256 } from '../crypto/hash.ts';
+import { type Certificate, parseCertificate } from '../crypto/pki/certificate.ts';
+import { isIssuedBy } from '../crypto/pki/chain.ts';
+import { verifySignedData } from '../crypto/pki/cms.ts';
+import { toPem } from '../crypto/pki/pem.ts';
+import { type Document, parseDocument } from '../exchange/document.ts';
+import { formatLog, type LogEntry } from '../exchange/log.ts';
+import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
+import { compare, equal, toHex, utf8 } from '../lib/bytes.ts';
+import { enc } from '../lib/cbor.ts';
+import { FitError } from '../lib/errors.ts';
+import { readmeText } from './readme.ts';
+
+export interface EvidenceFile {
+  /** Relative, with forward slashes, plain ASCII. */
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
+/** What stands for the agreement: both parties' signatures, or the arbiter's statement of affidavit mode. */
+export type Proof =
+  | { readonly kind: 'contract'; readonly p7s: Uint8Array }
+  | { readonly kind: 'affidavit'; readonly text: Uint8Array; readonly p7s: Uint8Array };
+
+export interface EvidenceInput {
+  readonly document: Uint8Array;
+  readonly proof: Proof;
+  /** DER: signers, their chains and roots, in any order; for an affidavit the parties and the arbiter. */
+  readonly certificates: readonly Uint8Array[];
+  readonly log?: readonly LogEntry[];
+  /** Files that the document lists; those not at hand may be missing. */
+  readonly attachments?: readonly EvidenceFile[];
+  /** The arbiter's answer as opened, with the record that it answers, if it was asked. */
+  readonly answer?: { readonly record: ExchangeRecord; readonly bytes: Uint8Array };
+}
+
+export const FILE = {
+  document: 'contract.md',
+  signature: 'contract.p7s',
+  statement: 'affidavit.txt',
+  statementSignature: 'affidavit.p7s',
+  certificates: 'certificates.pem',
+  log: 'log.jsonl',
+  answer: 'answer.cbor',
+  readme: 'README.txt',
+  attachments: 'attachments/',
+} as const;
+
+/** Whose certificates the evidence carries, by hash, in the document's order, the arbiter last. */
+function concerned({ terms }: Document, withArbiter: boolean): readonly Uint8Array[] {
+  const hashes = terms.parties.map((party) => party.certificate);
+  return withArbiter ? [...hashes, terms.arbiter.certificate] : hashes;
+}
+
+/** Those concerned, then whoever issued one of the former, by hash; each once. */
+function selectCertificates(given: readonly Certificate[], first: readonly Uint8Array[]): Certificate[] {
+  const all = [...new Map(given.map((one) => [toHex(one.hash), one])).values()];
+  const selected = first.flatMap((hash) => all.filter((one) => equal(one.hash, hash)));
+  const issuers = new Set<Certificate>();
+  for (const one of selected) addIssuers(one, all, selected, issuers);
+  return [...selected, ...[...issuers].sort((a, b) => compare(a.hash, b.hash))];
+}
+
+function addIssuers(
+  of: Certificate,
+  all: readonly Certificate[],
+  selected: readonly Certificate[],
+  to: Set<Certificate>,
+): void {
+  for (const one of all) {
+    if (selected.includes(one) || to.has(one) || !isIssuedBy(of, one)) continue;
+    to.add(one);
+    addIssuers(one, all, selected, to);
+  }
+}
+
+function pemOf(certificates: readonly Certificate[]): Uint8Array {
+  return utf8(certificates.map((one) => toPem('CERTIFICATE', one.der)).join(''));
+}
+
+/**
+ * The files in their fixed order. Throws `FitError('bad-document')` or `FitError('internal')` if the parts do not belong
+ * together: evidence that does not verify is never written.
+ */
+export function buildEvidence(input: EvidenceInput): EvidenceFile[] {
+  const document = parseDocument(input.document);
+  const { proof } = input;
+  const signed = verifySignedData(proof.p7s, proof.kind === 'contract' ? document.digest : sha256(proof.text));
+  if (!signed.ok) throw new FitError('internal', `the evidence does not verify: ${signed.message}`);
+  const certificates = selectCertificates(
+    [...input.certificates.map(parseCertificate), ...signed.signers.map((signer) => signer.certificate)],
+    concerned(document, proof.kind === 'affidavit' || input.answer !== undefined),
+  );
+  const attachments = [...(input.attachments ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const strangers = attachments.filter(
+    ({ name, data }) =>
+      !document.terms.attachments.some(
+        (listed) => listed.name === name && listed.size === data.length && equal(listed.sha256, sha256(data)),
+      ),
+  );
+  if (strangers.length > 0) throw new FitError('internal', 'an attachment that the document does not list');
+  const file = (name: string, data: Uint8Array): EvidenceFile => ({ name, data });
+  return [
+    file(FILE.document, input.document),
+    ...(proof.kind === 'contract'
+      ? [file(FILE.signature, proof.p7s)]
+      : [file(FILE.statement, proof.text), file(FILE.statementSignature, proof.p7s)]),
+    file(FILE.certificates, pemOf(certificates)),
+    ...(input.log === undefined ? [] : [file(FILE.log, formatLog(input.log))]),
+    ...(input.answer === undefined
+      ? []
+      : [file(FILE.answer, enc(encodeRecord(input.answer.record), input.answer.bytes))]),
+    file(FILE.readme, readmeText(document, proof.kind)),
+    ...attachments.map(({ name, data }) => file(`${FILE.attachments}${name}`, data)),
+  ];
+}
