@@ -86,16 +86,24 @@ export const SCHEME: Scheme = {
       r: scalarFromWide(bytes.subarray(32 + WIDE_BYTES)),
     };
   },
-  hiddenSet({ rounds, hidden }, context, commitments, com, w) {
-    const e = modOrder(toInt(H('fit chal v1', context, commitments, com)) + w);
-    const set = new Set<number>();
-    for (const byte of shake256(SET_STREAM_BYTES, enc('fit set v1', scalarBytes(e)))) {
-      if (byte < rounds) set.add(byte);
-      if (set.size === hidden) break;
-    }
-    return set;
-  },
+  hiddenSet: (scheme, context, commitments, com, w) =>
+    drawSet(scheme, modOrder(challengeHash(context, commitments, com) + w)),
 };
+
+/** Before the verifier's blinding by w. */
+export function challengeHash(context: Uint8Array, commitments: readonly Uint8Array[], com: Uint8Array): bigint {
+  return toInt(H('fit chal v1', context, commitments, com));
+}
+
+/** The hidden rounds that a challenge names: distinct indexes below `rounds`, as they come out of SHAKE256. */
+export function drawSet({ rounds, hidden }: Scheme, challenge: bigint): ReadonlySet<number> {
+  const set = new Set<number>();
+  for (const byte of shake256(SET_STREAM_BYTES, enc('fit set v1', scalarBytes(challenge)))) {
+    if (byte < rounds) set.add(byte);
+    if (set.size === hidden) break;
+  }
+  return set;
+}
 
 export function seedOf(root: Uint8Array, index: number): Uint8Array {
   return shake256(32, enc('fit seed v1', root, index));
