@@ -146,9 +146,31 @@ describe('damage to the files of an archive', () => {
       // In a table, much is older values and index keys; of the head file, any bit makes it unreadable, and so unneeded.
       assert.ok(kind === 'head file' ? tally.found === 0 : tally.found > 0, JSON.stringify(tally));
       if (kind === 'log') assert.equal(tally.harmless, 0);
-      console.log(kind, tally);
     });
   }
+
+  test('damage inside a log, or a lost CURRENT, is refused before LevelDB rewrites or deletes anything', async () => {
+    const log = files.find(({ name }) => name.endsWith('.log'));
+    assert.ok(log);
+    const changes: ((copy: string) => Promise<void>)[] = [
+      (copy) => rm(join(copy, 'archive/CURRENT')),
+      async (copy) => {
+        const bytes = await readFile(join(copy, log.name));
+        bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
+        await writeFile(join(copy, log.name), bytes);
+      },
+    ];
+    const all = async (copy: string) =>
+      Promise.all(
+        (await readdir(join(copy, 'archive'))).map(async (name) => [name, await readFile(join(copy, 'archive', name))]),
+      );
+    for (const change of changes)
+      await damaged(change, async (copy) => {
+        const before = await all(copy);
+        assert.ok('problem' in (await inspect(copy)));
+        assert.deepEqual(await all(copy), before);
+      });
+  });
 
   test('a log cut off anywhere', async () => {
     const log = files.find(({ name }) => name.endsWith('.log'));

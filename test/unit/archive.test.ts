@@ -4,6 +4,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { Level } from 'level';
 import { createGroupCommit } from '../../src/archive/group-commit.ts';
 import {
   createWalk,
@@ -67,6 +68,15 @@ describe('level store', () => {
       "import { Level } from 'level'; await new Level(process.argv[1]).open().catch((e) => console.log(e.cause.code));";
     const other = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, folder]);
     assert.equal(other.stdout.trim(), 'LEVEL_LOCKED');
+  });
+
+  test('asks the disk to make every write durable, and takes one write for what waits', async (t) => {
+    const asked = t.mock.method(Level.prototype, 'batch');
+    const store = await openLevelStore(await temporaryFolder(t));
+    t.after(() => store.close());
+    await Promise.all(Array.from({ length: 100 }, (_, i) => store.batch([put('deals', `${i}`)])));
+    assert.ok(asked.mock.callCount() >= 1 && asked.mock.callCount() <= 3, `${asked.mock.callCount()} writes`);
+    for (const { arguments: given } of asked.mock.calls) assert.deepEqual([...given][1], { sync: true });
   });
 
   test('makes its folder for the owner alone, and keeps what was written over a restart', async (t) => {
