@@ -30,7 +30,7 @@ export type Promised =
 
 const VERSION = 1;
 export const PROMISE_MAX_BYTES = PROOF_MAX_BYTES + 128;
-export const RELEASE_BYTES = 69;
+export const RELEASE_BYTES = 68;
 
 export function encodePromise(promise: { readonly noncePoint: Uint8Array; readonly proof: Uint8Array }): Uint8Array {
   return enc(VERSION, 'escrow', promise.noncePoint, promise.proof);
