@@ -40,6 +40,11 @@ export class FrameChannel {
     return this.#open && this.#stream.status === 'open' && this.#stream.writeStatus === 'writable';
   }
 
+  /** The peer reset the stream. */
+  get reset(): boolean {
+    return this.#stream.status === 'reset';
+  }
+
   /** False if the stream is gone. What the peer does not read is kept, one frame of it, until the next deadline. */
   send(frame: Uint8Array): boolean {
     if (!this.open) return false;

@@ -24,13 +24,20 @@ export class Gate implements ConnectionGater {
   readonly #hosts = new Map<string, Host>();
   /** Remote ends of inbound connections whose identity is not proven yet. */
   readonly #unproven = new Set<string>();
+  #closed = false;
 
   constructor(limits: LinkLimits, isBanned: (peer: string) => boolean) {
     this.#limits = limits;
     this.#isBanned = isBanned;
   }
 
+  /** Lets nobody in any more. */
+  close(): void {
+    this.#closed = true;
+  }
+
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {
+    if (this.#closed) return true;
     const { host, end } = endOf(connection.remoteAddr);
     const counts = this.#hosts.get(host) ?? { open: 0, unproven: 0 };
     if (counts.open >= this.#limits.connectionsPerHost || counts.unproven >= this.#limits.unprovenPerHost) return true;

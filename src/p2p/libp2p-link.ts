@@ -3,7 +3,7 @@
  * dialled, and nothing but PeerId and the binding is told to whoever connects.
  *
  * A request uses a proven connection of either direction, the youngest first; dials to one peer are joined; when a
- * connection breaks under a request, one more attempt is made on a new one.
+ * connection breaks under a request, the request is made again on another, at last on a new one.
  */
 import './polyfill.ts';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -118,8 +118,10 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     if (node === undefined) return;
     this.#node = undefined;
     this.#stopped.abort();
+    this.#gate?.close();
+    // libp2p would cut off inbound connections with what is still to be sent on them.
+    await Promise.all([...this.#sessions.values()].map((session) => session.close()));
     await node.stop();
-    for (const session of [...this.#sessions.values()]) session.abort('stopped');
   }
 
   addresses(): readonly string[] {
@@ -186,8 +188,10 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     body: Uint8Array,
     deadline: Deadline,
   ): Promise<Uint8Array> {
-    for (let attempt = 1; ; attempt += 1) {
-      const session = this.#youngest(peer) ?? (await deadline.race(this.#dial(peer)));
+    const tried = new Set<Session>();
+    for (;;) {
+      const existing = this.#youngest(peer, tried);
+      const session = existing ?? (await deadline.race(this.#dial(peer)));
       if (session.remote?.certificate !== certificate)
         throw new PeerFault('bad-binding', 'the peer has proven another certificate than the one expected');
       const exchanged = await session.exchange(protocol, body, deadline.signal);
@@ -196,7 +200,8 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
         throw refusalError(exchanged.reply.code);
       }
       deadline.signal.throwIfAborted();
-      if (!exchanged.stale || attempt === 2) throw new FitError('peer-unreachable', 'the peer gave no reply');
+      if (!exchanged.stale || existing === undefined) throw new FitError('peer-unreachable', 'the peer gave no reply');
+      tried.add(session);
     }
   }
 
@@ -209,8 +214,8 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     return outgoing;
   }
 
-  #youngest(peer: string): Session | undefined {
-    return this.#proven.get(peer)?.findLast((session) => session.open);
+  #youngest(peer: string, tried: ReadonlySet<Session>): Session | undefined {
+    return this.#proven.get(peer)?.findLast((session) => session.open && !tried.has(session));
   }
 
   /** Joins a dial under way; it goes on when the request that began it is given up. */

@@ -4,7 +4,7 @@
  */
 import { assert } from '../lib/assert.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { FitError, PeerFault } from '../lib/errors.ts';
+import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { Deadline, stopController } from './deadline.ts';
 import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
 import { runHandler } from './handling.ts';
@@ -156,8 +156,9 @@ class MemoryEnd implements MemoryLink, End {
     body: Uint8Array,
     deadline: Deadline,
   ): Promise<Uint8Array> {
-    for (let attempt = 1; ; attempt += 1) {
-      const wire = this.#provenWire(peer) ?? (await deadline.race(this.#dial(peer)));
+    for (;;) {
+      const existing = this.#provenWire(peer);
+      const wire = existing ?? (await deadline.race(this.#dial(peer)));
       if (wire.remotes.get(this)?.certificate !== certificate)
         throw new PeerFault('bad-binding', 'the peer has proven another certificate than the one expected');
       const request = ++this.#requests;
@@ -173,7 +174,7 @@ class MemoryEnd implements MemoryLink, End {
       if (isPeerFault(reply)) throw reply;
       if (reply?.kind === 'answer') return reply.body;
       if (reply?.kind === 'refusal') throw refusalError(reply.code);
-      if (wire.open || attempt === 2) throw new FitError('peer-unreachable', 'the peer gave no reply');
+      if (wire.open || existing === undefined) throw new FitError('peer-unreachable', 'the peer gave no reply');
     }
   }
 
@@ -206,7 +207,8 @@ class MemoryEnd implements MemoryLink, End {
       return await deadline.race(proof.promise);
     } catch (error) {
       breakWire(wire);
-      throw error;
+      if (isPeerFault(error) || isFitError(error)) throw error;
+      throw new FitError('peer-unreachable', 'no identities exchanged', { cause: error });
     } finally {
       deadline.clear();
     }
@@ -223,7 +225,9 @@ class MemoryEnd implements MemoryLink, End {
   receive(message: Posted): void {
     this.#take(message).catch((error: unknown) => {
       if (isPeerFault(error)) this.#blame(message.from, error);
-      message.wire.proof.reject(error);
+      const known = isPeerFault(error) || isFitError(error);
+      const reason = new FitError('peer-unreachable', 'no identities exchanged', { cause: error });
+      message.wire.proof.reject(known ? error : reason);
       if (message.kind !== 'request' && message.kind !== 'reply') breakWire(message.wire);
     });
   }

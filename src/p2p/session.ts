@@ -9,7 +9,7 @@
  */
 import './polyfill.ts';
 import type { Connection, Stream } from '@libp2p/interface';
-import { FitError, PeerFault } from '../lib/errors.ts';
+import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { FrameChannel } from './channel.ts';
 import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
 import { runHandler } from './handling.ts';
@@ -29,6 +29,8 @@ const KEPT_MS = 20_000;
 const CLOSE_MS = 500;
 
 const NOTHING = new Uint8Array();
+
+const GONE = new FitError('peer-unreachable', 'the peer ended the connection');
 
 /** What a session needs of its link. */
 export interface SessionHost {
@@ -57,8 +59,9 @@ export class Session {
   readonly #kept = new Map<Protocol, FrameChannel[]>();
   #remote: Remote | undefined;
   #handshaking = false;
-  #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout;
   #closed = false;
+  readonly #gone = withResolvers<void>();
 
   constructor(connection: Connection, host: SessionHost) {
     this.connection = connection;
@@ -72,6 +75,7 @@ export class Session {
       () => this.#fail(new FitError('peer-unreachable', 'the peer did not prove who it is in time')),
       host.limits.handshakeMs,
     );
+    this.#timer.unref();
     connection.addEventListener('close', () => this.#onClose());
     if (connection.status !== 'open') this.#onClose();
     else if (connection.direction === 'outbound') this.#handshake(() => this.#dial());
@@ -113,7 +117,6 @@ export class Session {
   /** One request. Rejects with `PeerFault` if the reply is malformed; the signal's abort gives `lost`. */
   async exchange(protocol: Protocol, request: Uint8Array, signal: AbortSignal): Promise<Exchanged> {
     let channel = this.#keptChannel(protocol);
-    const reused = channel !== undefined;
     try {
       channel ??= new FrameChannel(await this.connection.newStream(protocol, { signal }), MAX_FRAME_BYTES);
     } catch {
@@ -127,8 +130,10 @@ export class Session {
       const { handlerMs, frameMs } = this.#host.limits;
       const frame = used.send(encodeRequest(request)) ? await used.read(handlerMs + frameMs, frameMs) : undefined;
       if (frame === undefined) {
+        const { reset } = used;
         used.abort('no reply');
-        return { kind: 'lost', stale: !signal.aborted && (reused || !this.open) };
+        // A reset says that the peer did not want to reply; anything else, that it or its connection went away.
+        return { kind: 'lost', stale: !signal.aborted && !(reset && this.open) };
       }
       const reply = decodeReply(frame, MAX_FRAME_BYTES);
       this.#keep(protocol, used);
@@ -148,17 +153,30 @@ export class Session {
     this.#onClose();
   }
 
+  /** Ends the connection after what was sent, or after half a second. Never rejects. */
+  async close(): Promise<void> {
+    const closing = this.connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {});
+    await Promise.race([closing, this.#gone.promise]);
+    this.abort('closed');
+  }
+
   #handshake(run: () => Promise<Remote>): void {
     this.#handshaking = true;
     run().then(
       (remote) => {
-        if (!this.open) return;
         clearTimeout(this.#timer);
+        if (!this.open) {
+          this.#proof.reject(GONE);
+          return;
+        }
         this.#remote = remote;
         this.#host.onProven(this);
         this.#proof.resolve(remote);
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => {
+        clearTimeout(this.#timer);
+        this.#fail(error);
+      },
     );
   }
 
@@ -169,7 +187,7 @@ export class Session {
     const channel = new FrameChannel(stream, MAX_HELLO_BYTES);
     channel.send(encodeRequest(binder.hello()));
     const frame = await channel.read(limits.handshakeMs, limits.handshakeMs);
-    if (frame === undefined) throw new FitError('peer-unreachable', 'the peer ended the connection');
+    if (frame === undefined) throw GONE;
     const reply = decodeReply(frame, MAX_HELLO_BYTES);
     if (reply.kind === 'refusal') throw refusalError(reply.code);
     const certificate = await binder.accept(this.peer, reply.body);
@@ -180,9 +198,8 @@ export class Session {
 
   async #listen(channel: FrameChannel): Promise<Remote> {
     const { limits, binder } = this.#host;
-    const gone = new FitError('peer-unreachable', 'the peer ended the connection');
     const frame = await channel.read(limits.handshakeMs, limits.handshakeMs);
-    if (frame === undefined) throw gone;
+    if (frame === undefined) throw GONE;
     if (!this.#account.handshake()) {
       await this.#refuse(channel, encodeRefusal('flood'));
       throw new PeerFault('flood', 'too many identity handshakes');
@@ -197,7 +214,7 @@ export class Session {
     }
     channel.send(encodeAnswer(binder.hello()));
     const last = await channel.read(limits.handshakeMs, limits.handshakeMs);
-    if (last === undefined) throw gone;
+    if (last === undefined) throw GONE;
     const accepted = decodeReply(last, 0);
     if (accepted.kind === 'refusal') throw refusalError(accepted.code);
     void channel.end(limits.frameMs);
@@ -208,7 +225,7 @@ export class Session {
   async #refuse(channel: FrameChannel, refusal: Uint8Array): Promise<void> {
     channel.send(refusal);
     await channel.end(CLOSE_MS);
-    await this.connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {});
+    await this.close();
   }
 
   async #answer(channel: FrameChannel, protocol: Protocol, remote: Remote): Promise<void> {
@@ -273,15 +290,20 @@ export class Session {
   /** Ends the connection for a reason. */
   #fail(error: unknown): void {
     if (isPeerFault(error)) this.#blame(error);
-    this.#proof.reject(error);
+    const known = isPeerFault(error) || isFitError(error);
+    this.#proof.reject(known ? error : new FitError('peer-unreachable', 'no identities exchanged', { cause: error }));
     this.abort(error instanceof Error ? error.message : 'failed');
   }
 
   #onClose(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#proof.reject(new FitError('peer-unreachable', 'the peer ended the connection'));
+    this.#gone.resolve();
+    // A handshake under way ends by itself and knows better why: its last frame may have come with the end.
+    if (!this.#handshaking) {
+      clearTimeout(this.#timer);
+      this.#proof.reject(GONE);
+    }
     this.#host.onClosed(this);
   }
 }

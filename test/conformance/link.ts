@@ -1,0 +1,353 @@
+/** What every link must do (src/p2p/link.ts), run on each version by link.test.ts. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { PeerFault } from '../../src/lib/errors.ts';
+import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
+import { certificateOf, GENEROUS, helloOf, type LinkSetup, type Started, until } from '../support/links.ts';
+
+export interface World {
+  /** A started link; the same number gives the same identity, and with `again` the same address if that is possible. */
+  start(number: number, setup?: LinkSetup, again?: Started): Promise<Started>;
+  close(): Promise<void>;
+}
+
+const TIME = { timeoutMs: 5_000 };
+const BODY = Uint8Array.of(1, 2, 3);
+
+function introduce(from: Started, to: Started): void {
+  from.link.learn(to.link.peer, to.link.addresses());
+}
+
+function ask(from: Started, to: Started, body: Uint8Array = BODY, options: object = {}): Promise<Uint8Array> {
+  return from.link.request(to.link.peer, to.certificate, '/fit/message/1', body, { ...TIME, ...options });
+}
+
+function echo(at: Started): void {
+  at.link.handle('/fit/message/1', async (_, body) => body);
+}
+
+/** A handler that keeps its requests until `open` is called. */
+function gate(at: Started): { readonly count: () => number; readonly open: () => void } {
+  let count = 0;
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  at.link.handle('/fit/message/1', async (_, body) => {
+    count += 1;
+    await opened;
+    return body;
+  });
+  return { count: () => count, open };
+}
+
+export function linkSuite(name: string, createWorld: () => World): void {
+  const withWorld = (what: string, run: (world: World) => Promise<void>) =>
+    test(what, async () => {
+      const world = createWorld();
+      try {
+        await run(world);
+      } finally {
+        await world.close();
+      }
+    });
+  const pairOf = async (world: World, first: LinkSetup = {}, second: LinkSetup = {}) => {
+    const a = await world.start(1, first);
+    const b = await world.start(2, second);
+    introduce(a, b);
+    return [a, b] as const;
+  };
+
+  describe(`link: ${name}`, () => {
+    withWorld('carries requests both ways over one connection, empty and largest', async (world) => {
+      const [a, b] = await pairOf(world);
+      const from: unknown[] = [];
+      for (const end of [a, b])
+        end.link.handle('/fit/message/1', async (remote, body) => {
+          from.push(remote);
+          return body;
+        });
+      const largest = new Uint8Array(MAX_FRAME_BYTES).fill(7);
+      for (const body of [new Uint8Array(), BODY, largest]) assert.deepEqual(await ask(a, b, body), body);
+      // b knows no address of a: it uses the connection that a made.
+      assert.deepEqual(await ask(b, a), BODY);
+      const remoteA = { peer: a.link.peer, certificate: a.certificate };
+      const remoteB = { peer: b.link.peer, certificate: b.certificate };
+      assert.deepEqual(from, [remoteA, remoteA, remoteA, remoteB]);
+      assert.deepEqual([a.seen, b.seen], [[{ ...remoteB, up: true }], [{ ...remoteA, up: true }]]);
+      assert.equal(a.link.connected(b.link.peer) && b.link.connected(a.link.peer), true);
+    });
+
+    withWorld('keeps concurrent requests apart and joins their dials', async (world) => {
+      const [a, b] = await pairOf(world);
+      echo(b);
+      const bodies = Array.from({ length: 60 }, (_, i) => Uint8Array.of(i, i));
+      assert.deepEqual(await Promise.all(bodies.map((body) => ask(a, b, body))), bodies);
+      assert.equal(a.seen.length, 1);
+    });
+
+    withWorld('proves both identities before a request is handled', async (world) => {
+      const order: string[] = [];
+      const noting = (who: string) => ({
+        binder: {
+          async accept(_peer: string, hello: Uint8Array) {
+            // Slow enough that a request which did not wait would come first.
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            order.push(who);
+            return certificateOf(hello[hello.length - 1] === 0x31 ? 1 : 2);
+          },
+        },
+      });
+      const [a, b] = await pairOf(world, noting('a accepts'), noting('b accepts'));
+      b.link.handle('/fit/message/1', async (_, body) => {
+        order.push('handled');
+        return body;
+      });
+      await ask(a, b);
+      assert.deepEqual(order, ['b accepts', 'a accepts', 'handled']);
+    });
+
+    withWorld(
+      'refuses a peer with another certificate than the one expected, and keeps the connection',
+      async (world) => {
+        const [a, b] = await pairOf(world);
+        let handled = 0;
+        b.link.handle('/fit/message/1', async (_, body) => {
+          handled += 1;
+          return body;
+        });
+        const asked = a.link.request(b.link.peer, certificateOf(9), '/fit/message/1', BODY, TIME);
+        await assert.rejects(asked, { name: 'PeerFault', code: 'bad-binding' });
+        assert.equal(handled, 0);
+        assert.deepEqual(await ask(a, b), BODY);
+      },
+    );
+
+    withWorld('reports a listener whose hello is of another peer', async (world) => {
+      const [a, b] = await pairOf(world, {}, { binder: { hello: () => helloOf(3) } });
+      echo(b);
+      await assert.rejects(ask(a, b), { name: 'PeerFault', code: 'bad-binding' });
+      assert.deepEqual(a.reported, [{ peer: b.link.peer, code: 'bad-binding' }]);
+      assert.equal(a.link.connected(b.link.peer) || b.link.connected(a.link.peer), false);
+      assert.deepEqual([a.seen, b.seen], [[], []]);
+    });
+
+    withWorld('reports a dialler whose hello is of another peer, which is told', async (world) => {
+      const [a, b] = await pairOf(world, { binder: { hello: () => helloOf(3) } });
+      echo(b);
+      await assert.rejects(ask(a, b), { code: 'peer-refused', data: { refusal: 'bad-binding' } });
+      assert.deepEqual(b.reported, [{ peer: a.link.peer, code: 'bad-binding' }]);
+      assert.deepEqual([a.seen, b.seen], [[], []]);
+    });
+
+    withWorld('a binder that fails ends the connection and nothing else', async (world) => {
+      const failing = {
+        binder: {
+          hello: (): Uint8Array => {
+            throw new Error('locked');
+          },
+        },
+      };
+      const [a, b] = await pairOf(world, failing);
+      echo(b);
+      await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+      const c = await world.start(3);
+      introduce(c, b);
+      assert.deepEqual(await ask(c, b), BODY);
+      assert.equal(b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('gives up at once on a peer without address and on one that does not listen', async (world) => {
+      const [a, b] = await pairOf(world);
+      const began = performance.now();
+      const c = await world.start(3);
+      await assert.rejects(ask(c, b), { code: 'peer-unreachable' });
+      a.link.learn(b.link.peer, ['nonsense', '/ip4/127.0.0.1/udp/1', '/p2p/x']);
+      await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+      introduce(a, b);
+      await b.link.stop();
+      await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+      assert.ok(performance.now() - began < 1_500);
+    });
+
+    withWorld('refuses what nobody handles; a failing or oversized reply is no reply', async (world) => {
+      const [a, b] = await pairOf(world);
+      await assert.rejects(ask(a, b), { code: 'peer-refused', data: { refusal: 'unhandled' } });
+      b.link.handle('/fit/message/1', async (_, body) => {
+        if (body.length === 0) throw new PeerFault('malformed', 'not what the handler wanted');
+        return new Uint8Array(MAX_FRAME_BYTES + 1);
+      });
+      await assert.rejects(ask(a, b, new Uint8Array()), { code: 'peer-unreachable' });
+      await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+      assert.equal(a.link.connected(b.link.peer), true);
+      echo(b);
+      assert.deepEqual(await ask(a, b), BODY);
+      assert.equal(b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('a request ends by its deadline or its signal, and the next ones work', async (world) => {
+      const [a, b] = await pairOf(world);
+      const gated = gate(b);
+      const controller = new AbortController();
+      const late = ask(a, b, BODY, { timeoutMs: 60 });
+      const given = ask(a, b, BODY, { signal: controller.signal });
+      await assert.rejects(late, { code: 'peer-unreachable', message: /in time/ });
+      controller.abort();
+      await assert.rejects(given, { code: 'interrupted' });
+      await assert.rejects(ask(a, b, BODY, { signal: controller.signal }), { code: 'interrupted' });
+      gated.open();
+      assert.deepEqual(await ask(a, b), BODY);
+      assert.equal(a.link.faults(b.link.peer) + b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('both sides may dial at the same time', async (world) => {
+      const [a, b] = await pairOf(world);
+      introduce(b, a);
+      echo(a);
+      echo(b);
+      for (let round = 0; round < 5; round += 1)
+        assert.deepEqual(await Promise.all([ask(a, b), ask(b, a)]), [BODY, BODY]);
+      await b.link.stop();
+      await until(() => !a.link.connected(b.link.peer), 'down');
+      assert.deepEqual(a.seen.at(-1), { peer: b.link.peer, certificate: b.certificate, up: false });
+      assert.equal(a.seen.filter((one) => !one.up).length, 1);
+    });
+
+    withWorld('works again after the peer restarts, at the same and at a new address', async (world) => {
+      const [a, b] = await pairOf(world);
+      echo(b);
+      await ask(a, b);
+      await b.link.stop();
+      const same = await world.start(2, {}, b);
+      introduce(a, same);
+      echo(same);
+      assert.deepEqual(await ask(a, same), BODY);
+      await same.link.stop();
+      const moved = await world.start(2);
+      echo(moved);
+      introduce(a, moved);
+      assert.deepEqual(await ask(a, moved), BODY);
+    });
+
+    withWorld('a link that was stopped can be started again', async (world) => {
+      const [a, b] = await pairOf(world);
+      echo(b);
+      await ask(a, b);
+      await b.link.stop();
+      await b.link.stop();
+      assert.deepEqual(b.link.addresses(), []);
+      await b.link.start();
+      introduce(a, b);
+      assert.deepEqual(await ask(a, b), BODY);
+    });
+
+    withWorld('repeats a request when the connection breaks under it', async (world) => {
+      const [a, b] = await pairOf(world);
+      echo(b);
+      await ask(a, b);
+      const gated = gate(b);
+      const asked = ask(a, b);
+      await until(() => gated.count() === 1, 'request there');
+      const stopped = b.link.stop();
+      const again = await world.start(2);
+      introduce(a, again);
+      echo(again);
+      assert.deepEqual(await asked, BODY);
+      await stopped;
+      gated.open();
+    });
+
+    withWorld('gives up when the connection breaks and the peer stays away', async (world) => {
+      const [a, b] = await pairOf(world);
+      echo(b);
+      await ask(a, b);
+      const gated = gate(b);
+      const failed = assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+      await until(() => gated.count() === 1, 'request there');
+      await b.link.stop();
+      await failed;
+      gated.open();
+      assert.equal(a.link.connected(b.link.peer), false);
+    });
+
+    withWorld('stop ends what is under way', async (world) => {
+      const [a, b] = await pairOf(world);
+      const gated = gate(b);
+      const asked = ask(a, b);
+      await until(() => gated.count() === 1, 'request there');
+      const began = performance.now();
+      const [ended] = await Promise.all([assert.rejects(asked, { code: 'peer-unreachable' }), a.link.stop()]);
+      assert.equal(ended, undefined);
+      gated.open();
+      assert.ok(performance.now() - began < 1_500);
+      await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+      await until(() => !b.link.connected(a.link.peer), 'down');
+    });
+
+    withWorld('paces its own requests below the limits of the other end', async (world) => {
+      const limits = { underWay: 4, rate: 50, burst: 20, outUnderWay: 4, outRate: 40, outBurst: 15 };
+      const [a, b] = await pairOf(world, { limits }, { limits });
+      echo(b);
+      const replies = await Promise.all(Array.from({ length: 30 }, () => ask(a, b)));
+      assert.equal(replies.length, 30);
+      assert.equal(b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('refuses more requests at once than allowed, without queueing', async (world) => {
+      const [a, b] = await pairOf(
+        world,
+        { limits: { ...GENEROUS, outUnderWay: 6 } },
+        { limits: { ...GENEROUS, underWay: 4 } },
+      );
+      const gated = gate(b);
+      const all = Array.from({ length: 6 }, () =>
+        ask(a, b).then(
+          () => 'answered',
+          (error) => error.data?.refusal,
+        ),
+      );
+      await until(() => gated.count() === 4, 'four handled');
+      assert.deepEqual(await Promise.race(all), 'busy');
+      gated.open();
+      assert.deepEqual((await Promise.all(all)).toSorted(), [
+        'answered',
+        'answered',
+        'answered',
+        'answered',
+        'busy',
+        'busy',
+      ]);
+    });
+
+    withWorld(
+      'refuses a flood, disconnects a peer that goes on, keeps it out for a while; others notice nothing',
+      async (world) => {
+        const limits = { rate: 20, burst: 10, strikes: 15, forgiveness: 1, banMs: 400 };
+        const b = await world.start(2, { limits });
+        const a = await world.start(1, { limits: GENEROUS });
+        const c = await world.start(3);
+        echo(b);
+        for (const other of [a, c]) introduce(other, b);
+        const outcomes = Array.from({ length: 60 }, () =>
+          ask(a, b).then(
+            () => 'answered',
+            (error) => error.data?.refusal ?? error.code,
+          ),
+        );
+        assert.deepEqual(await ask(c, b), BODY);
+        const seen = await Promise.all(outcomes);
+        const count = (what: string) => seen.filter((one) => one === what).length;
+        assert.ok(count('answered') >= 10 && count('answered') < 30, `answered ${count('answered')}`);
+        assert.ok(count('flood') >= 8, `refused ${count('flood')}`);
+        assert.ok(count('peer-unreachable') >= 15, `cut off ${count('peer-unreachable')}`);
+        assert.ok(b.reported.some((one) => one.peer === a.link.peer && one.code === 'flood'));
+        await until(() => !b.link.connected(a.link.peer), 'disconnected');
+        await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
+        assert.deepEqual(await ask(c, b), BODY);
+        assert.equal(b.link.connected(c.link.peer), true);
+        await new Promise((resolve) => setTimeout(resolve, 450));
+        assert.deepEqual(await ask(a, b), BODY);
+      },
+    );
+  });
+}
