@@ -89,6 +89,8 @@ export interface IssueOptions {
   readonly serial?: Uint8Array;
   /** Name bytes of the issuer, if other than the issuer's. */
   readonly issuerName?: Uint8Array;
+  /** Name bytes of the subject, if other than CN = name. */
+  readonly subjectName?: Uint8Array;
   /** Leaves the key identifiers out. */
   readonly noKeyIds?: boolean;
   readonly version?: number;
@@ -105,10 +107,9 @@ export function issueDer(options: IssueOptions): { readonly der: Uint8Array; rea
   const key = options.key ?? keyOf(kind);
   const signerKind = options.issuer?.kind ?? kind;
   const signerKey = options.issuer?.key ?? key;
-  const subject = commonName(options.name);
-  const basic = options.ca
-    ? sequence(TRUE, ...(options.pathLength === undefined ? [] : [integer(options.pathLength)]))
-    : sequence();
+  const subject = options.subjectName ?? commonName(options.name);
+  const pathLength = options.pathLength === undefined ? [] : [integer(options.pathLength)];
+  const basic = sequence(...(options.ca ? [TRUE] : []), ...pathLength);
   const usage =
     options.keyUsage === undefined
       ? [options.ca ? extension('2.5.29.15', true, KEY_CERT_SIGN) : identityKeyUsage()]
