@@ -32,7 +32,7 @@ import type { Keyring } from './keyring.ts';
 
 export interface ArbiterPorts {
   readonly archive: Archive;
-  readonly journal: Journal;
+  readonly journal: () => Journal;
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly log: Logger;
@@ -121,7 +121,7 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           decided: input.now,
         };
         highWater = Math.max(highWater, input.now);
-        await ports.journal.append(
+        await ports.journal().append(
           [{ time: input.now, kind: `case-${effect.state.phase}`, ref: xid, payload: enc(effect.state.cause) }],
           [
             { kind: 'put', space: 'cases', key: xid, value: encodeCase(decided) },

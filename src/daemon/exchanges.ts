@@ -66,7 +66,7 @@ export type Admission =
 
 export interface ExchangePorts {
   readonly archive: Archive;
-  readonly journal: Journal;
+  readonly journal: () => Journal;
   readonly keyring: Keyring;
   readonly pool: EscrowPool;
   readonly outbox: Outbox;
@@ -75,7 +75,9 @@ export interface ExchangePorts {
   readonly log: Logger;
   /** Milliseconds. */
   readonly patienceMs: number;
-  admit(from: Remote, record: ExchangeRecord): Admission;
+  admit(from: Remote, record: ExchangeRecord): Promise<Admission>;
+  /** Runs alone among everything that changes this deal. */
+  exclusive<T>(deal: string, task: () => Promise<T>): Promise<T>;
   /** Whether the consent stands now: not withdrawn, expired or used. */
   consentStands(id: string): boolean;
   /** What else belongs into the write of this state: the deal, the consent's use. Called again when it is durable. */
@@ -84,7 +86,6 @@ export interface ExchangePorts {
     state: PartyState<Uint8Array>,
     consume: boolean,
   ): { readonly ops: readonly StoreOp[]; readonly entries: readonly NewEntry[]; readonly done: () => void };
-  peerFault(from: Remote, fault: PeerFault): void;
 }
 
 export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
@@ -97,11 +98,18 @@ export interface NewExchange {
   readonly consent: string;
 }
 
+export interface Prepared {
+  readonly exchange: Exchange;
+  readonly ops: readonly StoreOp[];
+}
+
 export interface Exchanges {
   /** Continues every unfinished exchange; needs an unlocked keyring. */
   resume(): Promise<void>;
-  /** As originator: resolves when message 1 is durable. */
-  accept(fresh: NewExchange): Promise<Exchange>;
+  /** As originator: the exchange, and the write that makes it known, for the caller's batch. */
+  prepare(fresh: NewExchange): Prepared;
+  /** Goes on when that batch is durable; resolves when message 1 is. */
+  accept(prepared: Prepared): Promise<void>;
   handle(from: Remote, body: Uint8Array): Promise<Ack>;
   acknowledged(letter: Letter, ack: Ack): void;
   order(xid: string, order: 'abort' | 'resolve'): Promise<void>;
@@ -109,6 +117,8 @@ export interface Exchanges {
   /** Unfinished exchanges over a document digest (hex). */
   openOver(document: string): readonly Exchange[];
   arbiterTrouble(xid: string): ArbiterTrouble;
+  /** Puts everything away until the next `resume`. */
+  pause(): void;
   stop(): void;
 }
 
@@ -117,6 +127,8 @@ interface Live {
   readonly timers: Map<'patience' | 'deadline', () => void>;
   asking: boolean;
   trouble: ArbiterTrouble;
+  /** Put away (locked): the next `resume` reads it again. */
+  gone: boolean;
 }
 
 const otherRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'R' : 'O');
@@ -147,7 +159,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const now = (): number => seconds(ports.clock.now());
 
   const adopt = (exchange: Exchange): Live => {
-    const entry: Live = { exchange, timers: new Map(), asking: false, trouble: null };
+    const entry: Live = { exchange, timers: new Map(), asking: false, trouble: null, gone: false };
     live.set(exchange.xid, entry);
     return entry;
   };
@@ -230,7 +242,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         durable.push(posted);
       }
     }
-    if (ops.length > 0 || entries.length > 0) await ports.journal.append(entries, ops);
+    if (ops.length > 0 || entries.length > 0) await ports.journal().append(entries, ops);
     exchange.machine = after;
     for (const then of durable) then();
     for (const effect of effects) {
@@ -243,15 +255,17 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     }
   };
 
-  const apply = async (entry: Live, input: PartyInput<Uint8Array>): Promise<boolean> => {
-    const [after, effects] = step(entry.exchange.machine, input);
-    const taken = after !== entry.exchange.machine || effects.length > 0;
-    await perform(entry, after, effects);
-    return taken;
-  };
+  /** One step, alone with the exchange and its deal: what the input says about consent holds when it is recorded. */
+  const apply = (entry: Live, input: () => PartyInput<Uint8Array>): Promise<boolean> =>
+    ports.exclusive(entry.exchange.deal, async () => {
+      const [after, effects] = step(entry.exchange.machine, input());
+      const taken = after !== entry.exchange.machine || effects.length > 0;
+      await perform(entry, after, effects);
+      return taken;
+    });
 
   const feed = (entry: Live, input: PartyInput<Uint8Array>): Promise<boolean> =>
-    locks.run(entry.exchange.xid, () => apply(entry, input));
+    locks.run(entry.exchange.xid, () => apply(entry, () => input));
 
   const startTimer = (entry: Live, timer: 'patience' | 'deadline'): void => {
     entry.timers.get(timer)?.();
@@ -284,8 +298,14 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     }
     const peerPromise = exchange.machine.peerPromise;
     const resolve = peerPromise === null ? {} : { resolve: resolveRequest(exchange, promise, peerPromise) };
-    const consent = ports.consentStands(exchange.consent);
-    await apply(entry, { kind: 'proved', promise, release, ...resolve, consent, now: now() });
+    await apply(entry, () => ({
+      kind: 'proved',
+      promise,
+      release,
+      ...resolve,
+      consent: ports.consentStands(exchange.consent),
+      now: now(),
+    }));
   };
 
   const resolveRequest = (exchange: Exchange, own: Uint8Array, peer: Uint8Array): Uint8Array => {
@@ -309,6 +329,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     try {
       while (
         !stopping.signal.aborted &&
+        !entry.gone &&
         (exchange.machine.phase === 'aborting' || exchange.machine.phase === 'resolving')
       ) {
         try {
@@ -328,7 +349,14 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       const cancel = ports.clock.at(ports.clock.now() + ms, resolve);
-      stopping.signal.addEventListener('abort', () => (cancel(), resolve()), { once: true });
+      stopping.signal.addEventListener(
+        'abort',
+        () => {
+          cancel();
+          resolve();
+        },
+        { once: true },
+      );
     });
 
   const askOnce = async (entry: Live): Promise<boolean> => {
@@ -386,7 +414,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     const xid = toHex(xidOf(record));
     return locks.run(xid, async (): Promise<Ack> => {
       if (live.has(xid) || (await ports.archive.get('exchanges', xid)) !== undefined) return { kind: 'ok' };
-      const admission = ports.admit(from, record);
+      const admission = await ports.admit(from, record);
       if (admission.kind === 'no') return admission;
       admission.check(record);
       await verifyPromise({ record, parties: admission.parties }, 'O', promise);
@@ -428,7 +456,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
           if (exchange.role !== 'originator' || machine.phase !== 'promised' || machine.promise === null) break;
           await verifyPromise(exchange, theirs, message.promise);
           const resolve = resolveRequest(exchange, machine.promise, message.promise);
-          await apply(entry, { kind: 'promise', promise: message.promise, resolve, now: now() });
+          await apply(entry, () => ({ kind: 'promise', promise: message.promise, resolve, now: now() }));
           break;
         }
         case 'release': {
@@ -436,11 +464,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
           const signature = checkRelease(record, theirs, message.release, machine.peerPromise, parties);
           const own = signatureOf(machine.release);
           const signatures = theirs === 'O' ? { O: signature, R: own } : { O: own, R: signature };
-          await apply(entry, { kind: 'release', contract: completeContract(record, parties, signatures), now: now() });
+          const contract = completeContract(record, parties, signatures);
+          await apply(entry, () => ({ kind: 'release', contract, now: now() }));
           break;
         }
         case 'declined':
-          await apply(entry, { kind: 'declined', now: now() });
+          await apply(entry, () => ({ kind: 'declined', now: now() }));
           break;
         default:
           unreachable(message);
@@ -457,7 +486,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         const entry = adopt(exchange);
         await locks.run(exchange.xid, async () => {
           if (exchange.machine.phase === 'proving') await prove(entry);
-          else await apply(entry, { kind: 'resumed', now: now() });
+          else await apply(entry, () => ({ kind: 'resumed', now: now() }));
         });
       }
       for await (const [xid, value] of ports.archive.list('spool')) {
@@ -469,7 +498,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
           );
       }
     },
-    async accept(fresh) {
+    prepare(fresh) {
       const { record } = fresh;
       const exchange: Exchange = {
         ...fresh,
@@ -479,9 +508,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         answerKey: generateKem(),
         machine: begin<Uint8Array>('originator', { notAfter: record.notAfter, margin: record.margin }, null),
       };
+      const value = encodeExchange(exchange, exchange.machine);
+      return { exchange, ops: [{ kind: 'put', space: 'exchanges', key: exchange.xid, value }] };
+    },
+    async accept({ exchange }) {
       const entry = adopt(exchange);
       await locks.run(exchange.xid, () => prove(entry));
-      return exchange;
     },
     async handle(from, body) {
       const message = decodeMessage(body);
@@ -513,6 +545,13 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     openOver: (document) =>
       [...live.values()].map((entry) => entry.exchange).filter((one) => toHex(one.record.document) === document),
     arbiterTrouble: (xid) => live.get(xid)?.trouble ?? null,
+    pause() {
+      for (const entry of live.values()) {
+        entry.gone = true;
+        for (const cancel of entry.timers.values()) cancel();
+      }
+      live.clear();
+    },
     stop() {
       stopping.abort();
       for (const entry of live.values()) for (const cancel of entry.timers.values()) cancel();

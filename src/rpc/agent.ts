@@ -92,6 +92,8 @@ export interface DealResult extends DealSummary {
     readonly name: string;
     readonly fingerprint: string;
     readonly mode: 'invisible' | 'affidavit';
+    /** The card that came with the offer, text form. */
+    readonly card: string;
   };
   /** Who wrote the current version. */
   readonly offeredBy: 'you' | 'them';

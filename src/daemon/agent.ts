@@ -1,0 +1,348 @@
+/**
+ * The Agent of one connection (rpc/agent.ts): checks what the connection may do, calls the parts, shapes the results.
+ * A connection that has proven the passphrase may give consent; all others may ask, read and refuse.
+ */
+
+import { verifyArchive } from '../archive/verify.ts';
+import { encodeCard } from '../commerce/card.ts';
+import { type Deal, isFinalState, openExchange } from '../commerce/deal.ts';
+import { payloadItems } from '../commerce/transaction.ts';
+import { createCsr } from '../crypto/pki/csr.ts';
+import { importIdentity } from '../crypto/pki/import.ts';
+import { toPem } from '../crypto/pki/pem.ts';
+import { writeAsics } from '../evidence/asics.ts';
+import { buildEvidence, type Proof } from '../evidence/bundle.ts';
+import { present } from '../lib/assert.ts';
+import { toHex } from '../lib/bytes.ts';
+import { decode, read } from '../lib/cbor.ts';
+import { isoTime, seconds } from '../lib/clock.ts';
+import { FitError } from '../lib/errors.ts';
+import { VERSION } from '../lib/version.ts';
+import type { Agent, DealChange, DealStateName, StatusResult, WhoamiResult } from '../rpc/agent.ts';
+import type { Connection } from '../rpc/server.ts';
+import type { Daemon } from './compose.ts';
+import { flatten, readConfig, setConfig } from './config.ts';
+import type { Offered } from './deals.ts';
+import { examine } from './doctor.ts';
+
+const base64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+
+/** A document with 10 MB is refused by lint, not by memory. */
+const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
+
+export function createAgent(daemon: Daemon, connection: Connection): Agent {
+  const { parts, deals, views, arbiter, paths } = daemon;
+  const { keyring, contacts, identity, outbox, link, config, store, events, clock } = parts;
+
+  const needKey = (): void => void keyring.secrets();
+  const needConsent = (): void => {
+    needKey();
+    if (!connection.proven) {
+      throw new FitError('needs-passphrase', 'this needs the passphrase', {
+        hint: 'give --passphrase-file, --passphrase-fd or --passphrase-command',
+      });
+    }
+  };
+  const deal = async (prefix: string): Promise<Deal> => {
+    needKey();
+    return deals.settle(store.find(prefix));
+  };
+
+  const status = (): StatusResult => ({
+    pid: process.pid,
+    version: VERSION,
+    name: config.name,
+    home: paths.home,
+    locked: keyring.locked,
+    addresses: link.addresses(),
+    roles: config.roles,
+    certificate: toHex(present(keyring.chain[0], 'certificate').hash),
+    started: isoTime(seconds(daemon.startedMs)),
+    received: { arbiter: arbiter.received },
+    deals: [...store.all()].length,
+    waiting: outbox.waiting(),
+  });
+
+  const whoami = (): WhoamiResult => {
+    const leaf = present(keyring.chain[0], 'certificate');
+    return {
+      name: config.name,
+      fingerprint: toHex(leaf.hash),
+      peer: identity.peerText,
+      addresses: link.addresses(),
+      roles: config.roles,
+      notAfter: isoTime(leaf.notAfter),
+    };
+  };
+
+  const change = (offered: Offered): DealChange => ({
+    deal: offered.deal,
+    document: offered.digest,
+    state: offered.state,
+    text: Buffer.from(offered.document).toString('utf8'),
+    warnings: offered.warnings,
+  });
+
+  const after = async (changed: Deal): Promise<DealChange> => {
+    const { document } = await views.summary(changed);
+    return { deal: changed.id, document, state: changed.state, warnings: [] };
+  };
+
+  return {
+    status: async () => status(),
+    async unlock({ passphrase }) {
+      await daemon.unlock(passphrase);
+      return status();
+    },
+    async lock() {
+      await daemon.lock();
+      return status();
+    },
+    async prove({ passphrase }) {
+      await keyring.check(passphrase);
+      connection.proven = true;
+      return { proven: true };
+    },
+    async stop() {
+      // After the answer has left.
+      setImmediate(() => void daemon.stop());
+      return { stopped: true };
+    },
+    whoami: async () => whoami(),
+    async card() {
+      const card = identity.card();
+      return { card: encodeCard(card), serial: card.serial };
+    },
+
+    async contactAdd({ card, as, replace }) {
+      needKey();
+      return contacts.add(card, as, replace ?? false);
+    },
+    async contactList() {
+      needKey();
+      return { contacts: contacts.list() };
+    },
+    async contactShow({ contact }) {
+      needKey();
+      return contacts.show(contact);
+    },
+    async contactVerify({ contact, words }) {
+      needKey();
+      return contacts.verify(contact, words);
+    },
+    async contactRemove({ contact }) {
+      needKey();
+      const { card } = contacts.named(contact);
+      const hash = toHex(card.certificate.hash);
+      const open = [...store.all()].some(
+        (one) => toHex(one.them) === hash && (one.state === 'offered' || openExchange(one) !== undefined),
+      );
+      if (open)
+        throw new FitError('wrong-state', 'a deal with this contact is open', {
+          hint: 'decline, withdraw or finish it first',
+        });
+      await contacts.remove(contact);
+      return { removed: contact };
+    },
+
+    async dealPropose({ document, to, arbiter: by, expires, mode, dryRun }) {
+      if (dryRun === true) needKey();
+      else needConsent();
+      return change(
+        await deals.propose({
+          document: fromBase64(document),
+          to,
+          arbiter: by,
+          expires,
+          mode,
+          dryRun: dryRun ?? false,
+        }),
+      );
+    },
+    async dealCounter({ deal: prefix, document, expires, dryRun }) {
+      if (dryRun === true) needKey();
+      else needConsent();
+      return change(await deals.counter(prefix, { document: fromBase64(document), expires, dryRun: dryRun ?? false }));
+    },
+    async dealAccept({ deal: prefix, document }) {
+      needConsent();
+      const { text: _, ...accepted } = change(await deals.accept(prefix, document));
+      return accepted;
+    },
+    async dealDecline({ deal: prefix, reason }) {
+      needKey();
+      return after(await deals.decline(prefix, reason ?? ''));
+    },
+    async dealWithdraw({ deal: prefix }) {
+      needKey();
+      return after(await deals.withdraw(prefix));
+    },
+    async dealMessage({ deal: prefix, text }) {
+      needKey();
+      return after(await deals.message(prefix, text));
+    },
+    async dealAbort({ deal: prefix }) {
+      needKey();
+      return after(await deals.order(prefix, 'abort'));
+    },
+    async dealResolve({ deal: prefix }) {
+      needKey();
+      return after(await deals.order(prefix, 'resolve'));
+    },
+    async dealList() {
+      needKey();
+      const all = await Promise.all([...store.all()].map(async (one) => views.summary(await deals.settle(one))));
+      return { deals: all.sort((a, b) => (a.updated < b.updated ? 1 : a.updated > b.updated ? -1 : 0)) };
+    },
+    dealShow: async ({ deal: prefix }) => views.full(await deal(prefix)),
+    async dealText({ deal: prefix, version: number }) {
+      const found = await deal(prefix);
+      const summary = await views.summary(found);
+      const version = number ?? summary.version;
+      // Of two crossing versions with one number the current one is meant.
+      const digest =
+        version === summary.version
+          ? summary.document
+          : toHexOf(found.versions.find((one) => one.number === version)?.document);
+      if (digest === undefined) throw new FitError('not-found', 'there is no such version', { hint: 'fit deal show' });
+      return { deal: found.id, version, document: digest, data: base64(await store.fetch('document', digest)) };
+    },
+    async dealWait({ deal: prefix, for: wanted, timeoutMs }) {
+      needKey();
+      const found = await waitFor(prefix, wanted, timeoutMs);
+      return { deal: found.id, state: found.state, reached: wanted.includes(found.state), via: views.viaOf(found) };
+    },
+    dealExplain: async ({ deal: prefix }) => views.explain(await deal(prefix)),
+    async dealExport({ deal: prefix, form }) {
+      const found = await deal(prefix);
+      const material = await views.export(found);
+      if (material === undefined) {
+        throw new FitError('wrong-state', 'there is no contract to export', {
+          hint: 'fit deal show says how far it is',
+        });
+      }
+      const files = buildEvidence({
+        document: material.document,
+        proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
+        certificates: material.certificates,
+        log: material.log.map(({ id, deal: of, parent, by, time, payload }) => ({
+          id,
+          deal: of,
+          parent,
+          kind: payload.kind,
+          by,
+          time,
+          payload: payloadItems(payload).map((item) => (Array.isArray(item) ? null : (item as string))),
+        })),
+      });
+      const written = form === 'asics' ? [{ name: `${found.id}.asics`, data: writeAsics(files) }] : files;
+      return { deal: found.id, files: written.map(({ name, data }) => ({ name, data: base64(data) })) };
+    },
+
+    async arbiterCases() {
+      needKey();
+      return { cases: await arbiter.cases() };
+    },
+    async arbiterTerms() {
+      const role = identity.card().roles.find((one) => one.role === 'arbiter');
+      if (role === undefined)
+        throw new FitError('not-found', 'this trader is no arbiter', { hint: 'fit init --role arbiter' });
+      return { terms: role.terms, sha256: toHex(role.termsDigest) };
+    },
+
+    async keyCsr() {
+      needConsent();
+      return { csr: await createCsr(keyring.secrets().signing, config.name) };
+    },
+    async keyImport({ data, dataPassphrase }) {
+      needConsent();
+      const open = [...store.all()].some((one) => !isFinalState(one.state));
+      if (open)
+        throw new FitError('wrong-state', 'deals are open under the present certificate', {
+          hint: 'finish or withdraw them first',
+        });
+      const imported = await importIdentity(fromBase64(data), dataPassphrase);
+      await daemon.replaceIdentity(imported.chain, imported.key);
+      return whoami();
+    },
+    async keyExport() {
+      needConsent();
+      return {
+        key: keyring.encryptedKey(),
+        certificates: keyring.chain.map((one) => toPem('CERTIFICATE', one.der)).join(''),
+      };
+    },
+    async keyPassphrase({ old, new: fresh }) {
+      if (fresh.length < 4) throw new FitError('usage', 'the passphrase is shorter than 4 characters');
+      await keyring.changePassphrase(old, fresh);
+      return { changed: true };
+    },
+
+    async archiveVerify() {
+      needKey();
+      return verifyArchive(parts.archive);
+    },
+    async configGet({ key }) {
+      const value = flatten(readConfig(paths.config))[key];
+      if (value === undefined) throw new FitError('not-found', 'there is no such setting', { hint: 'fit config list' });
+      return { key, value };
+    },
+    async configSet({ key, value }) {
+      return { key, value: flatten(setConfig(paths.config, key, value))[key] ?? value };
+    },
+    configList: async () => ({ config: flatten(readConfig(paths.config)) }),
+    async subscribe({ since }) {
+      connection.onClose(events.listen(since, (event) => connection.notify(event)));
+      return { seq: events.seq };
+    },
+    doctor: async () => ({ checks: await examine(daemon) }),
+  };
+
+  function toHexOf(bytes: Uint8Array | undefined): string | undefined {
+    return bytes === undefined ? undefined : toHex(bytes);
+  }
+
+  function proofOf(contract: Uint8Array, mode: 'invisible' | 'affidavit', via: 'peer' | 'arbiter'): Proof {
+    if (mode === 'invisible' || via === 'peer') return { kind: 'contract', p7s: contract };
+    const [word, text, p7s] = read.array(decode(contract, 64 * 1024), 3, 'affidavit');
+    read.literal(word, 'affidavit', 'affidavit');
+    return { kind: 'affidavit', text: read.blob(text, 16_384, 'statement'), p7s: read.blob(p7s, 32_768, 'signature') };
+  }
+
+  /** Resolves when the deal (which may not be known yet) is in a wanted or a final state. */
+  function waitFor(prefix: string, wanted: readonly DealStateName[], timeoutMs: number): Promise<Deal> {
+    return new Promise((resolve, reject) => {
+      const finish = (then: () => void): void => {
+        stopListening();
+        cancel();
+        then();
+      };
+      const look = (): void => {
+        const found = known(prefix);
+        if (found !== undefined && (wanted.includes(found.state) || isFinalState(found.state)))
+          finish(() => resolve(found));
+      };
+      const cancel = clock.at(clock.now() + timeoutMs, () =>
+        finish(() =>
+          reject(new FitError('timed-out', 'the deal did not get there in time', { hint: 'fit deal show' })),
+        ),
+      );
+      const stopListening = deals.onChange(look);
+      connection.onClose(() => finish(() => reject(new FitError('interrupted', 'nobody waits any more'))));
+      look();
+      // An offer may have run out without anything having happened.
+      const found = known(prefix);
+      if (found !== undefined) void deals.settle(found).then(look, reject);
+    });
+  }
+
+  function known(prefix: string): Deal | undefined {
+    try {
+      return store.find(prefix);
+    } catch (error) {
+      if (error instanceof FitError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+}

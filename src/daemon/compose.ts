@@ -1,0 +1,435 @@
+/**
+ * The composition root: the only place where the parts of a daemon meet, and its life from start to stop.
+ *
+ * Order of a start: settings and keys are read, the store is opened (its lock in the kernel says whether another daemon serves
+ * this home, also after a SIGKILL), the link listens, the socket answers. Locked, a daemon takes and queues messages and
+ * sends requests to the arbiter that were prepared; unlocked, it goes on with everything unfinished.
+ */
+import type { KeyObject } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { type Journal, openJournal } from '../archive/journal.ts';
+import { openLevelStore } from '../archive/level-store.ts';
+import { createArchive } from '../archive/sealed-store.ts';
+import type { Store } from '../archive/store.ts';
+import { checkBinding } from '../commerce/binding.ts';
+import { createEscrowPool } from '../crypto/escrow-pool.ts';
+import type { Certificate } from '../crypto/pki/certificate.ts';
+import { peerIdFromText, peerIdText } from '../crypto/transport.ts';
+import { AssertionFailed, assert, present } from '../lib/assert.ts';
+import { toHex } from '../lib/bytes.ts';
+import { decode, enc, encode, read } from '../lib/cbor.ts';
+import { type Clock, seconds, systemClock } from '../lib/clock.ts';
+import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
+import { ensureDirs, type HomePaths } from '../lib/paths.ts';
+import { createDaemonLog } from '../lib/pino-log.ts';
+import { systemRng } from '../lib/rng.ts';
+import { createLibp2pLink } from '../p2p/libp2p-link.ts';
+import type { Link, Protocol, Remote } from '../p2p/link.ts';
+import { serve } from '../rpc/server.ts';
+import { createAgent } from './agent.ts';
+import { type ArbiterRole, createArbiterRole } from './arbiter-role.ts';
+import { type Config, readConfig } from './config.ts';
+import { createContacts } from './contacts.ts';
+import { createDealStore } from './deal-store.ts';
+import { createDeals, type Deals } from './deals.ts';
+import { createEvents } from './events.ts';
+import { createExchanges } from './exchanges.ts';
+import { createIdentity } from './identity.ts';
+import { openKeyring } from './keyring.ts';
+import { listenAddress, remembered } from './listen.ts';
+import { type Ack, createOutbox, encodeAck } from './outbox.ts';
+import type { Parts } from './parts.ts';
+import { watchSpool } from './spool.ts';
+import { createViews, type Views } from './views.ts';
+
+export interface Daemon {
+  readonly parts: Parts;
+  readonly deals: Deals;
+  readonly views: Views;
+  readonly arbiter: ArbiterRole;
+  readonly paths: HomePaths;
+  readonly startedMs: number;
+  unlock(passphrase: string): Promise<void>;
+  lock(): Promise<void>;
+  replaceIdentity(chain: readonly Certificate[], key: KeyObject | undefined): Promise<void>;
+  /** Ends everything in order; resolves `stopped`. */
+  stop(): Promise<void>;
+  /** A bug of ours: says so and ends at once. What was recorded is what the next start continues from. */
+  crash(error: unknown): void;
+  readonly stopped: Promise<void>;
+}
+
+export interface StartOptions {
+  readonly passphrase?: string | undefined;
+  /** Ports that tests replace. */
+  readonly clock?: Clock;
+  readonly openStore?: (path: string) => Promise<Store>;
+  readonly worker?: URL;
+}
+
+const MAX_INBOX = 1000;
+
+export async function startDaemon(paths: HomePaths, options: StartOptions): Promise<Daemon> {
+  const clock = options.clock ?? systemClock;
+  const rng = systemRng;
+  const config: Config = readConfig(paths.config);
+  const keyring = openKeyring(paths.keys, clock);
+  ensureDirs(paths);
+  const log = createDaemonLog({ level: config.log.level });
+  const store = await (options.openStore ?? openLevelStore)(paths.archive);
+  const undo: (() => Promise<void> | void)[] = [];
+  const unwind = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        log.warn({ error }, 'something did not stop cleanly');
+      }
+    }
+  };
+  try {
+    const archive = await createArchive(store, { spoolKey: keyring.spoolKey, headPath: `${paths.archive}.head` });
+    undo.push(() => archive.close());
+    return await assemble({ paths, options, clock, rng, config, keyring, log, archive, undo, unwind });
+  } catch (error) {
+    await unwind();
+    throw error;
+  }
+}
+
+interface Setting {
+  readonly paths: HomePaths;
+  readonly options: StartOptions;
+  readonly clock: Clock;
+  readonly rng: typeof systemRng;
+  readonly config: Config;
+  readonly keyring: ReturnType<typeof openKeyring>;
+  readonly log: ReturnType<typeof createDaemonLog>;
+  readonly archive: Awaited<ReturnType<typeof createArchive>>;
+  readonly undo: (() => Promise<void> | void)[];
+  readonly unwind: () => Promise<void>;
+}
+
+async function assemble(setting: Setting): Promise<Daemon> {
+  const { paths, options, clock, rng, config, keyring, log, archive, undo, unwind } = setting;
+  const events = createEvents(clock);
+  const startedMs = clock.now();
+  let journal: Journal | undefined;
+  const theJournal = (): Journal => present(journal, 'journal');
+
+  const binder = {
+    hello: () => keyring.binding,
+    accept: async (peer: string, hello: Uint8Array) =>
+      toHex(checkBinding(peerIdFromText(peer), hello, seconds(clock.now())).hash),
+  };
+  const onFault = (peer: string, fault: PeerFault): void => {
+    log.warn({ peer, code: fault.code }, 'a peer broke the protocol');
+    events.emit({ kind: 'peer-fault', detail: fault.code });
+  };
+  const makeLink = (listen: string): Link =>
+    createLibp2pLink({ seed: keyring.transportSeed, listen: [listenAddress(listen)], binder, onFault });
+  const { link, listening } = await listenSomewhere(setting, makeLink);
+  undo.push(() => link.stop());
+
+  const identity = createIdentity({ archive, keyring, config, clock, rng });
+  await identity.load();
+  const contacts = createContacts({ archive, journal: theJournal, identity, link, clock, events });
+  await contacts.loadBook();
+  const dealStore = createDealStore(archive);
+  const worker = options.worker ?? new URL('./escrow-worker.js', import.meta.url);
+  const pool = createEscrowPool({ worker });
+  undo.push(() => pool.close());
+
+  const parts: Parts = {
+    archive,
+    journal: theJournal,
+    store: dealStore,
+    keyring,
+    identity,
+    contacts,
+    link,
+    clock,
+    rng,
+    log,
+    events,
+    config,
+    peerText: peerIdText,
+    outbox: createOutbox({
+      archive,
+      link,
+      clock,
+      log,
+      peerOf: (certificate) => contacts.peerOf(certificate),
+      onAck: (letter, ack) => {
+        deals.acknowledged(letter, ack);
+        parts.exchanges.acknowledged(letter, ack);
+      },
+    }),
+    exchanges: createExchanges({
+      archive,
+      journal: theJournal,
+      keyring,
+      pool,
+      get outbox() {
+        return parts.outbox;
+      },
+      link,
+      clock,
+      log,
+      patienceMs: config.exchange.patience * 1000,
+      exclusive: (deal, task) => deals.exclusive(deal, task),
+      admit: (from, record) => deals.admit(from, record),
+      consentStands: (id) => deals.consentStands(id),
+      recording: (exchange, state, consume) => deals.recording(exchange, state, consume),
+    }),
+  };
+  const deals = createDeals(parts);
+  const views = createViews(parts, deals);
+  const arbiter = createArbiterRole({
+    archive,
+    journal: theJournal,
+    keyring,
+    clock,
+    log,
+    events,
+    self: () => identity.self(),
+    retention: config.arbiter.retention,
+  });
+  await arbiter.load();
+  undo.push(() => parts.outbox.stop());
+  undo.push(() => parts.exchanges.stop());
+
+  /** Spool and sweep timers of the present state, locked or unlocked. */
+  let endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+  undo.push(() => endPhase());
+
+  const sweep = async (): Promise<void> => {
+    if (keyring.locked) return;
+    const next = await deals.sweep();
+    if (next === undefined || keyring.locked) return;
+    const cancel = clock.at(
+      next,
+      () => void sweep().catch((error) => log.error({ error }, 'offers could not be ended')),
+    );
+    const before = endPhase;
+    endPhase = () => {
+      before();
+      cancel();
+    };
+  };
+
+  /** What an honest peer's message does; what a dishonest one's does is a fault and a refusal. */
+  const take = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
+    try {
+      return protocol === '/fit/message/1' ? await deals.receive(from, body) : await parts.exchanges.handle(from, body);
+    } catch (error) {
+      if (error instanceof PeerFault) {
+        onFault(from.peer, error);
+        return { kind: 'no', why: error.code };
+      }
+      if (isFitError(error) && (error.code === 'locked' || error.code === 'busy' || error.code === 'disk-full'))
+        return { kind: 'later', why: error.code };
+      if (error instanceof AssertionFailed) daemon.crash(error);
+      throw error;
+    }
+  };
+
+  /** Locked: kept as it came, acknowledged, read at the next unlock. */
+  const keepUnread = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
+    if (contacts.peerOf(from.certificate) === undefined) return { kind: 'later', why: 'unknown-sender' };
+    let count = 0;
+    for await (const [, value] of archive.list('inbox')) {
+      if (Buffer.compare(value, encode([protocol, from.peer, from.certificate, body])) === 0) return { kind: 'ok' };
+      count += 1;
+    }
+    if (count >= MAX_INBOX) return { kind: 'later', why: 'full' };
+    const key = `${String(clock.now()).padStart(16, '0')}-${toHex(rng(4))}`;
+    await archive.batch([
+      { kind: 'put', space: 'inbox', key, value: encode([protocol, from.peer, from.certificate, body]) },
+    ]);
+    return { kind: 'ok' };
+  };
+
+  const ackOf = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Uint8Array> => {
+    if (body.length === HELLO.length && Buffer.compare(body, HELLO) === 0)
+      return encodeAck({ kind: 'ok' }, seconds(clock.now()));
+    const ack = journal === undefined ? await keepUnread(protocol, from, body) : await take(protocol, from, body);
+    return encodeAck(ack, seconds(clock.now()));
+  };
+  for (const protocol of ['/fit/message/1', '/fit/exchange/1'] as const) {
+    link.handle(protocol, (from, body) => ackOf(protocol, from, body));
+  }
+  if (config.roles.includes('arbiter')) link.handle('/fit/arbiter/1', (_from, body) => arbiter.handle(body));
+
+  link.onPeer((remote, up) => {
+    const contact = contacts.of(remote.certificate)?.name;
+    events.emit({ kind: up ? 'online' : 'offline', ...(contact === undefined ? {} : { contact }) });
+    if (up) parts.outbox.wake(remote.certificate);
+  });
+
+  /** Reads what came while locked, in the order in which it came. */
+  const drainInbox = async (): Promise<void> => {
+    const unread: (readonly [string, Uint8Array])[] = [];
+    for await (const one of archive.list('inbox')) unread.push(one);
+    for (const [key, value] of unread) {
+      const [protocol, peer, certificate, body] = read.array(decode(value, 512 * 1024), 4, 'unread message');
+      const from = { peer: read.text(peer, 128, 'peer'), certificate: read.text(certificate, 64, 'certificate') };
+      const known = read.oneOf(protocol, ['/fit/message/1', '/fit/exchange/1'], 'protocol');
+      await take(known, from, read.blob(body, 512 * 1024, 'body')).catch((error) =>
+        log.warn({ error }, 'an unread message could not be taken'),
+      );
+      await archive.batch([{ kind: 'delete', space: 'inbox', key }]);
+    }
+  };
+
+  /** Contacts that wait for us learn that we are here, and where. */
+  const greet = (): void => {
+    for (const certificate of contacts.certificates()) {
+      const peer = contacts.peerOf(certificate);
+      if (peer === undefined) continue;
+      link
+        .request(peer, certificate, '/fit/message/1', HELLO, { timeoutMs: 10_000 })
+        .catch((error) => log.debug({ error }, 'a contact is away'));
+    }
+  };
+
+  let unlocking: Promise<void> | undefined;
+  const openUp = async (): Promise<void> => {
+    const secrets = keyring.secrets();
+    archive.unlock(secrets.archiveKey);
+    try {
+      journal = await openJournal(archive);
+      await contacts.load();
+      const fresh = await identity.refresh(link.addresses());
+      await dealStore.load(identity.card().certificate.hash);
+      endPhase();
+      endPhase = () => {};
+      await parts.exchanges.resume();
+      await drainInbox();
+      if (fresh) {
+        const { ops, posted } = deals.sendCard(identity.card().bytes);
+        await archive.batch(ops);
+        posted();
+      }
+      await sweep();
+    } catch (error) {
+      journal = undefined;
+      archive.lock();
+      keyring.lock();
+      throw error;
+    }
+    events.emit({ kind: 'unlocked' });
+    greet();
+  };
+
+  let stopping: Promise<void> | undefined;
+  let resolveStopped: () => void = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    resolveStopped = resolve;
+  });
+
+  const daemon: Daemon = {
+    parts,
+    deals,
+    views,
+    arbiter,
+    paths,
+    startedMs,
+    stopped,
+    async unlock(passphrase) {
+      if (!keyring.locked) {
+        await keyring.check(passphrase);
+        return;
+      }
+      unlocking ??= keyring
+        .unlock(passphrase)
+        .then(openUp)
+        .finally(() => {
+          unlocking = undefined;
+        });
+      await unlocking;
+    },
+    async lock() {
+      if (keyring.locked) return;
+      parts.exchanges.pause();
+      journal = undefined;
+      archive.lock();
+      keyring.lock();
+      contacts.unload();
+      dealStore.unload();
+      endPhase();
+      endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+      events.emit({ kind: 'locked' });
+    },
+    async replaceIdentity(chain, key) {
+      const leaf = chain[0];
+      if (leaf === undefined) throw new FitError('bad-key', 'there is no certificate in it');
+      if (leaf.point === null) throw new FitError('bad-key', 'the certificate is not for a P-256 key');
+      const own = present(keyring.chain[0], 'certificate');
+      if (key === undefined && !leaf.publicKey.equals(own.publicKey))
+        throw new FitError('bad-key', 'the certificate is for another key');
+      if (key !== undefined)
+        throw new FitError('bad-key', 'importing another key needs a fresh trader', { hint: 'fit init --import' });
+      await keyring.replaceIdentity(chain);
+      await identity.refresh(link.addresses());
+    },
+    stop() {
+      stopping ??= (async () => {
+        log.info({}, 'stopping');
+        await unwind();
+        rmSync(paths.lock, { force: true });
+        resolveStopped();
+      })();
+      return stopping;
+    },
+    crash(error) {
+      log.error({ error }, 'stopping because of a bug; the next start continues from what was recorded');
+      process.exit(70);
+    },
+  };
+
+  if (options.passphrase !== undefined) await daemon.unlock(options.passphrase);
+  await parts.outbox.load();
+  const server = await serve((connection) => createAgent(daemon, connection), paths.socket, {
+    onInternalError: (error, method) => {
+      log.error({ error, method }, 'a request failed');
+      if (error instanceof AssertionFailed) daemon.crash(error);
+    },
+  });
+  undo.push(() => server.close());
+  writeFileSync(paths.lock, `${process.pid}\n`, { mode: 0o600 });
+  log.info({ pid: process.pid, address: listening }, 'ready');
+  assert(link.addresses().length > 0, 'a daemon listens');
+  return daemon;
+}
+
+/** A greeting: an empty message that only asks for an acknowledgement. */
+const HELLO = enc(1, 'hello');
+
+/** The port of the last time, else a free one, which is kept from then on. */
+async function listenSomewhere(
+  { archive, config }: Setting,
+  make: (listen: string) => Link,
+): Promise<{ link: Link; listening: string }> {
+  const stored = await archive.get('meta', 'listen');
+  const before = stored === undefined ? undefined : remembered(stored, config.listen);
+  const free = config.listen.replace(/:[0-9]+$/, ':0');
+  for (const listen of new Set([before ?? config.listen, free])) {
+    const link = make(listen);
+    try {
+      await link.start();
+    } catch (error) {
+      await link.stop();
+      const taken = isFitError(error) && error.data?.taken === true;
+      if (!taken || listen === free) throw error;
+      continue;
+    }
+    const address = present(link.addresses()[0], 'address');
+    const port = /\/tcp\/([0-9]+)/.exec(address)?.[1] ?? '0';
+    const listening = config.listen.replace(/[0-9]+$/, port);
+    if (listening !== before)
+      await archive.batch([{ kind: 'put', space: 'meta', key: 'listen', value: enc(config.listen, listening) }]);
+    return { link, listening };
+  }
+  throw new FitError('internal', 'no address to listen on');
+}

@@ -1,0 +1,192 @@
+/**
+ * Deals on disk and in memory: the log of each deal, the documents and cards it names by digest, its consents and evidence.
+ * Guarantee: what `reduce` accepted is what is stored, record by record; memory follows the disk, never runs ahead of it.
+ */
+import type { Archive } from '../archive/sealed-store.ts';
+import type { StoreOp } from '../archive/store.ts';
+import { type Deal, replay } from '../commerce/deal.ts';
+import { decodeTransaction, encodeTransaction, type Transaction } from '../commerce/transaction.ts';
+import { toHex } from '../lib/bytes.ts';
+import { decode, encode, read } from '../lib/cbor.ts';
+import { FitError } from '../lib/errors.ts';
+
+/** A person's word to sign exactly one text once, against the peer's signature on the same bytes (PROTOCOL §6). */
+export interface Consent {
+  readonly id: string;
+  readonly kind: 'offer' | 'acceptance';
+  readonly deal: string;
+  /** SHA-256 of the document, hex. */
+  readonly document: string;
+  readonly peer: string;
+  readonly arbiter: string;
+  /** Seconds since 1970. */
+  readonly granted: number;
+  readonly expires: number;
+  readonly status: 'standing' | 'used' | 'withdrawn';
+  /** Hex; the exchange that used it. */
+  readonly xid: string | null;
+}
+
+/** How an exchange ended, with what proves it. */
+export interface Evidence {
+  readonly xid: string;
+  readonly via: 'peer' | 'arbiter';
+  /** contract.p7s, or the arbiter's statement (exchanges.ts, `encodeAffidavit`). */
+  readonly contract: Uint8Array;
+  readonly mode: 'invisible' | 'affidavit';
+  /** DER: originator, responder, arbiter. */
+  readonly certificates: readonly [Uint8Array, Uint8Array, Uint8Array];
+}
+
+const MAX_VALUE = 256 * 1024;
+
+function encodeConsent(consent: Consent): Uint8Array {
+  const { id, kind, deal, document, peer, arbiter, granted, expires, status, xid } = consent;
+  return encode([1, id, kind, deal, document, peer, arbiter, granted, expires, status, xid]);
+}
+
+function decodeConsent(bytes: Uint8Array): Consent {
+  const [version, id, kind, deal, document, peer, arbiter, granted, expires, status, xid] = read.array(
+    decode(bytes, 4096),
+    11,
+    'consent',
+  );
+  read.literal(version, 1, 'consent version');
+  return {
+    id: read.text(id, 64, 'id'),
+    kind: read.oneOf(kind, ['offer', 'acceptance'], 'kind'),
+    deal: read.text(deal, 12, 'deal'),
+    document: read.text(document, 64, 'document'),
+    peer: read.text(peer, 64, 'peer'),
+    arbiter: read.text(arbiter, 64, 'arbiter'),
+    granted: read.uint(granted, 'granted'),
+    expires: read.uint(expires, 'expires'),
+    status: read.oneOf(status, ['standing', 'used', 'withdrawn'], 'status'),
+    xid: xid === null ? null : read.text(xid, 64, 'xid'),
+  };
+}
+
+function encodeEvidence({ xid, via, contract, mode, certificates }: Evidence): Uint8Array {
+  return encode([1, xid, via, contract, mode, [...certificates]]);
+}
+
+function decodeEvidence(bytes: Uint8Array): Evidence {
+  const [version, xid, via, contract, mode, certificates] = read.array(decode(bytes, MAX_VALUE), 6, 'evidence');
+  read.literal(version, 1, 'evidence version');
+  const [o, r, t] = read.array(certificates, 3, 'certificates').map((der) => read.blob(der, 8192, 'certificate'));
+  return {
+    xid: read.text(xid, 64, 'xid'),
+    via: read.oneOf(via, ['peer', 'arbiter'], 'via'),
+    contract: read.blob(contract, MAX_VALUE, 'contract'),
+    mode: read.oneOf(mode, ['invisible', 'affidavit'], 'mode'),
+    certificates: [o ?? new Uint8Array(), r ?? new Uint8Array(), t ?? new Uint8Array()],
+  };
+}
+
+const logKey = (deal: string, n: number): string => `${deal}/${String(n).padStart(4, '0')}`;
+
+export interface DealStore {
+  load(us: Uint8Array): Promise<void>;
+  unload(): void;
+  /** Throws `not-found` or `ambiguous`. `id`: any unique prefix. */
+  find(prefix: string): Deal;
+  get(id: string): Deal | undefined;
+  all(): Iterable<Deal>;
+  /** The writes that take a deal from what is stored to `after`, and what to do when they are durable. */
+  save(after: Deal): { readonly ops: readonly StoreOp[]; readonly done: () => void };
+  consent(id: string): Consent | undefined;
+  consentsOf(deal: string): readonly Consent[];
+  saveConsent(consent: Consent): { readonly ops: readonly StoreOp[]; readonly done: () => void };
+  /** Documents and cards by SHA-256, hex. */
+  keep(kind: 'document' | 'card', digest: string, bytes: Uint8Array): StoreOp;
+  fetch(kind: 'document' | 'card', digest: string): Promise<Uint8Array>;
+  keepEvidence(document: string, evidence: Evidence): StoreOp;
+  evidence(document: string): Promise<Evidence | undefined>;
+}
+
+export function createDealStore(archive: Archive): DealStore {
+  const deals = new Map<string, Deal>();
+  const consents = new Map<string, Consent>();
+  /** Consents by deal: few each, and asked for with every version. */
+  const byDeal = new Map<string, Set<string>>();
+
+  const enterConsent = (consent: Consent): void => {
+    consents.set(consent.id, consent);
+    const ids = byDeal.get(consent.deal) ?? new Set();
+    byDeal.set(consent.deal, ids.add(consent.id));
+  };
+
+  return {
+    async load(us) {
+      const logs = new Map<string, Transaction[]>();
+      for await (const [key, value] of archive.list('deals')) {
+        const transaction = decodeTransaction(value);
+        const id = key.slice(0, key.indexOf('/'));
+        logs.set(id, [...(logs.get(id) ?? []), transaction]);
+      }
+      for await (const [, value] of archive.list('consents')) enterConsent(decodeConsent(value));
+      for (const [id, log] of logs) {
+        // A deal has two parties: whoever is not us in its first transactions is the other.
+        const other = log.find((one) => toHex(one.by) !== toHex(us))?.by ?? peerOf(id);
+        deals.set(id, replay(id, us, other, log));
+      }
+
+      function peerOf(id: string): Uint8Array {
+        const consent = [...(byDeal.get(id) ?? [])].map((one) => consents.get(one)).find((one) => one !== undefined);
+        if (consent === undefined) throw new FitError('archive-corrupt', 'a deal without another party');
+        return new Uint8Array(Buffer.from(consent.peer, 'hex'));
+      }
+    },
+    unload() {
+      deals.clear();
+      consents.clear();
+      byDeal.clear();
+    },
+    find(prefix) {
+      const exact = deals.get(prefix);
+      if (exact !== undefined) return exact;
+      const found = prefix === '' ? [] : [...deals.values()].filter((deal) => deal.id.startsWith(prefix));
+      const [one, two] = found;
+      if (one === undefined) throw new FitError('not-found', 'there is no such deal', { hint: 'fit deal list' });
+      if (two !== undefined)
+        throw new FitError('ambiguous', 'more than one deal begins like this', { hint: 'give more of the id' });
+      return one;
+    },
+    get: (id) => deals.get(id),
+    all: () => deals.values(),
+    save(after) {
+      const stored = deals.get(after.id)?.transactions.length ?? 0;
+      const ops = after.transactions.slice(stored).map(
+        (transaction, i): StoreOp => ({
+          kind: 'put',
+          space: 'deals',
+          key: logKey(after.id, stored + i),
+          value: encodeTransaction(transaction),
+        }),
+      );
+      return { ops, done: () => void deals.set(after.id, after) };
+    },
+    consent: (id) => consents.get(id),
+    consentsOf: (deal) => [...(byDeal.get(deal) ?? [])].flatMap((id) => consents.get(id) ?? []),
+    saveConsent(consent) {
+      const op: StoreOp = { kind: 'put', space: 'consents', key: consent.id, value: encodeConsent(consent) };
+      return { ops: [op], done: () => enterConsent(consent) };
+    },
+    keep: (kind, digest, bytes) => ({ kind: 'put', space: 'evidence', key: `${kind}/${digest}`, value: bytes }),
+    async fetch(kind, digest) {
+      const bytes = await archive.get('evidence', `${kind}/${digest}`);
+      if (bytes === undefined) throw new FitError('archive-corrupt', `a ${kind} is missing from the archive`);
+      return bytes;
+    },
+    keepEvidence: (document, evidence) => ({
+      kind: 'put',
+      space: 'evidence',
+      key: `contract/${document}`,
+      value: encodeEvidence(evidence),
+    }),
+    async evidence(document) {
+      const bytes = await archive.get('evidence', `contract/${document}`);
+      return bytes === undefined ? undefined : decodeEvidence(bytes);
+    },
+  };
+}

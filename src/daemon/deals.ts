@@ -1,0 +1,698 @@
+/**
+ * Negotiation and consent: what a person or a peer does to a deal becomes a transaction, is checked by the pure reducer
+ * (commerce/deal.ts), stored together with the message or exchange it causes, and told as an event.
+ *
+ * Guarantees: changes of one deal are made one at a time; a consent serves one text, one peer, one arbiter, once; a refusal
+ * changes nothing. The exchange itself is exchanges.ts's; this file admits peers' acceptances to it and records its course.
+ */
+import type { NewEntry } from '../archive/journal.ts';
+import type { StoreOp } from '../archive/store.ts';
+import { type Card, parseCard } from '../commerce/card.ts';
+import {
+  currentVersion,
+  type Deal,
+  type DealRefusal,
+  expiryOf,
+  isFinalState,
+  newDeal,
+  openExchange,
+  reduce,
+  tipOf,
+  type Version,
+} from '../commerce/deal.ts';
+import { completeDocument, type Document, parseDocument } from '../commerce/document.ts';
+import { decodeMessage, encodeMessage, type Message, type Negotiation, transactionOf } from '../commerce/messages.ts';
+import { type ExchangeKind, makeTransaction, type Transaction } from '../commerce/transaction.ts';
+import { sha256 } from '../crypto/hash.ts';
+import { checkRecord, type DocumentTerms, makeRecord, type Parties, type RecordLimits } from '../exchange/contract.ts';
+import { DEFAULT_SKEW } from '../exchange/frame.ts';
+import type { PartyState } from '../exchange/party.ts';
+import type { ExchangeRecord } from '../exchange/record.ts';
+import { assert, present } from '../lib/assert.ts';
+import { equal, fromHex, toHex } from '../lib/bytes.ts';
+import { seconds } from '../lib/clock.ts';
+import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
+import { createMutex } from '../lib/mutex.ts';
+import { newId } from '../lib/rng.ts';
+import type { Remote } from '../p2p/link.ts';
+import type { Contact } from './contacts.ts';
+import type { Consent } from './deal-store.ts';
+import type { Exchange } from './exchange-record.ts';
+import type { Admission } from './exchanges.ts';
+import type { Ack, Letter } from './outbox.ts';
+import type { Parts } from './parts.ts';
+
+export interface OfferRequest {
+  readonly document: Uint8Array;
+  readonly to: string;
+  readonly arbiter: string;
+  /** Seconds from now. */
+  readonly expires?: number | undefined;
+  readonly mode?: 'invisible' | 'affidavit' | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface Offered {
+  readonly deal: string;
+  readonly document: Uint8Array;
+  readonly digest: string;
+  readonly state: Deal['state'];
+  readonly warnings: readonly string[];
+}
+
+const REFUSAL_TEXT: Readonly<Record<DealRefusal, readonly [message: string, hint: string]>> = {
+  'unknown-sender': ['the peer is not a contact', 'fit contact add'],
+  'unknown-deal': ['there is no such deal', 'fit deal list'],
+  'unknown-parent': ['something before this is missing', 'fit deal show'],
+  'bad-document': ['the document may not be signed', 'fit lint'],
+  'bad-card': ['the arbiter’s card is not valid', 'fit contact show'],
+  'not-current': ['this is not the current version', 'fit deal diff, then decide again'],
+  'under-way': ['an acceptance is under way', 'fit deal explain'],
+  ended: ['the deal has ended', 'fit deal show; a new proposal starts a new deal'],
+  expired: ['the offer has expired', 'propose it again'],
+  full: ['the deal has too many transactions', 'start a new one'],
+  'not-yours': ['this is not yours to do', 'fit deal show says whose move it is'],
+  malformed: ['this does not fit the deal', 'fit deal show'],
+  'wrong-state': ['not possible in the state that the deal is in', 'fit deal show'],
+  'exchange-open': ['an acceptance is under way', 'fit deal explain'],
+};
+
+function refusal(code: DealRefusal): FitError {
+  const [message, hint] = REFUSAL_TEXT[code];
+  return new FitError('wrong-state', message, { hint, data: { refusal: code } });
+}
+
+export type Deals = ReturnType<typeof createDeals>;
+
+export function createDeals(parts: Parts) {
+  const { store, contacts, identity, outbox, clock, rng, events, config } = parts;
+  const locks = createMutex();
+  const waiters = new Set<() => void>();
+  /** Seconds that a peer's clock was ahead of ours when it last acknowledged something. */
+  const ahead = new Map<string, number>();
+  const now = (): number => seconds(clock.now());
+  const us = (): Uint8Array => identity.card().certificate.hash;
+
+  const told = (deal: Deal, kind: string): void => {
+    const contact = contacts.of(toHex(deal.them))?.name;
+    events.emit({ kind, deal: deal.id, state: deal.state, ...(contact === undefined ? {} : { contact }) });
+    for (const waiter of [...waiters]) waiter();
+  };
+
+  /** Stores a deal's new transactions with whatever belongs to them, in one write. */
+  const commit = async (
+    before: Deal | undefined,
+    after: Deal,
+    ops: readonly StoreOp[] = [],
+    done: readonly (() => void)[] = [],
+  ): Promise<void> => {
+    const saved = store.save(after);
+    await parts.journal().append(entriesOf(before, after), [...saved.ops, ...ops]);
+    saved.done();
+    for (const then of done) then();
+    told(after, present(after.transactions.at(-1), 'transaction').payload.kind);
+  };
+
+  const entriesOf = (before: Deal | undefined, after: Deal): NewEntry[] =>
+    after.transactions.slice(before?.transactions.length ?? 0).map((one) => ({
+      time: now(),
+      kind: `deal-${one.payload.kind}`,
+      ref: after.id,
+      payload: one.id,
+    }));
+
+  const take = (deal: Deal, transaction: Transaction, at: number): Deal => {
+    const reduction = reduce(deal, transaction, at);
+    if (!reduction.ok) throw refusal(reduction.code);
+    return reduction.deal;
+  };
+
+  const letterTo = (deal: Pick<Deal, 'id' | 'them'>, message: Message): Letter => ({
+    to: toHex(deal.them),
+    protocol: '/fit/message/1',
+    body: encodeMessage(message),
+    ref: `d/${deal.id}`,
+  });
+
+  /** Consents of a deal for texts other than its current one no longer stand. */
+  const outdated = (deal: Deal) => {
+    const current = currentVersion(deal);
+    return store
+      .consentsOf(deal.id)
+      .filter(
+        (one) =>
+          one.status === 'standing' &&
+          (isFinalState(deal.state) || current === undefined || one.document !== toHex(current.document)),
+      )
+      .map((one) => store.saveConsent({ ...one, status: 'withdrawn' }));
+  };
+
+  const arbiterOf = async (
+    version: Version,
+  ): Promise<{ readonly card: Card; readonly contact: Contact | undefined }> => {
+    const card = parseCard(await store.fetch('card', toHex(version.arbiterCard)));
+    return { card, contact: contacts.of(toHex(card.certificate.hash)) };
+  };
+
+  const roleOf = (card: Card) => {
+    const role = card.roles.find((one) => one.role === 'arbiter');
+    if (role === undefined)
+      throw new FitError('bad-card', 'this contact is not an arbiter', { hint: 'fit contact list shows roles' });
+    return role;
+  };
+
+  const pinnedArbiter = (contact: Contact | undefined, id: string): Contact => {
+    if (contact !== undefined) return contact;
+    throw new FitError('arbiter-not-pinned', 'the arbiter named in the text is not among your contacts', {
+      hint: `ask it for its card, or take the one that came with the offer: fit contact add --deal ${id} --as notary`,
+    });
+  };
+
+  /** Expired offers end when somebody looks; a timer looks too. */
+  const settle = async (deal: Deal): Promise<Deal> => {
+    const due = expiryOf(deal, now());
+    if (due === undefined) return deal;
+    return locks.run(deal.id, async () => {
+      const present = store.get(deal.id) ?? deal;
+      const expiry = expiryOf(present, now());
+      if (expiry === undefined) return present;
+      const after = take(present, expiry, now());
+      const withdrawn = outdated(after);
+      await commit(
+        present,
+        after,
+        withdrawn.flatMap((one) => one.ops),
+        withdrawn.map((one) => one.done),
+      );
+      return after;
+    });
+  };
+
+  /** Times for a new version: the arbiter's help must outlast the offer by its margin, within what its terms allow. */
+  const timesFor = (expires: number | undefined, role: ReturnType<typeof roleOf>, chainEnd: number) => {
+    const at = now();
+    const offerUntil = at + (expires ?? config.offer.expires);
+    const margin = Math.max(config.exchange.margin, role.minMargin);
+    const latest = Math.min(at + role.maxNotAfter, chainEnd, ...role.kem.slice(0, 1).map((key) => key.notAfter));
+    const notAfter = Math.min(Math.max(at + config.exchange.not_after, offerUntil + margin + 86_400), latest);
+    if (offerUntil >= notAfter - margin) {
+      throw new FitError('usage', 'the offer would outlast the arbiter’s help', { hint: 'choose a shorter --expires' });
+    }
+    return { offerUntil, margin, notAfter };
+  };
+
+  const warningsFor = (contact: Contact, arbiter: Contact): string[] => [
+    ...(contact.verified
+      ? []
+      : [`${contact.name} is not verified: compare the words of fit contact show ${contact.name} with them`]),
+    ...(arbiter.verified ? [] : [`the arbiter ${arbiter.name} is not verified`]),
+  ];
+
+  /** A new version of ours: completed, linted, consented to, stored and posted in one write. */
+  const offer = async (
+    before: Deal | undefined,
+    id: string,
+    contact: Contact,
+    arbiter: Contact,
+    arbiterCard: Card,
+    request: Omit<OfferRequest, 'to' | 'arbiter'>,
+  ): Promise<Offered> => {
+    const role = roleOf(arbiterCard);
+    const own = identity.card();
+    const ends = [own.certificate, contact.card.certificate, arbiterCard.certificate].map((one) => one.notAfter);
+    const times = timesFor(request.expires, role, Math.min(...ends));
+    const bytes = completeDocument(request.document, {
+      deal: id,
+      author: { name: own.name, certificate: own.certificate.hash },
+      addressee: { name: contact.card.name, certificate: contact.card.certificate.hash },
+      arbiter: { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
+      mode: request.mode ?? 'invisible',
+      ...times,
+      fixed: [
+        ...(request.mode === undefined ? [] : (['mode'] as const)),
+        ...(request.expires === undefined ? [] : (['offerUntil'] as const)),
+      ],
+    });
+    const document = parseDocument(bytes);
+    const digest = toHex(document.digest);
+    const warnings = warningsFor(contact, arbiter);
+    const deal = before ?? newDeal(id, own.certificate.hash, contact.card.certificate.hash);
+    const negotiation: Negotiation = {
+      kind: 'negotiation',
+      deal: id,
+      parent: tipOf(deal),
+      time: now(),
+      body: {
+        kind: before === undefined ? 'offer' : 'counter-offer',
+        version: (currentVersion(deal)?.number ?? 0) + 1,
+        document: bytes,
+        arbiterCard: arbiterCard.bytes,
+        offerUntil: document.terms.offerUntil,
+      },
+    };
+    const after = take(deal, transactionOf(negotiation, own.certificate.hash), now());
+    if (request.dryRun) return { deal: id, document: bytes, digest, state: after.state, warnings };
+    const consent = store.saveConsent(newConsent('offer', after, document, arbiterCard, document.terms.offerUntil));
+    const withdrawn = outdated(after);
+    const { ops, posted } = outbox.post(letterTo(after, negotiation));
+    await commit(
+      before,
+      after,
+      [
+        store.keep('document', digest, bytes),
+        store.keep('card', toHex(sha256(arbiterCard.bytes)), arbiterCard.bytes),
+        ...withdrawn.flatMap((one) => one.ops),
+        ...consent.ops,
+        ...ops,
+      ],
+      [...withdrawn.map((one) => one.done), consent.done, posted],
+    );
+    return { deal: id, document: bytes, digest, state: after.state, warnings };
+  };
+
+  const newConsent = (
+    kind: Consent['kind'],
+    deal: Deal,
+    document: Document,
+    arbiter: Card,
+    expires: number,
+  ): Consent => ({
+    id: toHex(rng(16)),
+    kind,
+    deal: deal.id,
+    document: toHex(document.digest),
+    peer: toHex(deal.them),
+    arbiter: toHex(arbiter.certificate.hash),
+    granted: now(),
+    expires,
+    status: 'standing',
+    xid: null,
+  });
+
+  /** The parts of X that follow from the text (PROTOCOL §3): its author answers, its addressee speaks first. */
+  const documentTerms = ({ terms, digest }: Document): DocumentTerms => ({
+    originator: terms.parties[1].certificate,
+    responder: terms.parties[0].certificate,
+    arbiter: terms.arbiter.certificate,
+    terms: terms.arbiter.terms,
+    mode: terms.arbiter.mode,
+    check: terms.check,
+    notAfter: terms.notAfter,
+    margin: terms.margin,
+    deal: terms.deal,
+    document: digest,
+    itemO: { kind: 'document', digest },
+    itemR: { kind: 'document', digest },
+  });
+
+  /** Both sides and the arbiter, from our own card, the pinned card and the arbiter's card that came with the offer. */
+  const partiesFor = (weAre: 'O' | 'R', contact: Contact, arbiter: Card, kemHash: Uint8Array | undefined): Parties => {
+    const key = roleOf(arbiter).kem.find((one) => kemHash === undefined || equal(sha256(one.public), kemHash));
+    if (key === undefined) throw new PeerFault('bad-record', 'another key of the arbiter’s');
+    const self = identity.card();
+    const own = { certificate: self.certificate, verifier: self.verifier };
+    const peer = { certificate: contact.card.certificate, verifier: contact.card.verifier };
+    const T = { certificate: arbiter.certificate, kem: key.public, terms: roleOf(arbiter).termsDigest };
+    return weAre === 'O' ? { O: own, R: peer, T } : { O: peer, R: own, T };
+  };
+
+  const limitsFor = (arbiter: Card, parties: Parties, offeredAt: number): RecordLimits => {
+    const role = roleOf(arbiter);
+    const key = role.kem.find((one) => equal(one.public, parties.T.kem));
+    return {
+      now: now(),
+      skew: DEFAULT_SKEW,
+      minMargin: role.minMargin,
+      maxWindow: role.maxNotAfter,
+      kemNotAfter: key?.notAfter,
+      offeredAt,
+    };
+  };
+
+  const arbiterAddress = (arbiter: Card, contact: Contact | undefined): Exchange['arbiter'] => ({
+    certificate: toHex(arbiter.certificate.hash),
+    peer: parts.peerText(contact?.card.peer ?? arbiter.peer),
+    addresses: (contact?.card ?? arbiter).addresses,
+  });
+
+  /** The author's or the addressee's word that ends a deal before anybody signed. */
+  const end = (prefix: string, kind: 'decline' | 'withdraw', reason: string): Promise<Deal> => {
+    const { id } = store.find(prefix);
+    return locks.run(id, async () => {
+      const deal = present(store.get(id), 'deal');
+      const current = present(currentVersion(deal), 'version');
+      const body = { kind, document: current.document, text: reason } as const;
+      const negotiation: Negotiation = { kind: 'negotiation', deal: id, parent: tipOf(deal), time: now(), body };
+      const after = take(deal, transactionOf(negotiation, us()), now());
+      const withdrawn = outdated(after);
+      const { ops, posted } = outbox.post(letterTo(after, negotiation));
+      await commit(
+        deal,
+        after,
+        [...withdrawn.flatMap((one) => one.ops), ...ops],
+        [...withdrawn.map((one) => one.done), posted],
+      );
+      return after;
+    });
+  };
+
+  /** What a peer's offer must satisfy before anybody sees it; throws `PeerFault` with the code that the peer is told. */
+  const checkOffer = (
+    contact: Contact,
+    negotiation: Negotiation,
+  ): { readonly document: Document; readonly arbiter: Card } => {
+    const { body } = negotiation;
+    assert(body.kind === 'offer' || body.kind === 'counter-offer', 'an offer');
+    const document = parseDocument(body.document);
+    const arbiter = parseCard(body.arbiterCard);
+    const { terms } = document;
+    const fits =
+      terms.deal === negotiation.deal &&
+      equal(terms.parties[0].certificate, contact.card.certificate.hash) &&
+      equal(terms.parties[1].certificate, us()) &&
+      equal(terms.arbiter.certificate, arbiter.certificate.hash) &&
+      equal(terms.arbiter.terms, roleOf(arbiter).termsDigest) &&
+      terms.offerUntil === body.offerUntil;
+    if (!fits) throw new PeerFault('bad-record', 'the offer and its text differ');
+    return { document, arbiter };
+  };
+
+  const receiveNegotiation = (from: Remote, message: Negotiation): Promise<Ack> =>
+    locks.run(message.deal, async (): Promise<Ack> => {
+      const contact = contacts.of(from.certificate);
+      if (contact === undefined) return { kind: 'later', why: 'unknown-sender' };
+      const them = contact.card.certificate.hash;
+      const before = store.get(message.deal);
+      if (before !== undefined && !equal(before.them, them)) return { kind: 'no', why: 'unknown-deal' };
+      const keep: StoreOp[] = [];
+      if (message.body.kind === 'offer' || message.body.kind === 'counter-offer') {
+        const { document, arbiter } = checkOffer(contact, message);
+        keep.push(
+          store.keep('document', toHex(document.digest), document.bytes),
+          store.keep('card', toHex(sha256(arbiter.bytes)), arbiter.bytes),
+        );
+      }
+      const deal = before ?? newDeal(message.deal, us(), them);
+      const reduction = reduce(deal, transactionOf(message, them), now());
+      if (!reduction.ok) return { kind: 'no', why: reduction.code };
+      if (!reduction.changed) return { kind: 'ok' };
+      const withdrawn = outdated(reduction.deal);
+      await commit(
+        before,
+        reduction.deal,
+        [...keep, ...withdrawn.flatMap((one) => one.ops)],
+        withdrawn.map((one) => one.done),
+      );
+      return { kind: 'ok' };
+    });
+
+  const exchangeTransaction = (deal: Deal, exchange: Exchange, kind: ExchangeKind, by: Uint8Array): Transaction => {
+    const { document } = exchange.record;
+    const parent = deal.versions.find((version) => equal(version.document, document))?.transaction ?? tipOf(deal);
+    return makeTransaction({
+      deal: deal.id,
+      parent,
+      by,
+      time: now(),
+      payload: { kind, document, xid: fromHex(exchange.xid) },
+    });
+  };
+
+  /** The transactions that a recorded state of an exchange adds to its deal. */
+  const course = (
+    exchange: Exchange,
+    state: PartyState<Uint8Array>,
+  ): readonly (readonly [ExchangeKind, Uint8Array])[] => {
+    const own = us();
+    const peer = fromHex(exchange.peer);
+    const arbiter = exchange.parties.T.certificate.hash;
+    switch (state.phase) {
+      case 'promised':
+        return exchange.role === 'originator'
+          ? [['promise', own]]
+          : [
+              ['acceptance', peer],
+              ['promise', own],
+            ];
+      case 'released':
+        return [['release', own]];
+      case 'aborting':
+        return [['abort', own]];
+      case 'resolving':
+        return [['resolve', own]];
+      case 'contracted':
+        return [['contract', state.via === 'arbiter' ? arbiter : peer]];
+      case 'aborted':
+        return [['aborted', arbiter]];
+      case 'dropped':
+        return [['end', own]];
+      case 'proving':
+        return [];
+    }
+  };
+
+  return {
+    exclusive: <T>(deal: string, task: () => Promise<T>): Promise<T> => locks.run(deal, task),
+
+    async propose(request: OfferRequest): Promise<Offered> {
+      const contact = contacts.named(request.to);
+      const arbiter = contacts.named(request.arbiter);
+      if (contact.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
+      return offer(undefined, newId(rng), contact, arbiter, arbiter.card, request);
+    },
+
+    async counter(prefix: string, request: Omit<OfferRequest, 'to' | 'arbiter'>): Promise<Offered> {
+      const { id } = await settle(store.find(prefix));
+      return locks.run(id, async () => {
+        const deal = present(store.get(id), 'deal');
+        const contact = contacts.of(toHex(deal.them));
+        if (contact === undefined)
+          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+        const { card, contact: pinned } = await arbiterOf(present(currentVersion(deal), 'version'));
+        return offer(deal, id, contact, pinnedArbiter(pinned, id), card, request);
+      });
+    },
+
+    async accept(prefix: string, shown: string | undefined): Promise<Offered> {
+      const { id } = await settle(store.find(prefix));
+      let fresh: Parameters<typeof parts.exchanges.accept>[0] | undefined;
+      const result = await locks.run(id, async (): Promise<Offered> => {
+        const deal = present(store.get(id), 'deal');
+        const version = present(currentVersion(deal), 'version');
+        const digest = toHex(version.document);
+        const bytes = await store.fetch('document', digest);
+        const contact = contacts.of(toHex(deal.them));
+        if (contact === undefined)
+          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+        if (shown !== undefined && shown !== digest) {
+          throw new FitError(
+            'wrong-state',
+            `the offer changed while you were reading: this is version ${version.number}`,
+            { hint: `fit deal diff ${id}, then accept again` },
+          );
+        }
+        const { card: arbiter, contact: pinned } = await arbiterOf(version);
+        const warnings = warningsFor(contact, pinnedArbiter(pinned, id));
+        // Accepting twice is one acceptance.
+        const accepted = deal.exchanges.some(
+          (one) => equal(one.document, version.document) && equal(one.originator, deal.us),
+        );
+        if (accepted && (deal.state === 'signing' || deal.state === 'contracted'))
+          return { deal: id, document: bytes, digest, state: deal.state, warnings };
+        const document = parseDocument(bytes);
+        checkClocks(deal, version);
+        const parties = partiesFor('O', contact, arbiter, undefined);
+        const record = makeRecord(documentTerms(document), parties, { nonce: rng(32), signingTime: now() });
+        checkRecord(record, documentTerms(document), parties, limitsFor(arbiter, parties, version.time));
+        const consent = newConsent('acceptance', deal, document, arbiter, document.terms.notAfter);
+        const exchange = {
+          record,
+          parties,
+          peer: toHex(deal.them),
+          arbiter: arbiterAddress(arbiter, pinned),
+          consent: consent.id,
+        };
+        const prepared = parts.exchanges.prepare(exchange);
+        const after = take(deal, exchangeTransaction(deal, prepared.exchange, 'acceptance', us()), now());
+        const given = store.saveConsent(consent);
+        await commit(deal, after, [...given.ops, ...prepared.ops], [given.done]);
+        fresh = prepared;
+        return { deal: id, document: bytes, digest, state: after.state, warnings };
+      });
+      if (fresh === undefined) return result;
+      await parts.exchanges.accept(fresh);
+      return { ...result, state: store.get(id)?.state ?? result.state };
+    },
+
+    decline: (prefix: string, reason: string) => end(prefix, 'decline', reason),
+    withdraw: (prefix: string) => end(prefix, 'withdraw', ''),
+
+    async message(prefix: string, text: string): Promise<Deal> {
+      const { id } = store.find(prefix);
+      return locks.run(id, async () => {
+        const deal = present(store.get(id), 'deal');
+        const negotiation: Negotiation = {
+          kind: 'negotiation',
+          deal: id,
+          parent: tipOf(deal),
+          time: now(),
+          body: { kind: 'message', text },
+        };
+        const after = take(deal, transactionOf(negotiation, us()), now());
+        const { ops, posted } = outbox.post(letterTo(after, negotiation));
+        await commit(deal, after, ops, [posted]);
+        return after;
+      });
+    },
+
+    async order(prefix: string, order: 'abort' | 'resolve'): Promise<Deal> {
+      const deal = store.find(prefix);
+      const open = openExchange(deal);
+      if (open === undefined) {
+        const hint =
+          deal.state === 'offered' ? 'nothing is being signed: fit deal decline or fit deal withdraw' : 'fit deal show';
+        throw new FitError('wrong-state', `there is nothing to ${order}`, { hint });
+      }
+      await parts.exchanges.order(toHex(open.xid), order);
+      return present(store.get(deal.id), 'deal');
+    },
+
+    /** One message of a contact's. Throws `PeerFault` for one that no honest daemon sends. */
+    async receive(from: Remote, body: Uint8Array): Promise<Ack> {
+      const message = decodeMessage(body);
+      if (message.kind === 'card') {
+        await contacts.update(from.certificate, message.card);
+        return { kind: 'ok' };
+      }
+      try {
+        return await receiveNegotiation(from, message);
+      } catch (error) {
+        if (isFitError(error) && (error.code === 'bad-document' || error.code === 'bad-card'))
+          return { kind: 'no', why: error.code };
+        throw error;
+      }
+    },
+
+    /** Message 1 of an acceptance of ours: is it of a text that we offered, and does our consent stand? */
+    async admit(from: Remote, record: ExchangeRecord): Promise<Admission> {
+      const contact = contacts.of(from.certificate);
+      const deal = store.get(record.deal);
+      if (contact === undefined || deal === undefined || toHex(deal.them) !== from.certificate)
+        return { kind: 'no', why: 'unknown-deal' };
+      if (openExchange(deal) !== undefined) return { kind: 'no', why: 'under-way' };
+      if (isFinalState(deal.state)) return { kind: 'no', why: deal.state };
+      const version = currentVersion(deal);
+      if (version === undefined || !equal(version.document, record.document) || !equal(version.by, deal.us))
+        return { kind: 'no', why: 'not-current' };
+      const consent = store
+        .consentsOf(deal.id)
+        .find((one) => one.kind === 'offer' && one.document === toHex(version.document) && one.status === 'standing');
+      if (consent === undefined) return { kind: 'no', why: 'withdrawn' };
+      if (now() >= consent.expires) return { kind: 'no', why: 'expired' };
+      const document = parseDocument(await store.fetch('document', toHex(version.document)));
+      const { card: arbiter, contact: pinned } = await arbiterOf(version);
+      const parties = partiesFor('R', contact, arbiter, record.kem);
+      return {
+        kind: 'welcome',
+        parties,
+        arbiter: arbiterAddress(arbiter, pinned),
+        consent: consent.id,
+        check: (found) => {
+          if (now() >= found.notAfter - found.margin) throw new PeerFault('bad-record', 'too late');
+          checkRecord(found, documentTerms(document), parties, limitsFor(arbiter, parties, version.time));
+        },
+      };
+    },
+
+    consentStands(id: string): boolean {
+      const consent = store.consent(id);
+      return consent !== undefined && consent.status === 'standing' && now() < consent.expires;
+    },
+
+    /** What belongs into the write of an exchange's recorded state. */
+    recording(exchange: Exchange, state: PartyState<Uint8Array>, consume: boolean) {
+      const before = present(store.get(exchange.deal), 'deal of an exchange');
+      let after = before;
+      for (const [kind, by] of course(exchange, state)) {
+        // The clock has been asked when the peer was admitted; here the log only follows.
+        const reduction = reduce(after, exchangeTransaction(after, exchange, kind, by), 0);
+        if (reduction.ok) after = reduction.deal;
+      }
+      const saved = store.save(after);
+      const ops: StoreOp[] = [...saved.ops];
+      const done: (() => void)[] = [saved.done];
+      const consent = store.consent(exchange.consent);
+      if (consume && consent !== undefined) {
+        const used = store.saveConsent({ ...consent, status: 'used', xid: exchange.xid });
+        ops.push(...used.ops);
+        done.push(used.done);
+      }
+      for (const one of outdated(after)) {
+        ops.push(...one.ops);
+        done.push(one.done);
+      }
+      if (state.phase === 'contracted' && state.contract !== null) {
+        const { O, R, T } = exchange.parties;
+        const certificates = [O.certificate.der, R.certificate.der, T.certificate.der] as const;
+        const evidence = {
+          xid: exchange.xid,
+          via: state.via ?? 'peer',
+          contract: state.contract,
+          mode: exchange.record.mode,
+          certificates,
+        };
+        ops.push(store.keepEvidence(toHex(exchange.record.document), evidence));
+      }
+      const last = after.transactions.at(-1)?.payload.kind;
+      return {
+        ops,
+        entries: entriesOf(before, after),
+        done: () => {
+          for (const then of done) then();
+          if (after !== before && last !== undefined) told(after, last);
+        },
+      };
+    },
+
+    acknowledged(letter: Letter, ack: Ack & { readonly peerTime: number }): void {
+      ahead.set(letter.to, ack.peerTime - now());
+      const id = letter.ref.startsWith('d/') ? letter.ref.slice(2) : undefined;
+      if (id !== undefined && ack.kind === 'no') events.emit({ kind: 'refused-by-peer', deal: id, detail: ack.why });
+    },
+
+    settle,
+    /** Ends what has run out; the time (ms) to look again, if any. */
+    async sweep(): Promise<number | undefined> {
+      let next: number | undefined;
+      for (const deal of [...store.all()]) {
+        const present = await settle(deal);
+        const until = currentVersion(present)?.offerUntil;
+        if (present.state === 'offered' && until !== undefined) next = Math.min(next ?? until, until);
+      }
+      return next === undefined ? undefined : next * 1000;
+    },
+    onChange(listener: () => void): () => void {
+      waiters.add(listener);
+      return () => waiters.delete(listener);
+    },
+    arbiterOf,
+    sendCard(card: Uint8Array): { readonly ops: readonly StoreOp[]; readonly posted: () => void } {
+      const posts = contacts
+        .certificates()
+        .map((to) =>
+          outbox.post({ to, protocol: '/fit/message/1', body: encodeMessage({ kind: 'card', card }), ref: 'card' }),
+        );
+      return { ops: posts.flatMap((one) => one.ops), posted: () => posts.forEach((one) => void one.posted()) };
+    },
+  };
+
+  /** The protocol refuses times from the future; better to say so before a person has signed. */
+  function checkClocks(deal: Deal, version: Version): void {
+    const offset = ahead.get(toHex(deal.them)) ?? 0;
+    if (version.time > now() + DEFAULT_SKEW || Math.abs(offset) > DEFAULT_SKEW) {
+      throw new FitError('clock-wrong', 'your clock and theirs differ by more than five minutes', {
+        hint: 'set the clocks; nothing was signed',
+      });
+    }
+  }
+}

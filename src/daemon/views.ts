@@ -1,0 +1,189 @@
+/** How deals look from outside: the results that clients get. Reads only. */
+
+import { encodeCard } from '../commerce/card.ts';
+import { currentVersion, type Deal, expiryOf, openExchange, turnOf } from '../commerce/deal.ts';
+import { parseDocument } from '../commerce/document.ts';
+import { explain } from '../exchange/explain.ts';
+import type { PartyPhase } from '../exchange/party.ts';
+import { present } from '../lib/assert.ts';
+import { equal, fromHex, toHex } from '../lib/bytes.ts';
+import { isoTime, seconds } from '../lib/clock.ts';
+import { safeText } from '../lib/text.ts';
+import type { DealResult, DealSummary, ExplainResult } from '../rpc/agent.ts';
+import type { Deals } from './deals.ts';
+import type { Parts } from './parts.ts';
+
+const TITLES_KEPT = 20_000;
+
+export type Views = ReturnType<typeof createViews>;
+
+export function createViews(parts: Parts, deals: Deals) {
+  const { store, contacts, exchanges, clock } = parts;
+  /** Titles by document digest: lists need nothing else of a text. */
+  const titles = new Map<string, string>();
+
+  const documentOf = async (digest: Uint8Array) => parseDocument(await store.fetch('document', toHex(digest)));
+
+  const titleOf = async (digest: Uint8Array): Promise<string> => {
+    const key = toHex(digest);
+    const known = titles.get(key);
+    if (known !== undefined) return known;
+    const { title } = (await documentOf(digest)).terms;
+    if (titles.size >= TITLES_KEPT) titles.clear();
+    titles.set(key, title);
+    return title;
+  };
+
+  const live = (deal: Deal) => {
+    const open = openExchange(deal);
+    return open === undefined ? undefined : exchanges.get(toHex(open.xid));
+  };
+
+  const waitsFor = (deal: Deal): DealSummary['waitsFor'] => {
+    const phase = live(deal)?.machine.phase;
+    if (phase === 'aborting' || phase === 'resolving') return 'arbiter';
+    const turn = turnOf(deal);
+    return turn === 'us' ? 'you' : turn;
+  };
+
+  const viaOf = (deal: Deal): 'peer' | 'arbiter' | null => {
+    const contract = deal.transactions.find((one) => one.payload.kind === 'contract');
+    if (deal.state !== 'contracted' || contract === undefined) return null;
+    return equal(contract.by, deal.them) || equal(contract.by, deal.us) ? 'peer' : 'arbiter';
+  };
+
+  const summary = async (deal: Deal): Promise<DealSummary> => {
+    const version = present(currentVersion(deal), 'version');
+    const contact = contacts.of(toHex(deal.them));
+    const exchange = live(deal);
+    const until = deal.state === 'offered' ? version.offerUntil : exchange?.record.notAfter;
+    return {
+      deal: deal.id,
+      title: await titleOf(version.document),
+      state: deal.state,
+      with: contact?.name ?? toHex(deal.them).slice(0, 16),
+      verified: contact?.verified ?? false,
+      version: version.number,
+      document: toHex(version.document),
+      waitsFor: waitsFor(deal),
+      until: until === undefined ? null : isoTime(until),
+      updated: isoTime(present(deal.transactions.at(-1), 'transaction').time),
+    };
+  };
+
+  const side = (deal: Deal, by: Uint8Array): 'you' | 'them' | 'arbiter' =>
+    equal(by, deal.us) ? 'you' : equal(by, deal.them) ? 'them' : 'arbiter';
+
+  const REASONS: Readonly<Partial<Record<Deal['state'], string>>> = {
+    aborted: 'the arbiter will not complete this signing; no contract came about',
+    expired: 'the offer ran out',
+  };
+
+  return {
+    summary,
+    viaOf,
+
+    async full(deal: Deal): Promise<DealResult> {
+      const version = present(currentVersion(deal), 'version');
+      const { card, contact } = await deals.arbiterOf(version);
+      const document = await documentOf(version.document);
+      const exchange = live(deal);
+      return {
+        ...(await summary(deal)),
+        arbiter: {
+          contact: contact?.name ?? null,
+          name: card.name,
+          fingerprint: toHex(card.certificate.hash),
+          mode: document.terms.arbiter.mode,
+          card: encodeCard(card),
+        },
+        offeredBy: equal(version.by, deal.us) ? 'you' : 'them',
+        versions: deal.versions.map((one) => ({
+          version: one.number,
+          document: toHex(one.document),
+          by: equal(one.by, deal.us) ? ('you' as const) : ('them' as const),
+          at: isoTime(one.time),
+        })),
+        transactions: deal.transactions.map(({ id, parent, payload, by, time }) => ({
+          id: toHex(id),
+          parent: parent === null ? null : toHex(parent),
+          kind: payload.kind,
+          by: side(deal, by),
+          at: isoTime(time),
+          text: 'text' in payload && payload.text !== '' ? payload.text : null,
+        })),
+        exchange:
+          exchange === undefined
+            ? null
+            : {
+                xid: exchange.xid,
+                role: exchange.role,
+                phase: exchange.machine.phase,
+                notAfter: isoTime(exchange.record.notAfter),
+              },
+        via: viaOf(deal),
+        reason: deal.reason ?? REASONS[deal.state] ?? null,
+      };
+    },
+
+    async explain(deal: Deal): Promise<ExplainResult> {
+      const version = present(currentVersion(deal), 'version');
+      const { card, contact: arbiter } = await deals.arbiterOf(version);
+      const { terms } = await documentOf(version.document);
+      const contact = contacts.of(toHex(deal.them));
+      const exchange = live(deal);
+      const last = deal.exchanges.at(-1);
+      const originator = last === undefined ? !equal(version.by, deal.us) : equal(last.originator, deal.us);
+      const phase: PartyPhase | 'offered' =
+        exchange?.machine.phase ??
+        (deal.state === 'offered'
+          ? 'offered'
+          : deal.state === 'contracted' || deal.state === 'aborted'
+            ? deal.state
+            : 'dropped');
+      const trouble = exchange === undefined ? null : exchanges.arbiterTrouble(exchange.xid);
+      const minutes = (sec: number): string => isoTime(sec).slice(0, 16).replace('T', ' ').concat(' UTC');
+      const name = (given: string | undefined, own: string): string => given ?? safeText(own, { maxLength: 64 });
+      const explanation = explain(
+        {
+          role: originator ? 'originator' : 'responder',
+          phase,
+          holdsPromise: exchange === undefined ? phase === 'contracted' : exchange.machine.peerPromise !== null,
+          via: viaOf(deal),
+          mode: terms.arbiter.mode,
+        },
+        {
+          them: name(contact?.name, contact?.card.name ?? 'the other side'),
+          arbiter: name(arbiter?.name, card.name),
+          verified: contact?.verified ?? false,
+          until: minutes(terms.notAfter),
+          deadline: minutes(terms.notAfter - terms.margin),
+          margin: terms.margin,
+          arbiterSilent: trouble === null ? 'no' : trouble === 'unknown' ? 'gone' : 'yet',
+        },
+      );
+      return { deal: deal.id, state: deal.state, ...explanation };
+    },
+
+    /** Still `offered` although time is up, until the next sweep. */
+    isDue: (deal: Deal): boolean => expiryOf(deal, seconds(clock.now())) !== undefined,
+
+    async export(deal: Deal) {
+      const open = deal.exchanges.find((one) => one.outcome === 'contracted');
+      if (open === undefined) return undefined;
+      const digest = toHex(open.document);
+      const [document, evidence] = await Promise.all([store.fetch('document', digest), store.evidence(digest)]);
+      const proof = present(evidence, 'evidence of a contract');
+      const chains = [parts.identity.card(), contacts.of(toHex(deal.them))?.card].flatMap(
+        (one) => one?.chain.map((c) => c.der) ?? [],
+      );
+      return {
+        document,
+        proof,
+        certificates: [...proof.certificates, ...chains],
+        log: deal.transactions,
+        xid: fromHex(proof.xid),
+      };
+    },
+  };
+}
