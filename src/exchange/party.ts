@@ -156,6 +156,8 @@ export const ORIGINATOR: readonly PartyRow[] = [
   row('promised', 'patience', 'aborting', ['record', 'askAbort'], 'the peer has our promise and is silent'),
   row('promised', 'declined', 'aborting', ['record', 'askAbort'], 'the peer says no, which binds nobody'),
   row('promised', 'deadline', 'aborting', ['record', 'askAbort'], 'too late to release'),
+  row('promised', 'resolved', 'contracted', ['record'], 'the peer had asked the arbiter'),
+  row('promised', 'token', 'aborted', ['record'], 'the arbiter will not complete it, and nothing binding has left'),
   row('released', 'release', 'contracted', ['record'], 'both signatures are there'),
   row('released', 'patience', 'resolving', ['record', 'askResolve'], 'the peer has our signature and is silent'),
   row('released', 'resolve', 'resolving', ['record', 'askResolve'], 'a person will not wait'),
@@ -200,6 +202,13 @@ export const RESPONDER: readonly PartyRow[] = [
   ),
   row('promised', 'deadline', 'resolving', ['record', 'askResolve'], 'the arbiter helps until notAfter only'),
   row('promised', 'resolved', 'contracted', ['record', 'sendRelease'], 'the originator had asked the arbiter'),
+  row(
+    'promised',
+    'token',
+    'aborted',
+    ['record'],
+    'the originator aborted; the answer came while the daemon was locked',
+  ),
   row('resolving', 'release', 'contracted', ['record', 'sendRelease'], 'the originator answered after all'),
   row(
     'resolving',

@@ -5,7 +5,8 @@
  */
 import { arbiterNow, crashArbiter, decidedOrReceived, finish, lie, prune, serve } from './court.ts';
 import type { Step } from './moves.ts';
-import { askStatus, crash, hear, ownMoves, personMoves, receive, restore, resume } from './shell.ts';
+import { opens } from './rules.ts';
+import { askStatus, crash, hear, ownMoves, personMoves, receive, restore, resume, sendLocked } from './shell.ts';
 import {
   declined,
   type Exchange,
@@ -71,8 +72,9 @@ function madeIn(world: World): Made {
 }
 
 /** The requests that corrupt parties can sign now. */
-function requests(world: World, s: State): RequestTerm[] {
+function requests({ world, rules }: Step, s: State): RequestTerm[] {
   const list: RequestTerm[] = [];
+  const seen = new Set<string>();
   for (const x of world.exchanges) {
     for (const role of ['O', 'R'] as const) {
       const own = madeIn(world).promises.get(x.xid + role);
@@ -81,7 +83,11 @@ function requests(world: World, s: State): RequestTerm[] {
       list.push(request('abort', x, by), request('status', x, by));
       for (const mine of own) {
         for (const peers of peerPromises(world, s, x, other(role))) {
-          list.push(request('resolve', x, by, role === 'O' ? { o: mine, r: peers } : { o: peers, r: mine }));
+          const both = role === 'O' ? { o: mine, r: peers } : { o: peers, r: mine };
+          // What opens to the same is the same request.
+          const key = `${x.xid}${by}${opens(rules, x, 'O', both.o)?.id}.${opens(rules, x, 'R', both.r)?.id}`;
+          if (!seen.has(key)) list.push(request('resolve', x, by, both));
+          seen.add(key);
         }
       }
     }
@@ -179,7 +185,10 @@ function isBusy(world: World, s: State, party: number): boolean {
 export function moves(at: Step, s: State): void {
   const { world } = at;
   for (const seat of layoutOf(world).seats) {
-    if (s.down[seat.party]) continue;
+    if (s.down[seat.party]) {
+      sendLocked(at, s, seat);
+      continue;
+    }
     ownMoves(at, s, seat);
     if (world.restores > 0 && seat.role === 'O') {
       restore(at, s, seat);
@@ -192,7 +201,7 @@ export function moves(at: Step, s: State): void {
   else {
     const isHonest = (name: Name): boolean => world.honest.includes(name);
     for (const asked of s.asked) if (asked.kind === 'request' && isHonest(asked.by)) serve(at, s, asked, 'arbiter');
-    for (const asked of requests(world, s)) serve(at, s, asked, 'adversary');
+    for (const asked of requests(at, s)) serve(at, s, asked, 'adversary');
     s.courts.forEach((court, index) => {
       for (const opening of court.openings) finish(at, s, index, opening);
     });

@@ -208,7 +208,10 @@ function recordedFirst(seen: Seen): string | null {
       const early = role === 'R' ? phase !== 'contracted' : phase === 'proving' || phase === 'promised';
       if (early) return ahead('the release');
     }
-    const asked = state.asked.some((one) => one.kind === 'request' && one.by === name && one.xid === x.xid);
+    // A resolve request may leave as soon as it is stored.
+    const asked = state.asked.some(
+      (one) => one.kind === 'request' && one.by === name && one.xid === x.xid && one !== stored?.resolve,
+    );
     return asked && (phase === 'proving' || phase === 'promised' || phase === 'released') ? ahead('a request') : null;
   });
   if (parties !== null || seen.world.clock === 'retention') return parties;

@@ -44,8 +44,6 @@ export interface Rules {
   readonly withdrawalCounts: boolean;
   /** Consent is judged by the own clock, not by X's signing time. */
   readonly consentByOwnClock: boolean;
-  /** A new attempt waits for the end of every earlier exchange of the text. */
-  readonly oneUnfinished: boolean;
   /** A restarted shell gives `resumed` to the machine. */
   readonly resumes: boolean;
   /** ... through the machine, which heeds the margin. */
@@ -63,7 +61,7 @@ export interface Rules {
   readonly refusalsTellNothing: boolean;
   /** The arbiter opens whatever the verifier accepts. */
   readonly opensWhatVerifies: boolean;
-  /** After notAfter a request waits until the opens that began before have ended. */
+  /** After notAfter a request waits until the openings that began before have ended. The product's arbiter does not. */
   readonly expiryWaits: boolean;
 }
 
@@ -83,7 +81,6 @@ export const RULES: Rules = {
   consentOnce: true,
   withdrawalCounts: true,
   consentByOwnClock: true,
-  oneUnfinished: true,
   resumes: true,
   resumesByTable: true,
   restoredIsCareful: true,
@@ -95,7 +92,7 @@ export const RULES: Rules = {
   abortTiedToRecord: true,
   refusalsTellNothing: true,
   opensWhatVerifies: true,
-  expiryWaits: true,
+  expiryWaits: false,
 };
 
 export function acceptsRecord(rules: Rules, x: Exchange): boolean {

@@ -244,7 +244,7 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
   let kept = s;
   if (at.world.arbiter === 'lying') {
     kept = draftOf(s);
-    alter(kept, seat, { statements: withTerm(cell.statements, statement) as Cell['statements'] });
+    alter(kept, seat, { statements: withTerm(cell.statements, statement) });
   }
   let moved = false;
   if (statement.kind === 'token') {
@@ -256,7 +256,17 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
   if (!moved && at.rules.keepsStatements && kept !== s) at.emit(actor, seat.name, label, kept);
 }
 
-/** The daemon starts again. */
+/** A daemon that runs locked has the request that was signed before, and sends it when the margin comes. */
+export function sendLocked(at: Step, s: State, seat: Seat): void {
+  const { stored } = s.cells[seat.index] as Cell;
+  if (stored === null || isFinal(stored.phase) || stored.resolve === null) return;
+  if (!insideMargin(clockOf(at.world, s, seat))) return;
+  const next = draftOf(s);
+  next.asked = withTerm(s.asked, stored.resolve);
+  at.emit('own', seat.name, () => `${seat.name}, locked, sends the resolve request of ${seat.exchange.xid}`, next);
+}
+
+/** The daemon starts again, or is unlocked. */
 export function resume(at: Step, s: State, party: number): void {
   const next = draftOf(s);
   next.down[party] = false;
@@ -297,10 +307,13 @@ export function personMoves(at: Step, s: State): void {
   });
 }
 
-/** A backup from when the originator had promised is put back, and the daemon starts from it. */
+/**
+ * A backup from when the originator had promised is put back, and the daemon starts from it: before notAfter, since
+ * afterwards nobody could help it any more to what it has lost.
+ */
 export function restore(at: Step, s: State, seat: Seat): void {
   const { backup, state } = s.cells[seat.index] as Cell;
-  if (s.restores === 0 || backup === null || state?.phase === 'promised') return;
+  if (s.restores === 0 || s.arbiterClock > 0 || backup === null || state?.phase === 'promised') return;
   const next = draftOf(s);
   next.restores--;
   next.cells[seat.index] = { ...IDLE, state: backup, stored: backup, backup, restored: true };

@@ -107,14 +107,11 @@ export type Term =
 
 const interned = new Map<string, Term>();
 
-function intern<T extends Term>(fields: Omit<T, 'id'>): T {
-  let key = '';
-  for (const value of Object.values(fields)) {
-    key += value !== null && typeof value === 'object' ? `#${(value as Base).id}|` : `${String(value)}|`;
-  }
+/** `key` says what the term is made of; `make` is asked once. */
+function intern<T extends Term>(key: string, make: () => Omit<T, 'id'>): T {
   let term = interned.get(key);
   if (term === undefined) {
-    term = { ...fields, id: interned.size } as unknown as T;
+    term = { ...make(), id: interned.size } as unknown as T;
     interned.set(key, term);
   }
   return term as T;
@@ -123,7 +120,7 @@ function intern<T extends Term>(fields: Omit<T, 'id'>): T {
 export const other = (role: Role): Role => (role === 'O' ? 'R' : 'O');
 
 export function promiseOf(x: Exchange, role: Role, quality: Quality = 'genuine', nonce: string = x.xid): PromiseTerm {
-  return intern<PromiseTerm>({
+  return intern<PromiseTerm>(`p${x.xid}|${role}|${x.O}${x.R}${x.T}|${x.document}|${nonce}|${quality}`, () => ({
     kind: 'promise',
     xid: x.xid,
     role,
@@ -133,11 +130,11 @@ export function promiseOf(x: Exchange, role: Role, quality: Quality = 'genuine',
     document: quality === 'junk' ? `not ${x.document}` : x.document,
     nonce,
     quality,
-  });
+  }));
 }
 
 export function signature(by: Name, document: string, nonce: string): SignatureTerm {
-  return intern<SignatureTerm>({ kind: 'signature', by, document, nonce });
+  return intern<SignatureTerm>(`s${by}|${document}|${nonce}`, () => ({ kind: 'signature', by, document, nonce }));
 }
 
 export function signatureOf(x: Exchange, role: Role, nonce: string = x.xid): SignatureTerm {
@@ -145,23 +142,23 @@ export function signatureOf(x: Exchange, role: Role, nonce: string = x.xid): Sig
 }
 
 export function contract(o: SignatureTerm, r: SignatureTerm, trace = false): ContractTerm {
-  return intern<ContractTerm>({ kind: 'contract', o, r, trace });
+  return intern<ContractTerm>(`c${o.id}|${r.id}|${trace}`, () => ({ kind: 'contract', o, r, trace }));
 }
 
 export function token(xid: string, signed = true): TokenTerm {
-  return intern<TokenTerm>({ kind: 'token', xid, signed });
+  return intern<TokenTerm>(`t${xid}|${signed}`, () => ({ kind: 'token', xid, signed }));
 }
 
 export function answer(xid: string, o: SignatureTerm | null, r: SignatureTerm | null, signed = true): AnswerTerm {
-  return intern<AnswerTerm>({ kind: 'answer', xid, o, r, signed });
+  return intern<AnswerTerm>(`a${xid}|${o?.id}|${r?.id}|${signed}`, () => ({ kind: 'answer', xid, o, r, signed }));
 }
 
 export function reply(to: Role, statement: Statement): ReplyTerm {
-  return intern<ReplyTerm>({ kind: 'reply', to, statement });
+  return intern<ReplyTerm>(`y${to}${statement.id}`, () => ({ kind: 'reply', to, statement }));
 }
 
 export function certification(xid: string, of: Role): CertificationTerm {
-  return intern<CertificationTerm>({ kind: 'certification', xid, of });
+  return intern<CertificationTerm>(`z${of}${xid}`, () => ({ kind: 'certification', xid, of }));
 }
 
 export function request(
@@ -170,11 +167,20 @@ export function request(
   by: Name,
   promises?: { readonly o: PromiseTerm; readonly r: PromiseTerm },
 ): RequestTerm {
-  return intern<RequestTerm>({ kind: 'request', what, xid: x.xid, by, o: promises?.o ?? null, r: promises?.r ?? null });
+  const o = promises?.o ?? null;
+  const r = promises?.r ?? null;
+  return intern<RequestTerm>(`r${what}|${x.xid}|${by}|${o?.id}|${r?.id}`, () => ({
+    kind: 'request',
+    what,
+    xid: x.xid,
+    by,
+    o,
+    r,
+  }));
 }
 
 export function declined(xid: string, by: Name): DeclinedTerm {
-  return intern<DeclinedTerm>({ kind: 'declined', xid, by });
+  return intern<DeclinedTerm>(`d${by}${xid}`, () => ({ kind: 'declined', xid, by }));
 }
 
 /** For traces. */

@@ -184,13 +184,9 @@ export function draftOf(state: State): State {
 }
 
 /** Sorted by number, without repeats. */
-export function withTerm(list: readonly Term[], term: Term): readonly Term[] {
-  let at = 0;
-  for (const have of list) {
-    if (have.id === term.id) return list;
-    if (have.id < term.id) at++;
-  }
-  return [...list.slice(0, at), term, ...list.slice(at)];
+export function withTerm<T extends Term>(list: readonly T[], term: T): readonly T[] {
+  if (list.includes(term)) return list;
+  return [...list, term].sort((one, two) => one.id - two.id);
 }
 
 const stateKeys = new WeakMap<object, string>();

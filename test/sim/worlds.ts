@@ -1,4 +1,4 @@
-/** The worlds that are explored. The state counts are asserted: a world that loses states silently proves less. */
+/** The worlds that are explored. Their state counts are asserted: a world that loses states silently proves less. */
 import type { Exchange, Name } from './terms.ts';
 import type { World } from './world.ts';
 
@@ -6,8 +6,7 @@ function exchange(xid: string, O: Name, R: Name, more: Partial<Exchange> = {}): 
   return { xid, O, R, T: 't', document: 'd1', fits: true, ...more };
 }
 
-const BASE: World = {
-  name: '',
+const BASE: Omit<World, 'name'> = {
   exchanges: [exchange('x1', 'a', 'b')],
   honest: ['a', 'b'],
   arbiter: 'honest',
@@ -29,32 +28,116 @@ const misfits = (O: Name, R: Name, evil: Name): Exchange[] => [
   exchange('y2', O, R, { T: evil, fits: false }),
 ];
 
+/** The corrupt originator names an arbiter of its own, or itself; R must see it. */
+const AGAINST_R: Omit<World, 'name'> = {
+  ...BASE,
+  exchanges: [exchange('x1', 'm', 'b'), ...misfits('m', 'b', 'm')],
+  honest: ['b'],
+  variants: true,
+};
+const AGAINST_O: Omit<World, 'name'> = {
+  ...BASE,
+  exchanges: [exchange('x1', 'a', 'm')],
+  honest: ['a'],
+  variants: true,
+};
+
 export const faultFree: World = {
   ...BASE,
-  name: 'honest, no fault',
+  name: 'both honest, no fault',
   clock: 'stopped',
   persons: 'none',
   patience: false,
 };
-export const honest: World = { ...BASE, name: 'honest, network, persons, clocks', persons: 'withdraw' };
+export const honest: World = {
+  ...BASE,
+  name: 'both honest: network, clocks, persons, withdrawal',
+  persons: 'withdraw',
+};
 export const honestCrash: World = {
   ...BASE,
-  name: 'honest, crashes of everybody',
+  name: 'both honest: crashes of each and of the arbiter',
   crashes: { a: 1, b: 1, t: 1 },
 };
 export const corruptO: World = {
-  ...BASE,
-  name: 'corrupt originator, crashes',
-  exchanges: [exchange('x1', 'm', 'b'), ...misfits('m', 'b', 'm')],
-  honest: ['b'],
+  ...AGAINST_R,
+  name: 'corrupt originator: crashes of R and arbiter',
   crashes: { b: 1, t: 1 },
-  variants: true,
 };
 export const corruptR: World = {
-  ...BASE,
-  name: 'corrupt responder, crashes',
-  exchanges: [exchange('x1', 'a', 'm'), ...misfits('a', 'm', 'm')],
-  honest: ['a'],
+  ...AGAINST_O,
+  name: 'corrupt responder: crashes of O and arbiter',
   crashes: { a: 1, t: 1 },
-  variants: true,
 };
+export const crashTwice: World = {
+  ...AGAINST_O,
+  name: 'corrupt responder: two crashes of O and of the arbiter',
+  crashes: { a: 2, t: 2 },
+  variants: false,
+};
+export const retentionO: World = {
+  ...AGAINST_R,
+  name: 'corrupt originator: retention ends, records are pruned',
+  clock: 'retention',
+};
+export const retentionR: World = {
+  ...AGAINST_O,
+  name: 'corrupt responder: retention ends, records are pruned',
+  clock: 'retention',
+};
+export const received: World = {
+  ...AGAINST_O,
+  name: 'corrupt responder: punctual means received, and requests after notAfter wait',
+  punctual: 'received',
+};
+export const restored: World = { ...AGAINST_O, name: 'corrupt responder: O restored from a backup', restores: 1 };
+export const consentEnds: World = {
+  ...AGAINST_R,
+  name: 'corrupt originator: the consent is withdrawn or ends',
+  consentEnds: true,
+  persons: 'withdraw',
+  variants: false,
+};
+export const secondAttempt: World = {
+  ...BASE,
+  name: 'both honest: a second attempt over the same text',
+  exchanges: [exchange('x1', 'a', 'b'), exchange('x2', 'a', 'b')],
+  consents: 2,
+};
+export const sameTextO: World = {
+  ...AGAINST_R,
+  name: 'corrupt originator: two exchanges of one text, one consent',
+  exchanges: [exchange('x1', 'm', 'b'), exchange('x2', 'm', 'b')],
+  parallel: true,
+  variants: false,
+};
+export const sameTextR: World = {
+  ...AGAINST_O,
+  name: 'corrupt responder: two exchanges of one text, two consents',
+  exchanges: [exchange('x1', 'a', 'm'), exchange('x2', 'a', 'm')],
+  consents: 2,
+  variants: false,
+};
+export const bothRoles: World = {
+  ...BASE,
+  name: 'both honest: two exchanges in opposite roles',
+  exchanges: [exchange('x1', 'a', 'b'), exchange('x2', 'b', 'a', { document: 'd2' })],
+  clock: 'stopped',
+};
+export const bothRolesOneText: World = {
+  ...AGAINST_O,
+  name: 'one corrupt: two exchanges of one text in opposite roles',
+  exchanges: [exchange('x1', 'a', 'm'), exchange('x2', 'm', 'a')],
+  consents: 2,
+  parallel: true,
+  variants: false,
+};
+export const lying: World = {
+  ...BASE,
+  name: 'both honest, the arbiter lies',
+  arbiter: 'lying',
+  clock: 'stopped',
+};
+
+/** Not explored for themselves: the assumption on punctuality dropped or weakened must show. */
+export const unpunctual: World = { ...AGAINST_O, name: 'corrupt responder: O may miss notAfter', punctual: 'none' };
