@@ -29,6 +29,10 @@ const WRITES_KEY = '\0writes';
 /** Space that must be free before a failed log is given up for a new one: LevelDB then writes the log anew as a table. */
 const PROBE_BYTES = 8 << 20;
 
+/** A list reads ahead this far, whichever comes first. */
+const READ_RECORDS = 256;
+const READ_BYTES = 256 * 1024;
+
 const levelKey = (space: Space, key: string): string => `${space}${SEPARATOR}${key}`;
 
 /**
@@ -103,7 +107,7 @@ async function openChecked(path: string): Promise<Store> {
   let closed = false;
   let closing: Promise<void> | undefined;
   /** Set after a failed write, whose log must not be appended to: how to take the write back if the disk holds it after all. */
-  let failed: { readonly undo: readonly (Put | Del)[] } | undefined;
+  let failed: { readonly undo: readonly (Put | Del)[]; readonly error: unknown } | undefined;
   /** Reads wait while the database is opened again. */
   let reopening: Promise<void> | undefined;
 
@@ -128,9 +132,14 @@ async function openChecked(path: string): Promise<Store> {
     await probe(path);
     if (database.status !== 'closed') await database.close();
     database = await openDatabase(path);
-    if ((await writesOf(database)) > writes) {
-      writes += 1n;
-      await commit(undo);
+    const confirmed = writes;
+    writes = await writesOf(database);
+    try {
+      if (writes > confirmed) await commit(undo);
+    } catch (error) {
+      // Still to be taken back at the next attempt.
+      writes = confirmed;
+      throw error;
     }
     failed = undefined;
   }
@@ -141,7 +150,8 @@ async function openChecked(path: string): Promise<Store> {
       try {
         await reopening;
       } catch (error) {
-        throw storeError(error);
+        failed = { ...failed, error: storeError(error) };
+        throw failed.error;
       } finally {
         reopening = undefined;
       }
@@ -153,24 +163,29 @@ async function openChecked(path: string): Promise<Store> {
     try {
       await commit(wanted);
     } catch (error) {
-      failed = { undo: await undoOf(wanted) };
-      throw storeError(error);
+      // LevelDB shows what was before, also if the disk took the write and only did not confirm it.
+      failed = { undo: [], error: storeError(error) };
+      failed = { ...failed, undo: await undoOf(wanted) };
+      throw failed.error;
     }
   }
 
   const commits = createGroupCommit<StoreOp>(write);
 
-  /** The database, when it can be read. */
+  const isReadable = (): boolean => reopening === undefined && !closed && database.status === 'open';
+
+  /** The database, when it can be read: it cannot while the disk is too full even for opening it again. */
   async function readable(): Promise<Database> {
     await reopening?.catch(() => undefined);
     if (closed) throw closedError();
+    if (database.status !== 'open') throw failed?.error ?? closedError();
     return database;
   }
 
   return {
     async get(space, key) {
       checkKey(key);
-      const from = reopening === undefined && !closed ? database : await readable();
+      const from = isReadable() ? database : await readable();
       try {
         const value = await from.get(levelKey(space, key));
         return value === undefined ? undefined : plain(value);
@@ -188,17 +203,29 @@ async function openChecked(path: string): Promise<Store> {
           lt: to === undefined ? `${space}${AFTER_SEPARATOR}` : levelKey(space, to),
           reverse,
           limit,
+          highWaterMarkBytes: READ_BYTES,
         });
       // Opened in this call, so that it shows the state of this moment.
-      let iterator = reopening === undefined && !closed ? open(database) : undefined;
+      let iterator = isReadable() ? open(database) : undefined;
+      let read: readonly [string, Uint8Array][] = [];
+      let at = 0;
+      let done = false;
       return {
         [Symbol.asyncIterator]: () => ({
           async next() {
             try {
+              if (closed) throw closedError();
+              if (done) return { done: true, value: undefined };
               iterator ??= open(await readable());
-              const entry = await iterator.next();
+              if (at === read.length) {
+                read = await iterator.nextv(READ_RECORDS);
+                at = 0;
+              }
+              const entry = read[at];
+              at += 1;
               if (entry !== undefined)
                 return { done: false, value: [entry[0].slice(space.length + 1), plain(entry[1])] };
+              done = true;
               await iterator.close();
               return { done: true, value: undefined };
             } catch (error) {
@@ -206,6 +233,7 @@ async function openChecked(path: string): Promise<Store> {
             }
           },
           async return() {
+            done = true;
             await iterator?.close();
             return { done: true, value: undefined };
           },

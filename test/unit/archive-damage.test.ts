@@ -127,8 +127,8 @@ describe('damage to the files of an archive', () => {
   }
 
   for (const [kind, pattern, count] of [
-    ['log', /\.log$/, 70],
-    ['table', /\.ldb$/, 50],
+    ['log', /\.log$/, 50],
+    ['table', /\.ldb$/, 30],
     ['manifest and CURRENT', /MANIFEST|CURRENT/, 25],
     ['head file', /^head$/, 8],
   ] as const) {

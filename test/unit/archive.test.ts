@@ -98,6 +98,29 @@ describe('level store', () => {
     await assert.rejects(openLevelStore(join(folder, 'file')), code('disk-failed'));
   });
 
+  test('a write that the disk took but did not confirm is taken back, and nothing of it is seen', async (t) => {
+    const folder = await temporaryFolder(t);
+    const store = await openLevelStore(folder);
+    t.after(() => store.close());
+    await store.batch([put('deals', 'a', 'old')]);
+    const original = Level.prototype.batch as (this: unknown, ...given: unknown[]) => Promise<void>;
+    const old = await store.get('deals', 'a');
+    // As LevelDB behaves when fsync fails: the log has the write, the tables in memory do not.
+    t.mock.method(Level.prototype, 'getMany', async () => [old, undefined], { times: 1 });
+    const batch = t.mock.method(Level.prototype, 'batch', async function (this: unknown, ...given: unknown[]) {
+      await original.apply(this, given);
+      throw Object.assign(new Error('IO error: 000003.log: Input/output error'), { code: 'LEVEL_IO_ERROR' });
+    });
+    await assert.rejects(store.batch([put('deals', 'a', 'new'), put('deals', 'b')]), code('disk-failed'));
+    // The first attempt to take it back fails too.
+    await assert.rejects(store.batch([put('deals', 'c')]), code('disk-failed'));
+    batch.mock.restore();
+    await store.batch([put('deals', 'd')]);
+    const found: string[] = [];
+    for await (const [key, value] of store.list('deals')) found.push(`${key} ${Buffer.from(value)}`);
+    assert.deepEqual(found, ['a old', 'd d']);
+  });
+
   test('names the errors of the disk', () => {
     const level = (message: string) => storeError(Object.assign(new Error(message), { code: 'LEVEL_IO_ERROR' }));
     for (const text of ['No space left on device', 'File too large', 'Disk quota exceeded'])
@@ -243,19 +266,21 @@ describe('archive', () => {
   test('the head file: behind is a crash, gone or torn is made anew, ahead is missing records', async (t) => {
     const folder = await temporaryFolder(t);
     const headPath = join(folder, 'head');
-    const store = createMemoryStore();
-    const open = () => createArchive(store, { spoolKey, headPath });
-    const archive = await open();
-    await archive.batch([put('outbox', 'a')]);
-    const behind = await createArchive(store, { spoolKey });
-    await behind.batch([put('outbox', 'b')]);
-    await open();
+    // Outlives the archives that are opened over it.
+    const store = { ...createMemoryStore(), close: async () => {} };
+    async function session(options: { headPath?: string }, ...ops: StoreOp[]): Promise<void> {
+      const archive = await createArchive(store, { spoolKey, ...options });
+      if (ops.length > 0) await archive.batch(ops);
+      await archive.close();
+    }
+    await session({ headPath }, put('outbox', 'a'));
+    await session({}, put('outbox', 'b'));
+    await session({ headPath });
     assert.equal((await stat(headPath)).mode & 0o777, 0o600);
     await writeFile(headPath, 'torn');
-    await open();
+    await session({ headPath });
     await writeFile(headPath, '');
-    const last = await open();
-    await last.batch([put('outbox', 'c')]);
+    await session({ headPath }, put('outbox', 'c'));
     await assert.rejects(createArchive(createMemoryStore(), { spoolKey, headPath }), /its last 3 writes/);
   });
 
