@@ -4,6 +4,7 @@
  * extended key usage as `openssl cms` requires it, no extension that limits in a way not understood, revocation where lists
  * are given. Names are equal only byte for byte. A pinned certificate is a root of its own path.
  */
+import { present } from '../../lib/assert.ts';
 import { equal, toHex } from '../../lib/bytes.ts';
 import { PeerFault } from '../../lib/errors.ts';
 import { createLru } from '../lru.ts';
@@ -64,7 +65,10 @@ export function buildChain(
   if (lists === null) return fail('bad-crl', 'a revocation list is malformed or of a kind not supported');
   const candidates = [...new Set([...roots, ...extra])].slice(0, MAX_CANDIDATES);
   const search: Search = { roots: new Set(roots.map(idOf)), candidates, lists, at: options.at, linksLeft: MAX_LINKS };
-  return identityFault(leaf) ?? extend(search, [leaf]);
+  const fault = identityFault(leaf);
+  if (fault !== null) return fault;
+  const found = extend(search, [leaf]);
+  return found.ok ? found : fail(found.code, found.message);
 }
 
 /** What keeps a certificate from being a signing identity, whoever issued it; `openssl cms -verify` has the same rules. */
@@ -93,35 +97,38 @@ interface Search {
   linksLeft: number;
 }
 
+/** A failure with the length of the path it was met on. */
+type Attempt =
+  | { readonly ok: true; readonly chain: readonly Certificate[] }
+  | (ChainFailure & { readonly depth: number });
+
 /** Depth first. Of several failures the one on the longest path is told, which is the nearest to success. */
-function extend(search: Search, path: readonly Certificate[]): ChainResult & { readonly depth?: number } {
-  const last = path.at(-1);
-  if (last === undefined) return fail('no-root', 'no certificate');
-  const own = validityFault(last, search.at);
-  if (own !== null) return { ...own, depth: path.length };
-  if (search.roots.has(idOf(last))) {
-    if (last.selfIssued && !isIssuedBy(last, last)) return fail('bad-signature', 'the root’s own signature is wrong');
-    return revocationFault(search, path) ?? { ok: true, chain: path };
-  }
-  let worst: ChainFailure & { readonly depth?: number } = {
-    ...fail('no-root', 'no path to a pinned or configured certificate'),
-    depth: path.length,
-  };
+function extend(search: Search, path: readonly Certificate[]): Attempt {
+  const depth = path.length;
+  const last = present(path.at(-1), 'a path has a leaf');
+  const fault = validityFault(last, search.at);
+  if (fault !== null) return { ...fault, depth };
+  if (search.roots.has(idOf(last))) return finish(search, path, last);
+  let nearest: Attempt = { ...fail('no-root', 'no path to a pinned or configured certificate'), depth };
   for (const issuer of search.candidates) {
     if (path.some((one) => idOf(one) === idOf(issuer)) || !isNamedBy(last, issuer)) continue;
-    const result = tryIssuer(search, path, last, issuer);
-    if (result.ok) return result;
-    if ((result.depth ?? 0) > (worst.depth ?? 0)) worst = result;
+    const attempt = tryIssuer(search, path, last, issuer);
+    if (attempt.ok) return attempt;
+    if (attempt.depth > nearest.depth) nearest = attempt;
   }
-  return worst;
+  return nearest;
 }
 
-function tryIssuer(
-  search: Search,
-  path: readonly Certificate[],
-  last: Certificate,
-  issuer: Certificate,
-): ChainResult & { readonly depth?: number } {
+/** At a root: what is known only of a whole path. */
+function finish(search: Search, path: readonly Certificate[], root: Certificate): Attempt {
+  const depth = path.length + 1;
+  if (root.selfIssued && !isIssuedBy(root, root))
+    return { ...fail('bad-signature', 'the root’s own signature is wrong'), depth };
+  const fault = revocationFault(search, path);
+  return fault === null ? { ok: true, chain: path } : { ...fault, depth };
+}
+
+function tryIssuer(search: Search, path: readonly Certificate[], last: Certificate, issuer: Certificate): Attempt {
   const depth = path.length + 1;
   if (path.length === CHAIN_MAX) return { ...fail('too-long', `more than ${CHAIN_MAX} certificates`), depth };
   const fault = authorityFault(search, path, issuer);
