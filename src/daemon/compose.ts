@@ -64,7 +64,8 @@ export interface StartOptions {
   /** Ports that tests replace. */
   readonly clock?: Clock;
   readonly openStore?: (path: string) => Promise<Store>;
-  readonly worker?: URL;
+  /** The built escrow worker, beside the program. */
+  readonly worker: URL;
 }
 
 const MAX_INBOX = 1000;
@@ -136,8 +137,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const contacts = createContacts({ archive, journal: theJournal, identity, link, clock, events });
   await contacts.loadBook();
   const dealStore = createDealStore(archive);
-  const worker = options.worker ?? new URL('./escrow-worker.js', import.meta.url);
-  const pool = createEscrowPool({ worker });
+  const pool = createEscrowPool({ worker: options.worker });
   undo.push(() => pool.close());
 
   const parts: Parts = {

@@ -4,7 +4,7 @@
  * the socket answers and the link listens; every way out stops what was started.
  */
 import { closeSync, readFileSync, writeSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, FitError, isFitError } from '../lib/errors.ts';
 import { homePaths } from '../lib/paths.ts';
 import { VERSION } from '../lib/version.ts';
@@ -80,7 +80,10 @@ async function init(options: InitOptions): Promise<void> {
 async function run(options: RunOptions): Promise<void> {
   const passphrase = passphraseOf(options);
   const { startDaemon } = await import('./compose.ts');
-  const daemon = await startDaemon(pathsOf(options), { passphrase });
+  const daemon = await startDaemon(pathsOf(options), {
+    passphrase,
+    worker: new URL('./escrow-worker.js', import.meta.url),
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void daemon.stop());
   process.on('unhandledRejection', (error) => daemon.crash(error));
   process.on('uncaughtException', (error) => daemon.crash(error));
@@ -104,31 +107,30 @@ const program = new Command('fitd')
 
 const common = (command: Command): Command =>
   command
-    .option('--home DIR', 'the trader’s home, instead of FIT_HOME')
-    .addOption(new Option('--passphrase-fd N', 'read the passphrase from this descriptor').argParser(int))
-    .option('--passphrase-file FILE', 'read the passphrase from the first line of FILE (- is stdin)');
+    .option('--home <DIR>', 'the trader’s home, instead of FIT_HOME')
+    .addOption(new Option('--passphrase-fd <N>', 'read the passphrase from this descriptor').argParser(int))
+    .option('--passphrase-file <FILE>', 'read the passphrase from the first line of FILE (- is stdin)');
 
 common(program.command('init').description('make the keys and files of a new trader'))
-  .requiredOption('--name NAME', 'the name on the contact card')
-  .option('--listen HOST:PORT', 'where to listen; port 0 picks a free one at the first start and keeps it')
+  .requiredOption('--name <NAME>', 'the name on the contact card')
+  .option('--listen <HOST:PORT>', 'where to listen; port 0 picks a free one at the first start and keeps it')
   .option(
-    '--role ROLE',
+    '--role <ROLE>',
     'a role to serve: arbiter (may be repeated)',
     (role: string, roles: string[]) => [...roles, role],
     [],
   )
-  .option('--patience TIME', 'how long to wait for the other side before the arbiter is asked')
+  .option('--patience <TIME>', 'how long to wait for the other side before the arbiter is asked')
   .option('--json', 'one JSON line')
   .action((options: InitOptions) => init(options));
 
 common(program.command('run').description('serve this trader in the foreground'))
-  .addOption(new Option('--ready-fd N', 'write a line to this descriptor when ready').argParser(int))
+  .addOption(new Option('--ready-fd <N>', 'write a line to this descriptor when ready').argParser(int))
   .action((options: RunOptions) => run(options));
 
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof Error && 'exitCode' in error && error.name === 'CommanderError')
-    process.exit(error.exitCode === 0 ? 0 : 2);
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   fail(error);
 }
