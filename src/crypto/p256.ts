@@ -124,7 +124,7 @@ function combineSlow(a: bigint, b: bigint, base: Uint8Array): Uint8Array | null 
  */
 export function combine(a: bigint, b: bigint, base: Uint8Array): Uint8Array | null {
   const [u, v] = [modOrder(a), modOrder(b)];
-  if (u === 0n || v < 2n || v === ORDER - 1n) return combineSlow(u, v, base);
+  if (u === 0n || v === 0n || v === ORDER - 1n) return combineSlow(u, v, base);
   engine.setPrivateKey(scalarBytes(u));
   const left = engine.getPublicKey();
   const multiply = multiplierX(base);

@@ -122,9 +122,10 @@ test('an idle worker is stopped, and the next job starts another', async (t) => 
   while (!(await say())) await new Promise((done) => setTimeout(done, 2));
 });
 
-test('a pool with an idle worker lets its process end, and one at work does not', async () => {
+test('a pool with an idle worker lets its process end, and one at work does not', { timeout: 20_000 }, async (t) => {
   const program = join(import.meta.dirname, '..', 'support', 'escrow-pool.program.js');
   const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill());
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
