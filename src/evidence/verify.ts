@@ -324,14 +324,7 @@ function checkFiles(files: readonly EvidenceFile[], container: Uint8Array | null
   if (container !== null && !equal(writeAsics(made), container)) refuse('altered', 'the container is altered');
 }
 
-/** Names that the evidence of a folder may have; what else lies there is not part of it. */
-export function isEvidenceName(name: string): boolean {
-  return name.startsWith(FILE.attachments)
-    ? name !== FILE.attachments
-    : Object.values(FILE).some((one) => one === name);
-}
-
-/** The verdict on the files of a folder, by their names in it (`isEvidenceName`). */
+/** The verdict on the files of a folder, by their names in it (those in `FILE`, and attachments). */
 export function verifyFiles(files: readonly EvidenceFile[], options: VerifyOptions = {}): Verdict {
   return verifyAll({ ...NOTHING, type: 'files' }, files, null, options);
 }
