@@ -131,9 +131,12 @@ function bodyFrom(body: Uint8Array): ArbiterRequest {
 /** The arbiter itself, as its own terms say. Times in seconds. */
 export interface ArbiterSelf {
   readonly certificate: Certificate;
-  /** Public KEM keys in use, each with the last notAfter it serves. */
+  /**
+   * Public KEM keys, each with the last notAfter it serves. Like terms they stay listed until the retention after that is
+   * over, so that decided exchanges are still answered.
+   */
   readonly kems: readonly { readonly public: Uint8Array; readonly notAfter: number }[];
-  /** Terms in force, by SHA-256. */
+  /** Terms, by SHA-256. */
   readonly terms: readonly { readonly hash: Uint8Array; readonly minMargin: number; readonly maxWindow: number }[];
   readonly skew: number;
 }
