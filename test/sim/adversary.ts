@@ -16,10 +16,12 @@ import {
   promiseOf,
   type RequestTerm,
   type Role,
+  reply,
   request,
   show,
   signatureOf,
   type Term,
+  token,
 } from './terms.ts';
 import {
   ARBITER_TIMES,
@@ -109,6 +111,8 @@ function deliveries(at: Step, s: State, seat: Seat): void {
   const peer = seat.exchange[other(seat.role)];
   for (const term of s.sent) receive(at, s, seat, term, 'network', () => show(term));
   for (const term of madeIn(at.world).messages) receive(at, s, seat, term, 'adversary', () => show(term));
+  // A corrupt arbiter says what it likes; an honest party never has one.
+  if (seat.exchange.T !== 't') hear(at, s, seat, reply(seat.role, token(seat.exchange.xid)), 'adversary');
   for (const term of s.replies) {
     if (term.kind !== 'reply') continue;
     if (term.to === seat.role) hear(at, s, seat, term, 'arbiter');

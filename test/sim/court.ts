@@ -54,9 +54,13 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
       alter(s, court, { openings: [...openings, opening] });
       return;
     }
-    case 'answer':
-      s.replies = withTerm(s.replies, reply(effect.to, effect.value ?? token(x.xid)));
+    case 'answer': {
+      const afresh =
+        !at.rules.answersFromStore && effect.verdict === 'resolved' && opened.o !== null && opened.r !== null;
+      const value = afresh ? answer(x.xid, opened.o, opened.r) : (effect.value ?? token(x.xid));
+      s.replies = withTerm(s.replies, reply(effect.to, value));
       return;
+    }
     case 'refuse': {
       const [own, peers] = effect.to === 'O' ? [opened.o, opened.r] : [opened.r, opened.o];
       const telling = !at.rules.refusalsTellNothing && own === null && peers !== null;
@@ -72,7 +76,8 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
 function give(at: Step, s: State, it: Case, from: Court['stored'], input: ArbiterInput<Statement>): void {
   const times = { notAfter: TIMES.notAfter, retention: RETENTION };
   const ports = { token: (): Statement => token(it.x.xid, at.rules.tokensSigned) };
-  const [, effects] = stepArbiter<Statement>(ports, times, from, input, at.rules.arbiter);
+  const [after, effects] = stepArbiter<Statement>(ports, times, from, input, at.rules.arbiter);
+  at.taken?.add(`arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`);
   const upTo = (count: number): State => {
     const next = draftOf(s);
     for (const effect of effects.slice(0, count)) perform(at, next, it, effect);

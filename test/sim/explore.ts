@@ -3,7 +3,13 @@
  * the end of a shortest trace. Edges are kept, with who took them, for the invariants that ask what remains possible.
  */
 import { moves } from './adversary.ts';
-import { type Invariant, type Reached, STATE_INVARIANTS, WHOLE_INVARIANTS } from './invariants.ts';
+import {
+  type Invariant,
+  type InvariantNumber,
+  type Reached,
+  STATE_INVARIANTS,
+  WHOLE_INVARIANTS,
+} from './invariants.ts';
 import { ACTORS, type Actor, type Step } from './moves.ts';
 import type { Rules } from './rules.ts';
 import type { Name } from './terms.ts';
@@ -58,7 +64,15 @@ function traceTo(world: World, rules: Rules, graph: Graph, last: number): string
   });
 }
 
-export function explore(world: World, rules: Rules): Exploration {
+export interface Options {
+  /** Only these invariants are asked; all by default. */
+  readonly invariants?: readonly InvariantNumber[];
+  readonly taken?: Set<string>;
+}
+
+export function explore(world: World, rules: Rules, { invariants, taken }: Options = {}): Exploration {
+  const asked = (one: Invariant): boolean => invariants === undefined || invariants.includes(one.number);
+  const inStates = STATE_INVARIANTS.filter(asked);
   const graph = new Graph();
   const seen = new Map<string, number>();
   let current = 0;
@@ -75,6 +89,7 @@ export function explore(world: World, rules: Rules): Exploration {
   const step: Step = {
     world,
     rules,
+    ...(taken === undefined ? {} : { taken }),
     emit: (actor, whose, _label, next) => {
       const index = add(next, current);
       if (index === current) return;
@@ -91,14 +106,14 @@ export function explore(world: World, rules: Rules): Exploration {
   add(initialState(world), 0);
   for (; current < graph.states.length; current++) {
     const state = graph.states[current] as State;
-    for (const invariant of STATE_INVARIANTS) {
+    for (const invariant of inStates) {
       const what = invariant.check({ world, rules, state });
       if (what !== null) return found(invariant, what, current);
     }
     if (graph.states.length > MAX_STATES) throw new Error(`${world.name}: more than ${MAX_STATES} states`);
     moves(step, state);
   }
-  for (const invariant of WHOLE_INVARIANTS) {
+  for (const invariant of WHOLE_INVARIANTS.filter(asked)) {
     const broken = invariant.check(world, graph);
     if (broken !== null) return found(invariant, broken.what, broken.at);
   }

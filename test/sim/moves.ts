@@ -13,6 +13,8 @@ export type Actor = (typeof ACTORS)[number];
 export interface Step {
   readonly world: World;
   readonly rules: Rules;
+  /** Rows that were taken, as `machine from on to count-of-effects`. */
+  readonly taken?: Set<string>;
   /** `whose`: the party that acts or is served, null for none. */
   emit(actor: Actor, whose: Name | null, label: () => string, next: State): void;
 }

@@ -25,6 +25,8 @@ export interface Rules {
   readonly arbiter: readonly ArbiterRow[];
   /** A promise counts only under the label of its xid, role, sender and recipient. */
   readonly label: boolean;
+  /** ... and opens only under it. */
+  readonly arbiterLabel: boolean;
   /** The verifier's template check, and the arbiter's. */
   readonly template: boolean;
   readonly arbiterTemplate: boolean;
@@ -57,6 +59,7 @@ export interface Rules {
   /** `opened` is judged by the stored state. */
   readonly lock: boolean;
   readonly storesBoth: boolean;
+  readonly answersFromStore: boolean;
   readonly abortTiedToRecord: boolean;
   readonly refusalsTellNothing: boolean;
   /** The arbiter opens whatever the verifier accepts. */
@@ -70,6 +73,7 @@ export const RULES: Rules = {
   responder: RESPONDER,
   arbiter: ARBITER,
   label: true,
+  arbiterLabel: true,
   template: true,
   arbiterTemplate: true,
   ownVerifierKey: true,
@@ -89,6 +93,7 @@ export const RULES: Rules = {
   tokensSigned: true,
   lock: true,
   storesBoth: true,
+  answersFromStore: true,
   abortTiedToRecord: true,
   refusalsTellNothing: true,
   opensWhatVerifies: true,
@@ -146,7 +151,8 @@ export function contractIn(
 /** What the arbiter finds in an escrow: it opens, under the label and for the template, or null. */
 export function opens(rules: Rules, x: Exchange, role: Role, promise: PromiseTerm | null): SignatureTerm | null {
   if (promise === null || promise.arbiter !== 't' || promise.quality === 'simulated') return null;
-  if (rules.label && (promise.xid !== x.xid || promise.role !== role || promise.to !== x[other(role)])) return null;
+  const labelled = promise.xid === x.xid && promise.role === role && promise.to === x[other(role)];
+  if (rules.arbiterLabel && !labelled) return null;
   if (!rules.opensWhatVerifies && promise.quality === 'odd') return null;
   const made = signature(promise.by, promise.document, promise.nonce);
   return fitsTemplate(x, role, made) || !rules.arbiterTemplate ? made : null;

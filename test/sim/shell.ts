@@ -107,6 +107,7 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
   const before = (s.cells[seat.index] as Cell).state as Phased;
   const [after, effects] = step(before, input, tableFor(at, seat));
   if (after === before && effects.length === 0) return false;
+  at.taken?.add(`${before.role} ${before.phase} ${input.kind} ${after.phase} ${effects.length}`);
   const upTo = (count: number): State => {
     const next = draftOf(s);
     if (after.phase !== before.phase) alter(next, seat, { patience: false, deadline: false });
@@ -241,19 +242,21 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
   if (state === null || statement.xid !== seat.exchange.xid) return;
   const now = clockOf(at.world, s, seat);
   const label = (): string => `${seat.name} in ${seat.exchange.xid} hears the arbiter: ${statement.kind}`;
-  let kept = s;
+  let after = s;
   if (at.world.arbiter === 'lying') {
-    kept = draftOf(s);
-    alter(kept, seat, { statements: withTerm(cell.statements, statement) });
+    after = draftOf(s);
+    const keeps = at.rules.keepsStatements || !isFinal(state.phase);
+    const statements = keeps ? withTerm(cell.statements, statement) : cell.statements;
+    alter(after, seat, { heard: withTerm(cell.heard, statement), statements });
   }
   let moved = false;
   if (statement.kind === 'token') {
-    moved = give(at, kept, seat, { kind: 'token', token: statement, now }, actor, label);
+    moved = give(at, after, seat, { kind: 'token', token: statement, now }, actor, label);
   } else {
     const found = contractIn(at.rules, seat.exchange, seat.role, statement, state.peerPromise as PromiseTerm | null);
-    if (found !== null) moved = give(at, kept, seat, { kind: 'resolved', contract: found, now }, actor, label);
+    if (found !== null) moved = give(at, after, seat, { kind: 'resolved', contract: found, now }, actor, label);
   }
-  if (!moved && at.rules.keepsStatements && kept !== s) at.emit(actor, seat.name, label, kept);
+  if (!moved && after !== s) at.emit(actor, seat.name, label, after);
 }
 
 /** A daemon that runs locked has the request that was signed before, and sends it when the margin comes. */

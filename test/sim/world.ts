@@ -67,7 +67,9 @@ export interface Cell {
   readonly deadline: boolean;
   readonly backup: PartyState<Term> | null;
   readonly restored: boolean;
+  /** The arbiter's signed answers, where it may lie: kept by the party, and heard by it. */
   readonly statements: readonly Statement[];
+  readonly heard: readonly Statement[];
   /** Told by the explorer, unknown to the party: a message that binds first left inside the margin. */
   readonly late: boolean;
   /** Likewise: promised without a standing consent. */
@@ -119,6 +121,7 @@ export const IDLE: Cell = {
   backup: null,
   restored: false,
   statements: [],
+  heard: [],
   late: false,
   unconsented: false,
 };
@@ -212,7 +215,7 @@ function keyOfCell(cell: Cell): string {
   if (key === undefined) {
     const flags = [cell.patience, cell.deadline, cell.restored, cell.late, cell.unconsented].map(Number).join('');
     const stored = cell.stored === cell.state ? '=' : keyOfParty(cell.stored);
-    key = `${keyOfParty(cell.state)}~${stored === keyOfParty(cell.state) ? '=' : stored}~${flags}~${keyOfParty(cell.backup)}~${cell.statements.map(id).join('.')}`;
+    key = `${keyOfParty(cell.state)}~${stored === keyOfParty(cell.state) ? '=' : stored}~${flags}~${keyOfParty(cell.backup)}~${ids(cell.statements)}~${ids(cell.heard)}`;
     stateKeys.set(cell, key);
   }
   return key;
