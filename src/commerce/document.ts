@@ -1,6 +1,6 @@
 /**
  * Documents as commerce uses them. The format itself is an item of the exchange layer (`src/exchange/document.ts`,
- * `front-matter.ts`), so that the verifier of evidence reads it without commerce; this page adds completion: a user
+ * `terms.ts`, `front-matter.ts`), so that the verifier of evidence reads it without commerce; this page adds completion: a user
  * writes a text and perhaps a few fields, `completeDocument` writes the rest.
  *
  * Guarantees: deterministic; the result parses; the body stays byte for byte; completing the result again with the same
@@ -15,17 +15,16 @@ import {
   parseDocument,
   splitFrontMatter,
 } from '../exchange/document.ts';
+import { fieldFinding, readDraft } from '../exchange/front-matter.ts';
 import {
   type ArbiterTerms,
   type DraftTerms,
-  fieldFinding,
   type ItemTerms,
   type Mode,
   type PartyTerms,
-  readDraft,
   signatureItems,
   type Terms,
-} from '../exchange/front-matter.ts';
+} from '../exchange/terms.ts';
 import { compare, equal, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 
@@ -148,7 +147,7 @@ class Completion {
         {
           from,
           to: receiver,
-          kind: 'performance',
+          kind: 'obligation',
           description,
           ...(digest === undefined ? {} : { digest }),
           ...(amount === undefined ? {} : { amount }),

@@ -10,104 +10,29 @@ import { sha256 } from '../crypto/hash.ts';
 import { type Certificate, parseCertificate } from '../crypto/pki/certificate.ts';
 import { buildChain } from '../crypto/pki/chain.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
-import { fromPem } from '../crypto/pki/pem.ts';
 import { parseStatement, verifyAffidavit } from '../exchange/affidavit.ts';
 import { verifyAnswer } from '../exchange/answers.ts';
 import type { Parties } from '../exchange/contract.ts';
 import { type Document, exchangeTerms, parseDocument } from '../exchange/document.ts';
-import { type LogEntry, parseLog } from '../exchange/log.ts';
-import { decodeRecord, type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
-import { equal, fromUtf8, toHex } from '../lib/bytes.ts';
-import { decode, read } from '../lib/cbor.ts';
+import type { LogEntry } from '../exchange/log.ts';
+import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
+import { equal, toHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import { isFitError, PeerFault } from '../lib/errors.ts';
 import { readAsics, writeAsics } from './asics.ts';
-import { buildEvidence, type EvidenceFile, FILE, type Proof } from './bundle.ts';
+import { buildEvidence, type EvidenceFile, type Proof } from './bundle.ts';
+import { fileOf, type Parts, partsOf } from './parts.ts';
+import {
+  type Known,
+  NOTHING,
+  Refused,
+  refuse,
+  type Verdict,
+  type VerdictSigner,
+  type VerifyOptions,
+} from './verdict.ts';
 
-const ANSWER_MAX_BYTES = 32 * 1024;
-
-export type Known = 'pinned' | 'ca' | 'embedded';
-
-export interface VerifyOptions {
-  /** The document, for a signature that comes without one. */
-  readonly content?: Uint8Array;
-  /** DER certificates that the user trusts: a signer among them is `pinned`, one issued under them is `ca`. */
-  readonly roots?: readonly Uint8Array[];
-  /** DER revocation lists. */
-  readonly crls?: readonly Uint8Array[];
-  /** The least that must be known of every signer. `ca` is satisfied by `pinned` too. */
-  readonly require?: 'pinned' | 'ca';
-  /** Seconds since 1970 at which certificates must be valid; default: the signing time. */
-  readonly at?: number;
-}
-
-export interface VerdictSigner {
-  /** As the document names the party; text that the parties agreed on. */
-  readonly name: string;
-  /** As the certificate names it; text from whoever issued it. */
-  readonly subject: string;
-  readonly role: string;
-  /** SHA-256 of the certificate, hex. */
-  readonly fingerprint: string;
-  /** ISO 8601, UTC. */
-  readonly signingTime: string;
-  readonly known: Known;
-}
-
-export interface Verdict {
-  readonly ok: boolean;
-  readonly type: 'asics' | 'files' | 'p7s' | 'unknown';
-  /** `affidavit`: the arbiter's statement stands for the signatures. */
-  readonly proof: 'contract' | 'affidavit' | null;
-  readonly signers: readonly VerdictSigner[];
-  readonly title: string | null;
-  readonly deal: string | null;
-  /** SHA-256 of the document, hex. */
-  readonly document: string | null;
-  /** The first gap or mismatch; code as in fit-evidence(5), message ours. */
-  readonly problem: { readonly code: string; readonly message: string } | null;
-  /** Entries of the log that were checked; null if the evidence has none. */
-  readonly log: number | null;
-  /** Names of attachments that the document lists and the evidence does not carry. */
-  readonly missing: readonly string[];
-}
-
-const NOTHING: Verdict = {
-  ok: false,
-  type: 'unknown',
-  proof: null,
-  signers: [],
-  title: null,
-  deal: null,
-  document: null,
-  problem: null,
-  log: null,
-  missing: [],
-};
-
-/** Thrown and caught in this module: what is wrong first, and what is known so far. */
-class Refused extends Error {
-  override name = 'Refused' as const;
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-function refuse(code: string, message: string): never {
-  throw new Refused(code, message);
-}
-
-/** The parts as they were found, not yet believed. */
-interface Parts {
-  readonly document: Uint8Array;
-  readonly proof: Proof;
-  readonly certificates: readonly Certificate[];
-  readonly log: readonly LogEntry[] | null;
-  readonly attachments: readonly EvidenceFile[];
-  readonly answer: { readonly record: ExchangeRecord; readonly bytes: Uint8Array } | null;
-}
+export type { Known, Verdict, VerdictSigner, VerifyOptions } from './verdict.ts';
 
 function readDocument(bytes: Uint8Array): Document {
   try {
@@ -264,45 +189,6 @@ function problemOf(error: unknown): { readonly code: string; readonly message: s
   if (error instanceof Refused || error instanceof PeerFault) return { code: error.code, message: error.message };
   if (isFitError(error)) return { code: error.code, message: error.message };
   throw error;
-}
-
-function fileOf(files: readonly EvidenceFile[], name: string): Uint8Array | undefined {
-  return files.find((file) => file.name === name)?.data;
-}
-
-function readAnswer(file: Uint8Array): Parts['answer'] {
-  const [record, bytes] = read.array(decode(file, ANSWER_MAX_BYTES), 2, 'answer');
-  return {
-    record: decodeRecord(read.blob(record, ANSWER_MAX_BYTES, 'record')),
-    bytes: read.blob(bytes, ANSWER_MAX_BYTES, 'answer'),
-  };
-}
-
-function partsOf(files: readonly EvidenceFile[]): Parts {
-  const needed = (name: string) => fileOf(files, name) ?? refuse('missing-file', `${name} is missing`);
-  const text = fileOf(files, FILE.statement);
-  const log = fileOf(files, FILE.log);
-  const answer = fileOf(files, FILE.answer);
-  let pem: string;
-  try {
-    pem = fromUtf8(needed(FILE.certificates));
-  } catch (error) {
-    if (error instanceof RangeError) return refuse('bad-certificates', 'certificates.pem is not text');
-    throw error;
-  }
-  return {
-    document: needed(FILE.document),
-    proof:
-      text === undefined
-        ? { kind: 'contract', p7s: needed(FILE.signature) }
-        : { kind: 'affidavit', text, p7s: needed(FILE.statementSignature) },
-    certificates: fromPem(pem, 'CERTIFICATE').map(parseCertificate),
-    log: log === undefined ? null : parseLog(log),
-    attachments: files
-      .filter((file) => file.name.startsWith(FILE.attachments))
-      .map(({ name, data }) => ({ name: name.slice(FILE.attachments.length), data })),
-    answer: answer === undefined ? null : readAnswer(answer),
-  };
 }
 
 /** Whether the evidence is what its own contents make: no other file, no other order, no other text. */

@@ -10,16 +10,8 @@ import { equal, fromUtf8, toHex } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 import type { DocumentTerms } from './contract.ts';
-import {
-  type DraftTerms,
-  fieldFinding,
-  formatTerms,
-  type ItemTerms,
-  type PartyTerms,
-  readDraft,
-  signatureItems,
-  type Terms,
-} from './front-matter.ts';
+import { fieldFinding, readDraft } from './front-matter.ts';
+import { type DraftTerms, formatTerms, type ItemTerms, type PartyTerms, signatureItems, type Terms } from './terms.ts';
 
 export interface Document {
   /** The signed bytes, front matter and all. */

@@ -1,19 +1,24 @@
 /**
- * The terms of a document that a machine acts on: TOML between two `+++` lines at the top (DESIGN §6), `fit = "contract/1"`.
+ * Reads the terms of a document that a machine acts on: TOML between two `+++` lines at the top (DESIGN §6).
  *
- * Guarantees: of each set of terms there is one text (`formatTerms`), and `readTerms` accepts no other, so no comment,
- * escape or repeated table can show a reader other terms than the machine acts on. `readDraft` is lenient about order,
- * comments and missing fields, never about unknown ones: a misspelt field must not be lost.
+ * Guarantees: lenient about order, comments and missing fields, which `parseDocument` is not; strict about every value that is
+ * there, and about unknown fields, because a misspelt one must not be lost; findings repeat no text of the file but plain names.
  */
 import { parse, TomlDate, TomlError } from 'smol-toml';
-import { fromHex, toHex } from '../lib/bytes.ts';
-import { isoTime } from '../lib/clock.ts';
+import { fromHex } from '../lib/bytes.ts';
 import { isPlainLine, type LintFinding } from '../lib/lint.ts';
 import { ID_PATTERN } from '../lib/rng.ts';
-
-export const DOCUMENT_FORMAT = 'contract/1';
-/** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
-export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
+import {
+  AFFIDAVIT_NOTICE,
+  type ArbiterTerms,
+  type AttachmentTerms,
+  DOCUMENT_FORMAT,
+  type DraftTerms,
+  ITEM_KINDS,
+  type ItemTerms,
+  MODES,
+  type PartyTerms,
+} from './terms.ts';
 
 const MAX_NAME = 64;
 const MAX_TITLE = 120;
@@ -24,78 +29,6 @@ const MAX_REFERENCES = 32;
 /** Seconds: 9999-12-31, the last year that RFC 3339 and certificates can write. */
 const MAX_TIME = 253_402_300_799;
 const MAX_MARGIN = 10 * 365 * 86_400;
-
-export const MODES = ['invisible', 'affidavit'] as const;
-export type Mode = (typeof MODES)[number];
-
-/** `signature`: on this document, handed over by the exchange. `performance`: owed under the text, not handed over by it. */
-export const ITEM_KINDS = ['signature', 'performance'] as const;
-export type ItemKind = (typeof ITEM_KINDS)[number];
-
-export interface PartyTerms {
-  /** Lower-case word, unique in the document; items refer to it. */
-  readonly role: string;
-  readonly name: string;
-  /** SHA-256 of the certificate. */
-  readonly certificate: Uint8Array;
-}
-
-export interface ArbiterTerms {
-  readonly name: string;
-  readonly certificate: Uint8Array;
-  /** SHA-256 of the arbiter's terms. */
-  readonly terms: Uint8Array;
-  readonly mode: Mode;
-}
-
-export interface ItemTerms {
-  readonly from: string;
-  readonly to: string;
-  readonly kind: ItemKind;
-  readonly description: string;
-  readonly digest?: Uint8Array;
-  /** Currency and decimal number: `EUR 120.00`. */
-  readonly amount?: string;
-}
-
-export interface AttachmentTerms {
-  readonly name: string;
-  readonly size: number;
-  readonly sha256: Uint8Array;
-}
-
-export interface Terms {
-  readonly title: string;
-  readonly deal: string;
-  /** SHA-256 of earlier documents. */
-  readonly references: readonly Uint8Array[];
-  /** First the author of this version (who answers as responder), then the addressee (originator when it accepts). */
-  readonly parties: readonly [PartyTerms, PartyTerms];
-  readonly arbiter: ArbiterTerms;
-  readonly items: readonly ItemTerms[];
-  readonly check: 'none';
-  /** Seconds since 1970. */
-  readonly offerUntil: number;
-  readonly notAfter: number;
-  /** Seconds. */
-  readonly margin: number;
-  readonly attachments: readonly AttachmentTerms[];
-}
-
-/** What a user may have given: any part of the terms. */
-export interface DraftTerms {
-  readonly title?: string;
-  readonly deal?: string;
-  readonly references?: readonly Uint8Array[];
-  readonly parties?: readonly Partial<PartyTerms>[];
-  readonly arbiter?: Partial<ArbiterTerms>;
-  readonly items?: readonly Partial<ItemTerms>[];
-  readonly check?: 'none';
-  readonly offerUntil?: number;
-  readonly notAfter?: number;
-  readonly margin?: number;
-  readonly attachments?: readonly Partial<AttachmentTerms>[];
-}
 
 export type ReadResult<T> =
   | { readonly ok: true; readonly value: T }
@@ -247,9 +180,9 @@ function lineOf(source: string, field: string): number {
   return Math.max(found, at, 0) + 2;
 }
 
-/** A finding about a field; its name is repeated only if it is ours, or as plain as ours. */
+/** A finding about a field; its name is repeated only if it is as plain as ours. */
 export function fieldFinding(source: string, field: string, message: string): LintFinding {
-  const named = isPlainLine(field, MAX_NAME) ? field : 'a field';
+  const named = /^[\w.[\]-]{1,64}$/.test(field) ? field : 'a field';
   return { line: lineOf(source, field), column: 1, code: 'field', message: `${named}: ${message}` };
 }
 
@@ -268,71 +201,4 @@ export function readDraft(source: string): ReadResult<DraftTerms> {
       finding: { line: line + 1, column, code: 'toml', message: 'the front matter is not valid TOML' },
     };
   }
-}
-
-/** The signature items of a plain contract: each party's, to the other. They come first and are always there. */
-export function signatureItems(parties: readonly [PartyTerms, PartyTerms]): readonly [ItemTerms, ItemTerms] {
-  const item = (from: string, to: string): ItemTerms => ({
-    from,
-    to,
-    kind: 'signature',
-    description: 'signature on this document',
-  });
-  const [author, addressee] = [parties[0].role, parties[1].role];
-  return [item(author, addressee), item(addressee, author)];
-}
-
-/** A TOML basic string. Values are plain lines, so only these two characters need an escape. */
-function quoted(value: string): string {
-  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-}
-
-function pairs(...entries: readonly (readonly [key: string, value: string | undefined])[]): string {
-  return entries.flatMap(([key, value]) => (value === undefined ? [] : [`${key} = ${value}\n`])).join('');
-}
-
-const hex = (value: Uint8Array | undefined) => (value === undefined ? undefined : quoted(toHex(value)));
-
-/** The one text of these terms, without the `+++` lines. Ends in a line feed. */
-export function formatTerms(terms: Terms): string {
-  const { arbiter, references } = terms;
-  const head = pairs(
-    ['fit', quoted(DOCUMENT_FORMAT)],
-    ['title', quoted(terms.title)],
-    ['deal', quoted(terms.deal)],
-    ['references', references.length === 0 ? undefined : `[\n${references.map((one) => `  ${hex(one)},\n`).join('')}]`],
-  );
-  const parties = terms.parties.map(
-    ({ role, name, certificate }) =>
-      `\n[[party]]\n${pairs(['role', quoted(role)], ['name', quoted(name)], ['certificate', hex(certificate)])}`,
-  );
-  const chosen = pairs(
-    ['name', quoted(arbiter.name)],
-    ['certificate', hex(arbiter.certificate)],
-    ['terms', hex(arbiter.terms)],
-    ['mode', quoted(arbiter.mode)],
-    ['notice', arbiter.mode === 'affidavit' ? quoted(AFFIDAVIT_NOTICE) : undefined],
-  );
-  const items = terms.items.map((item) => {
-    const rest = pairs(
-      ['from', quoted(item.from)],
-      ['to', quoted(item.to)],
-      ['kind', quoted(item.kind)],
-      ['description', quoted(item.description)],
-      ['digest', hex(item.digest)],
-      ['amount', item.amount === undefined ? undefined : quoted(item.amount)],
-    );
-    return `\n[[item]]\n${rest}`;
-  });
-  const exchange = pairs(
-    ['check', quoted(terms.check)],
-    ['offer_until', isoTime(terms.offerUntil)],
-    ['not_after', isoTime(terms.notAfter)],
-    ['margin', String(terms.margin)],
-  );
-  const attachments = terms.attachments.map(
-    ({ name, size, sha256 }) =>
-      `\n[[attachment]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
-  );
-  return [head, ...parties, `\n[arbiter]\n${chosen}`, ...items, `\n[exchange]\n${exchange}`, ...attachments].join('');
 }

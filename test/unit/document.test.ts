@@ -122,7 +122,7 @@ test('a few fields are kept', () => {
   assert.deepEqual(terms.items[2], {
     from: 'party-a',
     to: 'party-b',
-    kind: 'performance',
+    kind: 'obligation',
     description: 'one bicycle',
     amount: 'EUR 120.00',
   });

@@ -11,9 +11,9 @@ import { buildEvidence, type EvidenceFile, FILE } from '../../src/evidence/bundl
 import { type Verdict, type VerifyOptions, verifyEvidence, verifyFiles } from '../../src/evidence/verify.ts';
 import { AFFIDAVIT_CLAUSE } from '../../src/exchange/affidavit.ts';
 import { encodeAnswer } from '../../src/exchange/answers.ts';
-import { AFFIDAVIT_NOTICE } from '../../src/exchange/front-matter.ts';
 import { entryId, formatLog, type LogEntry } from '../../src/exchange/log.ts';
 import { xidOf } from '../../src/exchange/record.ts';
+import { AFFIDAVIT_NOTICE } from '../../src/exchange/terms.ts';
 import { concat, fromUtf8, toHex, utf8 } from '../../src/lib/bytes.ts';
 import { makeContract, makeScene, NOW, YEAR } from '../support/evidence.ts';
 import { crl, type Identity, issue, trader } from '../support/identities.ts';

@@ -1,0 +1,75 @@
+/** What the verifier says, and how its parts tell it what is wrong first. */
+
+export type Known = 'pinned' | 'ca' | 'embedded';
+
+export interface VerifyOptions {
+  /** The document, for a signature that comes without one. */
+  readonly content?: Uint8Array;
+  /** DER certificates that the user trusts: a signer among them is `pinned`, one issued under them is `ca`. */
+  readonly roots?: readonly Uint8Array[];
+  /** DER revocation lists. */
+  readonly crls?: readonly Uint8Array[];
+  /** The least that must be known of every signer. `ca` is satisfied by `pinned` too. */
+  readonly require?: 'pinned' | 'ca';
+  /** Seconds since 1970 at which certificates must be valid; default: the signing time. */
+  readonly at?: number;
+}
+
+export interface VerdictSigner {
+  /** As the document names the party; text that the parties agreed on. */
+  readonly name: string;
+  /** As the certificate names it; text from whoever issued it. */
+  readonly subject: string;
+  readonly role: string;
+  /** SHA-256 of the certificate, hex. */
+  readonly fingerprint: string;
+  /** ISO 8601, UTC. */
+  readonly signingTime: string;
+  readonly known: Known;
+}
+
+export interface Verdict {
+  readonly ok: boolean;
+  readonly type: 'asics' | 'files' | 'p7s' | 'unknown';
+  /** `affidavit`: the arbiter's statement stands for the signatures. */
+  readonly proof: 'contract' | 'affidavit' | null;
+  readonly signers: readonly VerdictSigner[];
+  readonly title: string | null;
+  readonly deal: string | null;
+  /** SHA-256 of the document, hex. */
+  readonly document: string | null;
+  /** The first gap or mismatch; code as in fit-evidence(5), message ours. */
+  readonly problem: { readonly code: string; readonly message: string } | null;
+  /** Entries of the log that were checked; null if the evidence has none. */
+  readonly log: number | null;
+  /** Names of attachments that the document lists and the evidence does not carry. */
+  readonly missing: readonly string[];
+}
+
+/** Where every verdict begins. */
+export const NOTHING: Verdict = {
+  ok: false,
+  type: 'unknown',
+  proof: null,
+  signers: [],
+  title: null,
+  deal: null,
+  document: null,
+  problem: null,
+  log: null,
+  missing: [],
+};
+
+/** Thrown and caught inside `src/evidence`: what is wrong first. */
+export class Refused extends Error {
+  override name = 'Refused' as const;
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export function refuse(code: string, message: string): never {
+  throw new Refused(code, message);
+}

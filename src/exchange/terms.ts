@@ -1,0 +1,149 @@
+/**
+ * The terms of a contract, and the one text that they have as front matter (DESIGN §6, `fit = "contract/1"`).
+ * Reading is front-matter.ts; values are plain lines, hashes and times, checked there.
+ */
+import { toHex } from '../lib/bytes.ts';
+import { isoTime } from '../lib/clock.ts';
+
+export const DOCUMENT_FORMAT = 'contract/1';
+/** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
+export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
+
+export const MODES = ['invisible', 'affidavit'] as const;
+export type Mode = (typeof MODES)[number];
+
+/** `signature`: on this document, handed over by the exchange. `obligation`: owed under the text, not handed over by it. */
+export const ITEM_KINDS = ['signature', 'obligation'] as const;
+export type ItemKind = (typeof ITEM_KINDS)[number];
+
+export interface PartyTerms {
+  /** Lower-case word, unique in the document; items refer to it. */
+  readonly role: string;
+  readonly name: string;
+  /** SHA-256 of the certificate. */
+  readonly certificate: Uint8Array;
+}
+
+export interface ArbiterTerms {
+  readonly name: string;
+  readonly certificate: Uint8Array;
+  /** SHA-256 of the arbiter's terms. */
+  readonly terms: Uint8Array;
+  readonly mode: Mode;
+}
+
+export interface ItemTerms {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: ItemKind;
+  readonly description: string;
+  readonly digest?: Uint8Array;
+  /** Currency and decimal number: `EUR 120.00`. */
+  readonly amount?: string;
+}
+
+export interface AttachmentTerms {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: Uint8Array;
+}
+
+export interface Terms {
+  readonly title: string;
+  readonly deal: string;
+  /** SHA-256 of earlier documents. */
+  readonly references: readonly Uint8Array[];
+  /** First the author of this version (who answers as responder), then the addressee (originator when it accepts). */
+  readonly parties: readonly [PartyTerms, PartyTerms];
+  readonly arbiter: ArbiterTerms;
+  readonly items: readonly ItemTerms[];
+  readonly check: 'none';
+  /** Seconds since 1970. */
+  readonly offerUntil: number;
+  readonly notAfter: number;
+  /** Seconds. */
+  readonly margin: number;
+  readonly attachments: readonly AttachmentTerms[];
+}
+
+/** What a user may have given, in whatever part. */
+export interface DraftTerms {
+  readonly title?: string;
+  readonly deal?: string;
+  readonly references?: readonly Uint8Array[];
+  readonly parties?: readonly Partial<PartyTerms>[];
+  readonly arbiter?: Partial<ArbiterTerms>;
+  readonly items?: readonly Partial<ItemTerms>[];
+  readonly check?: 'none';
+  readonly offerUntil?: number;
+  readonly notAfter?: number;
+  readonly margin?: number;
+  readonly attachments?: readonly Partial<AttachmentTerms>[];
+}
+
+/** The signature items of a plain contract: each party's, to the other. They come first and are always there. */
+export function signatureItems(parties: readonly [PartyTerms, PartyTerms]): readonly [ItemTerms, ItemTerms] {
+  const item = (from: string, to: string): ItemTerms => ({
+    from,
+    to,
+    kind: 'signature',
+    description: 'signature on this document',
+  });
+  const [author, addressee] = [parties[0].role, parties[1].role];
+  return [item(author, addressee), item(addressee, author)];
+}
+
+/** A TOML basic string. Values are plain lines, so only these two characters need an escape. */
+function quoted(value: string): string {
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+function pairs(...entries: readonly (readonly [key: string, value: string | undefined])[]): string {
+  return entries.flatMap(([key, value]) => (value === undefined ? [] : [`${key} = ${value}\n`])).join('');
+}
+
+const hex = (value: Uint8Array | undefined) => (value === undefined ? undefined : quoted(toHex(value)));
+
+/** The one text of these terms, without the `+++` lines. Ends in a line feed. */
+export function formatTerms(terms: Terms): string {
+  const { arbiter, references } = terms;
+  const head = pairs(
+    ['fit', quoted(DOCUMENT_FORMAT)],
+    ['title', quoted(terms.title)],
+    ['deal', quoted(terms.deal)],
+    ['references', references.length === 0 ? undefined : `[\n${references.map((one) => `  ${hex(one)},\n`).join('')}]`],
+  );
+  const parties = terms.parties.map(
+    ({ role, name, certificate }) =>
+      `\n[[party]]\n${pairs(['role', quoted(role)], ['name', quoted(name)], ['certificate', hex(certificate)])}`,
+  );
+  const chosen = pairs(
+    ['name', quoted(arbiter.name)],
+    ['certificate', hex(arbiter.certificate)],
+    ['terms', hex(arbiter.terms)],
+    ['mode', quoted(arbiter.mode)],
+    ['notice', arbiter.mode === 'affidavit' ? quoted(AFFIDAVIT_NOTICE) : undefined],
+  );
+  const items = terms.items.map((item) => {
+    const rest = pairs(
+      ['from', quoted(item.from)],
+      ['to', quoted(item.to)],
+      ['kind', quoted(item.kind)],
+      ['description', quoted(item.description)],
+      ['digest', hex(item.digest)],
+      ['amount', item.amount === undefined ? undefined : quoted(item.amount)],
+    );
+    return `\n[[item]]\n${rest}`;
+  });
+  const exchange = pairs(
+    ['check', quoted(terms.check)],
+    ['offer_until', isoTime(terms.offerUntil)],
+    ['not_after', isoTime(terms.notAfter)],
+    ['margin', String(terms.margin)],
+  );
+  const attachments = terms.attachments.map(
+    ({ name, size, sha256 }) =>
+      `\n[[attachment]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
+  );
+  return [head, ...parties, `\n[arbiter]\n${chosen}`, ...items, `\n[exchange]\n${exchange}`, ...attachments].join('');
+}
