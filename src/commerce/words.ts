@@ -37,7 +37,7 @@ export function contactWords(one: WordsOf, other: WordsOf): string {
   return pair.flatMap(wordsOf).join(' ');
 }
 
-/** Whether a person's input is these words: any white space between them, case ignored, nothing left out. */
+/** Whether a person's input is these words, case and kind of white space ignored, nothing left out. */
 export function sameWords(input: string, words: string): boolean {
   return input.trim().toLowerCase().split(/\s+/).join(' ') === words;
 }
