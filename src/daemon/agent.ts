@@ -35,7 +35,9 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
   const { parts, deals, views, arbiter, paths } = daemon;
   const { keyring, contacts, identity, outbox, link, config, store, events, clock } = parts;
 
-  const needKey = (): void => void keyring.secrets();
+  const needKey = (): void => {
+    if (!daemon.open) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
+  };
   const needConsent = (): void => {
     needKey();
     if (!connection.proven) {
@@ -54,7 +56,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
     version: VERSION,
     name: config.name,
     home: paths.home,
-    locked: keyring.locked,
+    locked: !daemon.open,
     addresses: link.addresses(),
     roles: config.roles,
     certificate: toHex(present(keyring.chain[0], 'certificate').hash),

@@ -49,6 +49,8 @@ export interface Daemon {
   readonly arbiter: ArbiterRole;
   readonly paths: HomePaths;
   readonly startedMs: number;
+  /** Unlocked, and everything unfinished has been taken up again. */
+  readonly open: boolean;
   unlock(passphrase: string): Promise<void>;
   lock(): Promise<void>;
   replaceIdentity(chain: readonly Certificate[], key: KeyObject | undefined): Promise<void>;
@@ -116,6 +118,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const events = createEvents(clock);
   const startedMs = clock.now();
   let journal: Journal | undefined;
+  let open = false;
   const theJournal = (): Journal => present(journal, 'journal');
 
   const binder = {
@@ -253,13 +256,18 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const ackOf = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Uint8Array> => {
     if (body.length === HELLO.length && Buffer.compare(body, HELLO) === 0)
       return encodeAck({ kind: 'ok' }, seconds(clock.now()));
-    const ack = journal === undefined ? await keepUnread(protocol, from, body) : await take(protocol, from, body);
+    const ack = open ? await take(protocol, from, body) : await keepUnread(protocol, from, body);
     return encodeAck(ack, seconds(clock.now()));
   };
   for (const protocol of ['/fit/message/1', '/fit/exchange/1'] as const) {
     link.handle(protocol, (from, body) => ackOf(protocol, from, body));
   }
-  if (config.roles.includes('arbiter')) link.handle('/fit/arbiter/1', (_from, body) => arbiter.handle(body));
+  if (config.roles.includes('arbiter')) {
+    link.handle('/fit/arbiter/1', async (_from, body) => {
+      if (!open) throw new FitError('locked', 'the arbiter is locked');
+      return arbiter.handle(body);
+    });
+  }
 
   link.onPeer((remote, up) => {
     const contact = contacts.of(remote.certificate)?.name;
@@ -306,6 +314,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
       endPhase = () => {};
       await parts.exchanges.resume();
       await drainInbox();
+      open = true;
+      // What was being put away while the first pass ended.
+      await drainInbox();
       if (fresh) {
         const { ops, posted } = deals.sendCard(identity.card().bytes);
         await archive.batch(ops);
@@ -313,6 +324,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       }
       await sweep();
     } catch (error) {
+      open = false;
       journal = undefined;
       archive.lock();
       keyring.lock();
@@ -336,6 +348,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
     paths,
     startedMs,
     stopped,
+    get open() {
+      return open;
+    },
     async unlock(passphrase) {
       if (!keyring.locked) {
         await keyring.check(passphrase);
@@ -351,6 +366,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
     },
     async lock() {
       if (keyring.locked) return;
+      open = false;
       parts.exchanges.pause();
       journal = undefined;
       archive.lock();

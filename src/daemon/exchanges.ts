@@ -435,14 +435,27 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     });
   };
 
+  /** Whatever is said about a finished exchange changes nothing; a promise that comes too late is told so, to save its sender the wait. */
+  const tellIfOver = async (from: Remote, message: ExchangeMessage): Promise<void> => {
+    if (message.kind !== 'promise' || message.role !== 'R') return;
+    const stored = await ports.archive.get('exchanges', toHex(message.xid));
+    const exchange = stored === undefined ? undefined : decodeExchange(stored);
+    if (exchange === undefined || exchange.peer !== from.certificate || exchange.machine.phase !== 'aborted') return;
+    const { ops, posted } = ports.outbox.post(letter(exchange, { kind: 'declined', xid: message.xid }, 'declined'));
+    await ports.archive.batch(ops);
+    posted();
+  };
+
   const receive = async (
     from: Remote,
     message: Exclude<ExchangeMessage, { kind: 'promise'; role: 'O' }>,
   ): Promise<Ack> => {
     const xid = toHex(message.xid);
     const entry = live.get(xid);
-    // Finished or forgotten: whatever is said about it now changes nothing.
-    if (entry === undefined) return { kind: 'ok' };
+    if (entry === undefined) {
+      await tellIfOver(from, message);
+      return { kind: 'ok' };
+    }
     const { exchange } = entry;
     if (exchange.peer !== from.certificate)
       throw new PeerFault('out-of-order', 'a message for somebody else’s exchange');
