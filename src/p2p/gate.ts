@@ -2,9 +2,13 @@
  * Who may connect: limits per host before anything expensive happens, so that one host cannot use up what all share, and
  * no entry for a peer that is out for a while.
  */
-import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface';
+import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { LinkLimits } from './limits.ts';
+import { expectSelection } from './selection.ts';
+
+/** The one way to encrypt a connection. */
+const ENCRYPTION = '/noise';
 
 interface Host {
   open: number;
@@ -38,6 +42,7 @@ export class Gate implements ConnectionGater {
 
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {
     if (this.#closed) return true;
+    expectSelection(connection, [ENCRYPTION]);
     const { host, end } = endOf(connection.remoteAddr);
     const counts = this.#hosts.get(host) ?? { open: 0, unproven: 0 };
     if (counts.open >= this.#limits.connectionsPerHost || counts.unproven >= this.#limits.unprovenPerHost) return true;
@@ -55,7 +60,13 @@ export class Gate implements ConnectionGater {
     return false;
   };
 
-  denyInboundEncryptedConnection = (peer: { toString(): string }): boolean => this.#isBanned(peer.toString());
+  /** Denies none: the earliest moment at which a dialled connection can be watched. */
+  denyOutboundConnection = (_peer: PeerId, connection: MultiaddrConnection): boolean => {
+    expectSelection(connection, [ENCRYPTION]);
+    return false;
+  };
+
+  denyInboundEncryptedConnection = (peer: PeerId): boolean => this.#isBanned(peer.toString());
 
   /** The connection from this address has a proven identity (or is gone). */
   proven(address: Multiaddr): void {

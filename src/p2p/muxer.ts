@@ -2,14 +2,16 @@
  * Yamux with a watch on each connection:
  * - a connection that was silent is probed, and dropped when the probe is not answered, so that a peer that vanished
  *   without a word is noticed (TCP alone takes minutes);
+ * - streams begin with the selection of one of our protocols and nothing else (selection.ts);
  * - a peer that sends more small frames than any use of the link needs, or that makes us owe it more bytes than it takes,
  *   is dropped: yamux answers every ping and keeps the answers in memory without limit.
  */
 import './polyfill.ts';
-import type { MessageStream, StreamMuxerFactory } from '@libp2p/interface';
+import type { MessageStream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import { systemClock } from '../lib/clock.ts';
 import { type LinkLimits, TokenBucket } from './limits.ts';
+import { expectSelection } from './selection.ts';
 
 /** Frames with less content than this count as small: pings, window updates, stream starts and ends, crumbs. */
 const SMALL_BYTES = 512;
@@ -20,13 +22,15 @@ const MAX_OWED_BYTES = 8 * 1024 * 1024;
 /** Streams per connection: three protocols with sixteen requests each, the handshake, and some that are just closing. */
 const MAX_STREAMS = 64;
 const HEADER_BYTES = 12;
+/** Yamux's smallest window, and here its largest: a data frame is collected whole before yamux looks at its length. */
+const WINDOW_BYTES = 256 * 1024;
 
 /** Follows the boundaries of yamux frames in what arrives and counts the small ones. */
 export class FrameCounter {
   #header: number[] = [];
   #content = 0;
 
-  /** The number of small frames whose header ends in this piece. */
+  /** The number of small frames whose header ends in this piece; NaN if a frame claims more than a window. */
   push(piece: Uint8Array): number {
     let small = 0;
     let at = 0;
@@ -38,6 +42,7 @@ export class FrameCounter {
       if (this.#header.length < HEADER_BYTES) break;
       const length = this.#header.slice(8).reduce((sum, byte) => sum * 256 + byte, 0);
       const isData = this.#header[1] === 0;
+      if (isData && length > WINDOW_BYTES) return Number.NaN;
       this.#content = isData ? length : 0;
       this.#header = [];
       if (!isData || length < SMALL_BYTES) small += 1;
@@ -56,7 +61,7 @@ function guard(wire: MessageStream): void {
   const bucket = new TokenBucket(SMALL_FRAMES_PER_SECOND, SMALL_FRAMES_AT_ONCE, systemClock);
   wire.addEventListener('message', (event) => {
     const small = counter.push(event.data.subarray());
-    if ((small === 0 || bucket.take(small)) && wire.writeBufferLength <= MAX_OWED_BYTES) return;
+    if (!Number.isNaN(small) && bucket.take(small) && wire.writeBufferLength <= MAX_OWED_BYTES) return;
     event.stopImmediatePropagation();
     wire.abort(new Error('flood'));
   });
@@ -92,12 +97,33 @@ function watch(wire: MessageStream, muxer: Pinging, limits: LinkLimits): void {
   wire.addEventListener('close', () => clearInterval(timer));
 }
 
-export function watchedYamux(limits: LinkLimits): () => StreamMuxerFactory {
+/** Holds streams of both directions to the selection of one of our protocols. */
+function select(muxer: StreamMuxer, protocols: readonly string[]): void {
+  const { addEventListener, createStream } = muxer;
+  // When libp2p attaches, ours comes first; earlier it would make the muxer hand out streams that nobody takes.
+  muxer.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    if (args[0] === 'stream')
+      addEventListener.call(muxer, 'stream', (event) => expectSelection(event.detail, protocols));
+    addEventListener.apply(muxer, args);
+  };
+  muxer.createStream = async (options) => {
+    const stream = await createStream.call(muxer, options);
+    expectSelection(stream, protocols);
+    return stream;
+  };
+}
+
+export function watchedYamux(limits: LinkLimits, protocols: readonly string[]): () => StreamMuxerFactory {
   const factory = yamux({
     enableKeepAlive: false,
     maxInboundStreams: MAX_STREAMS,
     maxOutboundStreams: MAX_STREAMS,
-    streamOptions: { maxReadBufferLength: 1024 * 1024, maxWriteBufferLength: 1024 * 1024 },
+    streamOptions: {
+      initialStreamWindowSize: WINDOW_BYTES,
+      maxStreamWindowSize: WINDOW_BYTES,
+      maxReadBufferLength: 1024 * 1024,
+      maxWriteBufferLength: 1024 * 1024,
+    },
   });
   return () => {
     const inner = factory();
@@ -107,6 +133,7 @@ export function watchedYamux(limits: LinkLimits): () => StreamMuxerFactory {
         guard(wire);
         const muxer = inner.createStreamMuxer(wire);
         watch(wire, muxer, limits);
+        select(muxer, protocols);
         return muxer;
       },
     };

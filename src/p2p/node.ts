@@ -7,8 +7,10 @@ import { createLibp2p } from 'libp2p';
 import { utf8 } from '../lib/bytes.ts';
 import type { Gate } from './gate.ts';
 import type { LinkLimits } from './limits.ts';
+import { PROTOCOLS } from './link.ts';
 import { silentLogger } from './logger.ts';
 import { watchedYamux } from './muxer.ts';
+import { IDENTITY_PROTOCOL } from './session.ts';
 
 /** Peers of another network, or of another generation of this one, fail in the noise handshake. */
 export const PROLOGUE = utf8('fit/1');
@@ -28,7 +30,7 @@ export async function createNode({ key, listen, limits, gate }: NodeOptions): Pr
     addresses: { listen: [...listen] },
     transports: [tcp({ backlog: 64, maxConnections: limits.connections })],
     connectionEncrypters: [noise({ prologueBytes: PROLOGUE })],
-    streamMuxers: [watchedYamux(limits)],
+    streamMuxers: [watchedYamux(limits, [IDENTITY_PROTOCOL, ...PROTOCOLS])],
     connectionGater: gate,
     // Probes are the muxer's (muxer.ts); the monitor of libp2p opens a stream for each.
     connectionMonitor: { enabled: false },
