@@ -128,6 +128,18 @@ test('a few fields are kept', () => {
   });
 });
 
+test('references and attachments have one form too', () => {
+  const list = `references = ["${'aa'.repeat(32)}", "${'bb'.repeat(32)}"]`;
+  const file = `[[attachment]]\nname = "plan.pdf"\nsize = 3\nsha256 = "${'cc'.repeat(32)}"`;
+  const text = complete(`+++\n${list}\n${file}\n+++\nText\n`);
+  const { terms } = parseDocument(utf8(text));
+  assert.deepEqual(terms.references, [hash(0xaa), hash(0xbb)]);
+  assert.deepEqual(terms.attachments, [{ name: 'plan.pdf', size: 3, sha256: hash(0xcc) }]);
+  assert.equal(complete(text), text);
+  const twice = `+++\nreferences = ["${'aa'.repeat(32)}", "${'aa'.repeat(32)}"]\n+++\nText\n`;
+  assert.equal(findingsOf(() => complete(twice))[0]?.code, 'field');
+});
+
 for (const [what, front, line] of [
   ['another deal', 'deal = "aaaaaaaaaaaa"', 2],
   ['another arbiter', '[arbiter]\nname = "Notary Oak"', 3],
