@@ -1,7 +1,7 @@
 /** Peers that break the protocol: each fault is counted, ends no more than it must, and other peers notice nothing. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface';
 import { concat } from '../../src/lib/bytes.ts';
 import { encode } from '../../src/lib/cbor.ts';
 import { delimit, encodeAnswer, encodeRequest, FRAME_OVERHEAD } from '../../src/p2p/frames.ts';
@@ -9,6 +9,7 @@ import { peerOf } from '../../src/p2p/identity.ts';
 import { createLibp2pLink, type Libp2pLink } from '../../src/p2p/libp2p-link.ts';
 import type { LinkLimits } from '../../src/p2p/limits.ts';
 import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
+import { selectionOf } from '../../src/p2p/selection.ts';
 import { IDENTITY_PROTOCOL, MAX_HELLO_BYTES } from '../../src/p2p/session.ts';
 import { dial, exchange, frameOf, type HostileSetup, hostileNode, open, prove, sendRaw } from '../support/hostile.ts';
 import { binderOf, certificateOf, GENEROUS, helloOf, seedOf, until } from '../support/links.ts';
@@ -310,6 +311,10 @@ describe('a listener', () => {
   });
 });
 
+function muxerOf(connection: Connection): StreamMuxer {
+  return Reflect.get(connection, 'muxer') as StreamMuxer;
+}
+
 describe('many', () => {
   scene('parallel streams of one peer do not keep others out', { underWay: 4 }, async (at) => {
     const honest = await at.honest(3);
@@ -327,11 +332,35 @@ describe('many', () => {
     assert.ok(performance.now() - began < 1_000);
   });
 
+  scene(
+    'bytes instead of a selection, or a frame beyond the window, end the stream or the connection at once',
+    {},
+    async (at) => {
+      const honest = await at.honest(3);
+      const connection = await enter(at);
+      const muxer = muxerOf(connection);
+      const garbage = new Uint8Array(250_000).fill(0xff);
+      for (const bytes of [garbage, selectionOf('/ipfs/ping/1.0.0'), Uint8Array.of(3, 0x6c, 0x73, 0x0a)]) {
+        const stream = await muxer.createStream();
+        stream.send(bytes);
+        const began = performance.now();
+        await until(() => stream.status === 'reset', 'reset');
+        assert.ok(performance.now() - began < 500, 'no time spent on it');
+      }
+      assert.deepEqual(await exchange(connection, BODY), encodeAnswer(BODY));
+      // The header of a data frame of 4 GiB.
+      const send: unknown = Reflect.get(muxer, 'send');
+      assert.ok(typeof send === 'function');
+      Reflect.apply(send, muxer, [Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff)]);
+      await until(() => connection.status !== 'open', 'connection closed');
+      assert.deepEqual(await honest.request(at.link.peer, certificateOf(1), '/fit/message/1', BODY, TIME), BODY);
+    },
+  );
+
   scene('pings end the connection that they come on', {}, async (at) => {
     const honest = await at.honest(3);
     const connection = await enter(at);
-    const muxer: unknown = Reflect.get(connection, 'muxer');
-    assert.ok(typeof muxer === 'object' && muxer !== null);
+    const muxer = muxerOf(connection);
     const ping: unknown = Reflect.get(muxer, 'sendPing');
     assert.ok(typeof ping === 'function');
     for (let i = 0; i < 30_000 && connection.status === 'open'; i += 1) {

@@ -10,6 +10,7 @@ import { utf8 } from '../../src/lib/bytes.ts';
 import { peerOf } from '../../src/p2p/identity.ts';
 import { createLibp2pLink, type Libp2pLink } from '../../src/p2p/libp2p-link.ts';
 import type { LinkLimits } from '../../src/p2p/limits.ts';
+import { selectionOf } from '../../src/p2p/selection.ts';
 import { dial, hostileNode, prove } from '../support/hostile.ts';
 import { binderOf, certificateOf, seedOf, until } from '../support/links.ts';
 
@@ -121,6 +122,32 @@ clean('garbage, silence and trickles on raw sockets neither harm nor keep others
   const again = await hostileNode(7, { from: '127.0.0.2' });
   cleanup(() => again.stop());
   await prove(await dial(again, link.addresses()), 7);
+});
+
+clean('a listener that is no peer gets nowhere', async (cleanup) => {
+  const link = await start(cleanup, 1, { dialMs: 600 });
+  const talks: ((socket: net.Socket) => void)[] = [
+    (socket) => socket.write(Buffer.alloc(500_000, 0xff)),
+    (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    (socket) => socket.write(Buffer.concat([selectionOf('/noise'), Buffer.alloc(100_000, 0xff)])),
+    (socket) => socket.destroy(),
+    () => {},
+  ];
+  for (const talk of talks) {
+    const server = net.createServer((socket) => {
+      cleanup(() => socket.destroy());
+      socket.on('error', () => {});
+      talk(socket);
+    });
+    cleanup(() => server.close());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    link.learn(peerOf(seedOf(2)), [`/ip4/127.0.0.1/tcp/${address.port}`]);
+    const began = performance.now();
+    await assert.rejects(ask(link, 2), { code: 'peer-unreachable' });
+    assert.ok(performance.now() - began < 1_000, 'soon');
+  }
 });
 
 clean('one host has so many connections at most', async (cleanup) => {

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FitError, PeerFault } from '../../src/lib/errors.ts';
+import { runHandler } from '../../src/p2p/handling.ts';
+import { peerBytes, peerOf } from '../../src/p2p/identity.ts';
+import { Accounts, DEFAULT_LIMITS, PeerAccount, TokenBucket } from '../../src/p2p/limits.ts';
+import { Outgoing } from '../../src/p2p/pacing.ts';
+import { seedOf } from '../support/links.ts';
+import { ManualClock, settled } from '../support/manual-clock.ts';
+
+test('a bucket gives its burst, then its rate, and nothing for a clock set back', async () => {
+  const clock = new ManualClock();
+  const bucket = new TokenBucket(10, 3, clock);
+  assert.deepEqual([bucket.take(), bucket.take(), bucket.take(), bucket.take()], [true, true, true, false]);
+  assert.equal(bucket.wait(), 100);
+  await clock.pass(99);
+  assert.equal(bucket.take(), false);
+  await clock.pass(1);
+  assert.equal(bucket.take(), true);
+  clock.set(0);
+  assert.equal(bucket.take(), false);
+  await clock.pass(10_000);
+  assert.equal(bucket.full, true);
+  assert.equal(bucket.take(4), false);
+  assert.equal(bucket.take(3), true);
+});
+
+test('an account admits, refuses, strikes, bans and forgives', async () => {
+  const clock = new ManualClock();
+  const limits = { ...DEFAULT_LIMITS, underWay: 2, rate: 10, burst: 5, strikes: 41, forgiveness: 1, banMs: 1_000 };
+  const account = new PeerAccount(limits, clock);
+  assert.equal(account.settled, true);
+  assert.deepEqual([account.admit(), account.admit(), account.admit()], [undefined, undefined, 'busy']);
+  account.release();
+  assert.deepEqual([account.admit(), account.admit(), account.admit()], [undefined, 'busy', 'flood']);
+  assert.deepEqual([account.fault(), account.fault(), account.banned], [true, true, false]);
+  assert.deepEqual([account.refused(), account.refused(), account.banned], [true, false, true]);
+  assert.equal(account.faults, 2);
+  await clock.pass(1_000);
+  assert.deepEqual([account.banned, account.refused(), account.settled], [false, true, false]);
+  account.release();
+  account.release();
+  await clock.pass(100_000);
+  assert.equal(account.settled, true);
+  for (let i = 0; i < DEFAULT_LIMITS.handshakeRate; i += 1) assert.equal(account.handshake(), true);
+  assert.equal(account.handshake(), false);
+});
+
+test('settled accounts are forgotten, others are not', async () => {
+  const clock = new ManualClock();
+  const accounts = new Accounts(DEFAULT_LIMITS, clock);
+  const bad = accounts.of('bad');
+  bad.fault();
+  const good = accounts.of('good');
+  for (let i = 0; i < 2_000; i += 1) accounts.of(`peer ${i}`);
+  assert.equal(accounts.of('bad'), bad);
+  assert.notEqual(accounts.of('good'), good);
+});
+
+test('outgoing requests go in turn, paced; one that gives up leaves the queue', async () => {
+  const clock = new ManualClock();
+  const outgoing = new Outgoing({ ...DEFAULT_LIMITS, outUnderWay: 2, outRate: 10, outBurst: 3 }, clock);
+  const order: string[] = [];
+  const enter = (name: string, signal = new AbortController().signal) =>
+    outgoing.enter(signal).then(
+      () => order.push(name),
+      () => order.push(`${name} gave up`),
+    );
+  const controller = new AbortController();
+  enter('a');
+  enter('b');
+  enter('c', controller.signal);
+  enter('d');
+  enter('e');
+  await settled();
+  assert.deepEqual(order, ['a', 'b']);
+  controller.abort();
+  outgoing.leave();
+  await settled();
+  assert.deepEqual(order, ['a', 'b', 'c gave up', 'd']);
+  outgoing.leave();
+  await clock.pass(99);
+  assert.equal(order.includes('e'), false);
+  await clock.pass(1);
+  assert.equal(order.at(-1), 'e');
+  enter('f', controller.signal);
+  await settled();
+  assert.equal(order.at(-1), 'f gave up');
+});
+
+test('a handler keeps its place until it ends, even when its time is over', async () => {
+  const clock = new ManualClock();
+  const account = new PeerAccount({ ...DEFAULT_LIMITS, underWay: 1 }, clock);
+  assert.equal(account.admit(), undefined);
+  let end = (_: Uint8Array) => {};
+  const slow = () =>
+    new Promise<Uint8Array>((resolve) => {
+      end = resolve;
+    });
+  const replied = runHandler(slow, account, 1_000, clock);
+  await clock.pass(1_000);
+  assert.equal(await replied, undefined);
+  assert.equal(account.admit(), 'busy');
+  end(Uint8Array.of(1));
+  await settled();
+  assert.equal(account.admit(), undefined);
+  const thrown = runHandler(() => Promise.reject(new FitError('locked', 'locked')), account, 1_000, clock);
+  assert.equal(await thrown, undefined);
+  assert.equal(account.admit(), undefined);
+  assert.equal(clock.timers, 0);
+});
+
+test('PeerIds follow from seeds; only their one text is read', () => {
+  // The PeerId of an all-zero seed, whose public key is RFC 8032's 3b6a27bc….
+  assert.equal(peerOf(new Uint8Array(32)), '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN');
+  const bytes = peerBytes(peerOf(seedOf(1)));
+  assert.equal(bytes.length, 38);
+  assert.deepEqual([...bytes.subarray(0, 6)], [0, 0x24, 8, 1, 0x12, 0x20]);
+  for (const text of ['', 'x', '12D3KooW', 'QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N', ` ${peerOf(seedOf(1))}`])
+    assert.throws(() => peerBytes(text), PeerFault, text);
+  assert.throws(() => peerOf(new Uint8Array(31)));
+});
