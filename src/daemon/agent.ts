@@ -6,7 +6,7 @@
 import { verifyArchive } from '../archive/verify.ts';
 import { encodeCard } from '../commerce/card.ts';
 import { type Deal, isFinalState, openExchange } from '../commerce/deal.ts';
-import { payloadItems } from '../commerce/transaction.ts';
+import { logEntryOf } from '../commerce/transaction.ts';
 import { createCsr } from '../crypto/pki/csr.ts';
 import { importIdentity } from '../crypto/pki/import.ts';
 import { toPem } from '../crypto/pki/pem.ts';
@@ -228,15 +228,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
         document: material.document,
         proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
         certificates: material.certificates,
-        log: material.log.map(({ id, deal: of, parent, by, time, payload }) => ({
-          id,
-          deal: of,
-          parent,
-          kind: payload.kind,
-          by,
-          time,
-          payload: payloadItems(payload).map((item) => (Array.isArray(item) ? null : (item as string))),
-        })),
+        log: material.log.map(logEntryOf),
       });
       const written = form === 'asics' ? [{ name: `${found.id}.asics`, data: writeAsics(files) }] : files;
       return { deal: found.id, files: written.map(({ name, data }) => ({ name, data: base64(data) })) };

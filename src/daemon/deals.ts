@@ -24,7 +24,8 @@ import { completeDocument, type Document, parseDocument } from '../commerce/docu
 import { decodeMessage, encodeMessage, type Message, type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { type ExchangeKind, makeTransaction, type Transaction } from '../commerce/transaction.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { checkRecord, type DocumentTerms, makeRecord, type Parties, type RecordLimits } from '../exchange/contract.ts';
+import { checkRecord, makeRecord, type Parties, type RecordLimits } from '../exchange/contract.ts';
+import { exchangeTerms } from '../exchange/document.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import type { PartyState } from '../exchange/party.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
@@ -289,22 +290,6 @@ export function createDeals(parts: Parts) {
     xid: null,
   });
 
-  /** The parts of X that follow from the text (PROTOCOL §3): its author answers, its addressee speaks first. */
-  const documentTerms = ({ terms, digest }: Document): DocumentTerms => ({
-    originator: terms.parties[1].certificate,
-    responder: terms.parties[0].certificate,
-    arbiter: terms.arbiter.certificate,
-    terms: terms.arbiter.terms,
-    mode: terms.arbiter.mode,
-    check: terms.check,
-    notAfter: terms.notAfter,
-    margin: terms.margin,
-    deal: terms.deal,
-    document: digest,
-    itemO: { kind: 'document', digest },
-    itemR: { kind: 'document', digest },
-  });
-
   /** Both sides and the arbiter, from our own card, the pinned card and the arbiter's card that came with the offer. */
   const partiesFor = (weAre: 'O' | 'R', contact: Contact, arbiter: Card, kemHash: Uint8Array | undefined): Parties => {
     const key = roleOf(arbiter).kem.find((one) => kemHash === undefined || equal(sha256(one.public), kemHash));
@@ -502,8 +487,8 @@ export function createDeals(parts: Parts) {
         const document = parseDocument(bytes);
         checkClocks(deal, version);
         const parties = partiesFor('O', contact, arbiter, undefined);
-        const record = makeRecord(documentTerms(document), parties, { nonce: rng(32), signingTime: now() });
-        checkRecord(record, documentTerms(document), parties, limitsFor(arbiter, parties, version.time));
+        const record = makeRecord(exchangeTerms(document), parties, { nonce: rng(32), signingTime: now() });
+        checkRecord(record, exchangeTerms(document), parties, limitsFor(arbiter, parties, version.time));
         const consent = newConsent('acceptance', deal, document, arbiter, document.terms.notAfter);
         const exchange = {
           record,
@@ -599,7 +584,7 @@ export function createDeals(parts: Parts) {
         consent: consent.id,
         check: (found) => {
           if (now() >= found.notAfter - found.margin) throw new PeerFault('bad-record', 'too late');
-          checkRecord(found, documentTerms(document), parties, limitsFor(arbiter, parties, version.time));
+          checkRecord(found, exchangeTerms(document), parties, limitsFor(arbiter, parties, version.time));
         },
       };
     },
