@@ -4,7 +4,13 @@ import { before, test } from 'node:test';
 import { signP256 } from '../../src/crypto/ecdsa.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { assembleSignedData, signedAttributes } from '../../src/crypto/pki/cms.ts';
-import { AFFIDAVIT_CLAUSE, parseStatement, statementText, verifyAffidavit } from '../../src/exchange/affidavit.ts';
+import {
+  AFFIDAVIT_CLAUSE,
+  type Affidavit,
+  parseStatement,
+  statementText,
+  verifyAffidavit,
+} from '../../src/exchange/affidavit.ts';
 import { contradiction, encodeAnswer, makeResolved, makeToken, verifyAnswer } from '../../src/exchange/answers.ts';
 import { completeContract, type Parties } from '../../src/exchange/contract.ts';
 import { ROLES } from '../../src/exchange/items.ts';
@@ -41,6 +47,14 @@ function affidavit(both: Promises, now = NOW) {
   const verified = verifyAnswer(record, parties, answer);
   assert.ok(verified.kind === 'affidavit');
   return { answer, ...verified.affidavit };
+}
+
+/** Whatever text, signed by the arbiter. */
+function statedBy(text: Uint8Array): Affidavit {
+  const { certificate, key } = cast.T;
+  const attributes = signedAttributes({ digest: sha256(text), signingTime: NOW, certificateHash: certificate.hash });
+  const signature = signP256(key, attributes);
+  return { text, signature: assembleSignedData([{ certificate, signedAttributes: attributes, signature }]) };
 }
 
 test('undisturbed it ends with the same contract as any other mode', () => {
@@ -80,17 +94,24 @@ test('the arbiter states nothing without both promises, and cannot alone', () =>
     { O: promises.O, R: new Uint8Array(3) },
   ])
     assert.equal(affidavit(both), null);
-  const text = statementText(record, { O: promises.O, R: forgedR });
-  const attributes = signedAttributes({
-    digest: sha256(text),
-    signingTime: NOW,
-    certificateHash: cast.T.certificate.hash,
-  });
-  const certificate = cast.T.certificate;
-  const signature = assembleSignedData([
-    { certificate, signedAttributes: attributes, signature: signP256(cast.T.key, attributes) },
-  ]);
-  assert.throws(() => verifyAffidavit({ text, signature }, record.document, certificates()), /a promise is not signed/);
+  const alone = statedBy(statementText(record, { O: promises.O, R: forgedR }));
+  assert.throws(() => verifyAffidavit(alone, record.document, certificates()), /a promise is not signed/);
+});
+
+test('the arbiter cannot say more than the text says', () => {
+  const text = fromUtf8(statementText(record, promises));
+  for (const more of [
+    `${text}The price is doubled.\n`,
+    text.replace('deal: ', 'deal:  '),
+    text.replace('before', 'after'),
+  ]) {
+    assert.notEqual(more, text);
+    assert.throws(() => verifyAffidavit(statedBy(utf8(more)), record.document, certificates()), /not the text/);
+  }
+  assert.throws(() => parseStatement(utf8(text.replace(/^record: .*$/m, ''))), /no record/);
+  assert.throws(() => parseStatement(utf8(text.replace(/^record: /m, 'record: XY'))), PeerFault);
+  assert.throws(() => parseStatement(Uint8Array.of(0xff)), /not UTF-8/);
+  assert.throws(() => parseStatement(new Uint8Array(5000)), PeerFault);
 });
 
 test('a statement counts for its document, its people and its time only', () => {

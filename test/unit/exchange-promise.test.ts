@@ -111,6 +111,28 @@ test('a promise holds for one exchange, one role, one pair of parties', () => {
   for (const [name, accepted] of elsewhere) assert.equal(accepted(), false, name);
 });
 
+test('the label names exchange, role, both ends and the statement; the keys are the arbiter’s and the receiver’s', () => {
+  for (const role of ROLES) {
+    const check = promiseCheck(record, role, promises[role], parties);
+    const decoded = decodePromise(promises[role], 'invisible');
+    assert.ok(check.kind === 'escrow' && decoded.kind === 'escrow');
+    const [from, to] = role === 'O' ? [cast.O, cast.R] : [cast.R, cast.O];
+    const { digest } = template(record, role, parties);
+    const key = present(from.certificate.point, 'point');
+    assert.deepEqual(check.label, {
+      xid: xidOf(record),
+      role,
+      sender: from.certificate.hash,
+      recipient: to.certificate.hash,
+      anchor: null,
+      statements: [signatureStatement(digest, decoded.noncePoint, key)],
+    });
+    assert.deepEqual(check.keys, { kem: cast.kem.public, verifier: to.verifier.public });
+    const job = promiseJob(record, role, made[role].signature, parties);
+    assert.deepEqual({ label: job.label, keys: job.keys }, { label: check.label, keys: check.keys });
+  }
+});
+
 test('⚔ a promise proven under a verifier key from X convinces only who takes V from X', () => {
   // The liar knows the secret of the V that it writes into X, and simulates a promise of a signature nobody ever made.
   const { digest } = template(record, 'O', parties);
@@ -195,6 +217,8 @@ test('the contract takes both signatures and no others', () => {
   const other = signP256(cast.O.key, utf8('something else'));
   assert.throws(() => completeContract(record, parties, { ...good, O: other }), fault('bad-signature'));
   assert.throws(() => completeContract(record, parties, { O: good.R, R: good.O }), fault('bad-signature'));
+  const high = concat(good.R.slice(0, 32), fromInt(ORDER - toInt(good.R.slice(32)), 32));
+  assert.throws(() => completeContract(record, parties, { ...good, R: high }), fault('bad-signature'));
   assert.throws(() => completeContract({ ...record, signingTime: NOW + 1 }, parties, good), fault('bad-signature'));
 });
 

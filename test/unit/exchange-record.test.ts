@@ -4,6 +4,7 @@ import { before, test } from 'node:test';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { generateVerifierKey } from '../../src/crypto/verifier-key.ts';
 import { checkRecord, type DocumentTerms, makeRecord, type Parties } from '../../src/exchange/contract.ts';
+import { checkFrame } from '../../src/exchange/frame.ts';
 import { decodeRecord, type ExchangeRecord, encodeRecord, recordToCbor, xidOf } from '../../src/exchange/record.ts';
 import { toHex, utf8 } from '../../src/lib/bytes.ts';
 import { type Cbor, encode } from '../../src/lib/cbor.ts';
@@ -260,4 +261,20 @@ test('nobody is two parties: not by certificate and not by key', async () => {
       );
     }
   }
+});
+
+test('checkFrame alone holds every name in X against the parties', () => {
+  checkFrame(record, parties, LIMITS);
+  const stranger = { certificate: cast.T.certificate, verifier: generateVerifierKey().public };
+  const wrong: readonly (readonly [Parties, RegExp])[] = [
+    [{ ...parties, O: { ...parties.O, certificate: stranger.certificate } }, /another originator/],
+    [{ ...parties, R: { ...parties.R, certificate: stranger.certificate } }, /another responder/],
+    [{ ...parties, T: { ...parties.T, certificate: parties.O.certificate } }, /another arbiter/],
+    [{ ...parties, O: { ...parties.O, verifier: stranger.verifier } }, /verifier key of the originator/],
+    [{ ...parties, R: { ...parties.R, verifier: stranger.verifier } }, /verifier key of the responder/],
+    [{ ...parties, T: { ...parties.T, kem: other } }, /key of the arbiter/],
+    [{ ...parties, T: { ...parties.T, terms: other } }, /other terms/],
+  ];
+  for (const [people, message] of wrong)
+    assert.throws(() => checkFrame(record, people, LIMITS), fault('bad-record', message));
 });
