@@ -14,7 +14,7 @@ export interface Position {
   readonly role: PartyRole;
   /** `offered`: a text is on the table and no exchange has begun. */
   readonly phase: PartyPhase | 'offered';
-  /** Whether the peer's verified promise is here. */
+  /** Whether the peer's verified promise is here; counts for an originator that is contracted or aborted. */
   readonly holdsPromise: boolean;
   readonly via: 'peer' | 'arbiter' | null;
   readonly mode: Mode;
@@ -50,13 +50,14 @@ function promiseOf(whose: string, mode: Mode, arbiter: string): string {
     : `${whose} signed promise, which ${arbiter} can turn into a statement that stands for both signatures`;
 }
 
-function youHold({ phase, via, mode, holdsPromise }: Position, { them, arbiter }: Circumstances): string {
+function youHold(position: Position, { them, arbiter }: Circumstances): string {
+  const { phase, via, mode } = position;
   if (phase === 'contracted')
     return via === 'arbiter' && mode === 'affidavit'
       ? `the contract: ${arbiter}'s statement with both promises`
       : 'the contract, signed by both';
   if (phase === 'aborted') return `${arbiter}'s word that it will not complete this exchange`;
-  if (phase === 'offered' || phase === 'dropped' || !holdsPromise) return 'nothing of theirs that binds them';
+  if (phase === 'offered' || phase === 'dropped' || !holdsPromise(position)) return 'nothing of theirs that binds them';
   return promiseOf(`${them}'s`, mode, arbiter);
 }
 
@@ -165,11 +166,21 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
   ];
 }
 
-/** Never throws for a position that the machines can be in; an impossible one is our bug. */
+/**
+ * Whether the peer's promise is here, where the phase leaves no choice: a deal whose exchange is closed (or never was) is
+ * explained from its state alone.
+ */
+function holdsPromise({ role, phase, holdsPromise }: Position): boolean {
+  if (role === 'responder') return phase !== 'offered';
+  if (phase === 'contracted' || phase === 'aborted') return holdsPromise;
+  return phase === 'released' || phase === 'resolving';
+}
+
+/** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
 export function explain(position: Position, circumstances: Circumstances): Explanation {
   const role: Role = position.role === 'originator' ? 'O' : 'R';
   const phase = position.phase !== 'offered' ? position.phase : role === 'O' ? 'proving' : 'idle';
-  const facts = outlook(role, phase, phase === 'idle' ? false : position.holdsPromise);
+  const facts = outlook(role, phase, holdsPromise(position));
   return {
     youHold: youHold(position, circumstances),
     theyHold:

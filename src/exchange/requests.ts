@@ -97,6 +97,14 @@ export function openRequest(
   return { key, request: openFrom(key.secret, read.blob(box, SEALED_REQUEST_MAX_BYTES, 'request'), SEAL_CONTEXT) };
 }
 
+/**
+ * The key pair that X names, which opens its promises. Not always the one that the request was sealed to: a request may come
+ * long after the promises, when the arbiter has newer keys.
+ */
+export function kemKeyOf(record: ExchangeRecord, keys: readonly KemKey[]): KemKey | undefined {
+  return keys.find((one) => equal(sha256(one.public), record.kem));
+}
+
 function chain(value: Cbor | undefined): readonly Uint8Array[] {
   const found = read.list(value, CHAIN_MAX, 'chain').map((der) => read.blob(der, CERTIFICATE_MAX_BYTES, 'certificate'));
   if (found.length === 0) throw new PeerFault('malformed', 'chain: empty');

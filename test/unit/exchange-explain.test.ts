@@ -44,6 +44,15 @@ test('every position in every mode is explained in the house’s voice', () => {
         }
 });
 
+test('a deal whose exchange is closed is explained from its state alone', () => {
+  for (const role of ['O', 'R'] as const)
+    for (const phase of ['offered', 'contracted', 'aborted', 'dropped'] as const)
+      for (const holdsPromise of [true, false])
+        for (const via of ['peer', 'arbiter', null] as const)
+          for (const mode of MODES)
+            assert.ok(explain(at(role, phase, { holdsPromise, via, mode }), AT_EASE).youHold.length > 0);
+});
+
 test('after message 1 the responder can conclude alone, after message 2 both can', () => {
   const afterMessage1 = explain(at('O', 'promised'), AT_EASE);
   assert.ok(afterMessage1.notes.includes('Trader Oak can have it completed by Notary Elm without you; you cannot yet'));

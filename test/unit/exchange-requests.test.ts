@@ -21,6 +21,7 @@ import { type ExchangeRecord, recordToCbor, xidOf } from '../../src/exchange/rec
 import {
   type ArbiterSelf,
   checkRequest,
+  kemKeyOf,
   makeRequest,
   openRequest,
   type Promises,
@@ -251,6 +252,17 @@ test('token and resolution together prove that the arbiter broke its word', () =
     [new Uint8Array(), resolved],
   ] as const)
     assert.equal(contradiction(record, parties, a, b), false);
+});
+
+test('promises open with the key that X names, whatever key the request was sealed to', () => {
+  const newer = generateKem();
+  const sealed = sealRequest(newer.public, signedRequest(cast, record, 'resolve', 'R', answerKeys.public, promises));
+  const all = [newer, cast.kem];
+  const { request, key } = openRequest(sealed, all);
+  assert.deepEqual(key, newer);
+  assert.equal(checkRequest(request, self, NOW).kind, 'authentic');
+  assert.deepEqual(kemKeyOf(record, all), cast.kem);
+  assert.equal(kemKeyOf(record, [newer]), undefined);
 });
 
 /** The arbiter as a daemon runs it: machine, checks and answers put together. Returns the bytes before sealing. */
