@@ -73,8 +73,17 @@ function madeIn(world: World): Made {
   return have;
 }
 
-/** The requests that corrupt parties can sign now. */
-function requests({ world, rules }: Step, s: State): RequestTerm[] {
+/** The requests that corrupt parties can sign now: they depend on what was sent, and on nothing else. */
+function requests(at: Step, s: State): readonly RequestTerm[] {
+  let list = at.requests.get(s.sent);
+  if (list === undefined) {
+    list = signable(at, s);
+    at.requests.set(s.sent, list);
+  }
+  return list;
+}
+
+function signable({ world, rules }: Step, s: State): readonly RequestTerm[] {
   const list: RequestTerm[] = [];
   const seen = new Set<string>();
   for (const x of world.exchanges) {
@@ -126,10 +135,7 @@ export function owes(world: World, s: State, seat: Seat): boolean {
   if (late || seat.exchange.T !== 't') return false;
   const phase = state?.phase ?? 'dropped';
   if (phase === 'contracted') return false;
-  const bound =
-    seat.role === 'O'
-      ? s.sent.includes(signatureOf(seat.exchange, 'O'))
-      : phase === 'promised' || phase === 'resolving';
+  const bound = seat.role === 'O' ? s.sent.includes(seat.signature) : phase === 'promised' || phase === 'resolving';
   return bound && !decidedOrReceived(world, s, seat.court, seat.role);
 }
 
@@ -140,7 +146,7 @@ function clocks(at: Step, s: State): void {
   s.clocks.forEach((reading, party) => {
     if (reading === last) return;
     const next = draftOf(s);
-    next.clocks[party] = reading + 1;
+    next.clocks = s.clocks.with(party, reading + 1);
     at.emit('clock', null, () => `the clock of ${world.honest[party]} goes on`, next);
   });
   const readings = world.clock === 'retention' ? ARBITER_TIMES.length : 2;

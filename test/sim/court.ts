@@ -16,7 +16,9 @@ import {
 } from './terms.ts';
 import {
   ARBITER_TIMES,
+  alterCourt,
   type Court,
+  countCrash,
   draftOf,
   FRESH_COURT,
   type Opening,
@@ -28,10 +30,6 @@ import {
 } from './world.ts';
 
 export const arbiterNow = (s: State): number => ARBITER_TIMES[s.arbiterClock] as number;
-
-function alter(s: State, court: number, change: Partial<Court>): void {
-  s.courts[court] = { ...(s.courts[court] as Court), ...change };
-}
 
 interface Case {
   readonly x: Exchange;
@@ -46,12 +44,12 @@ interface Case {
 function perform(at: Step, s: State, { x, court, opened }: Case, effect: ArbiterEffect<Statement>): void {
   switch (effect.kind) {
     case 'record':
-      alter(s, court, { stored: effect.state });
+      alterCourt(s, court, { stored: effect.state });
       return;
     case 'open': {
       const { openings, stored } = s.courts[court] as Court;
       const opening: Opening = { by: effect.by, o: opened.o, r: opened.r, seen: stored };
-      alter(s, court, { openings: [...openings, opening] });
+      alterCourt(s, court, { openings: [...openings, opening] });
       return;
     }
     case 'answer': {
@@ -78,6 +76,10 @@ function give(at: Step, s: State, it: Case, from: Court['stored'], input: Arbite
   const ports = { token: (): Statement => token(it.x.xid, at.rules.tokensSigned) };
   const [after, effects] = stepArbiter<Statement>(ports, times, from, input, at.rules.arbiter);
   at.taken?.add(`arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`);
+  // Said before: nothing new.
+  const again = (effect: ArbiterEffect<Statement>): boolean =>
+    effect.kind === 'answer' && effect.value !== null && s.replies.includes(reply(effect.to, effect.value));
+  if (input.kind !== 'opened' && at.rules.answersFromStore && effects.every(again)) return;
   const upTo = (count: number): State => {
     const next = draftOf(s);
     for (const effect of effects.slice(0, count)) perform(at, next, it, effect);
@@ -95,9 +97,9 @@ function give(at: Step, s: State, it: Case, from: Court['stored'], input: Arbite
 
 export function crashArbiter(s: State): void {
   s.courts.forEach((court, index) => {
-    if (court.openings.length > 0) alter(s, index, { openings: [] });
+    if (court.openings.length > 0) alterCourt(s, index, { openings: [] });
   });
-  s.crashes[s.crashes.length - 1] = (s.crashes.at(-1) as number) - 1;
+  countCrash(s, s.crashes.length - 1);
 }
 
 /** As whom the arbiter hears this signer: as the party that X names, or not at all. */
@@ -129,7 +131,7 @@ export function finish(at: Step, s: State, court: number, opening: Opening): voi
   const made = o === null || r === null ? null : answer(x.xid, keptO, keptR, at.rules.answersSigned);
   const next = draftOf(s);
   const { stored, openings } = s.courts[court] as Court;
-  alter(next, court, { openings: openings.filter((one) => one !== opening) });
+  alterCourt(next, court, { openings: openings.filter((one) => one !== opening) });
   const label = (): string => `the arbiter ends the opening for ${opening.by} in ${x.xid}`;
   const it: Case = { x, court, actor: 'arbiter', whose: null, label, opened: opening };
   const from = at.rules.lock ? stored : opening.seen;
@@ -142,7 +144,7 @@ export function prune(at: Step, s: State): void {
   s.courts.forEach(({ stored }, court) => {
     if (stored.phase === 'none') return;
     const next = draftOf(s);
-    alter(next, court, { stored: FRESH_COURT });
+    alterCourt(next, court, { stored: FRESH_COURT });
     at.emit('clock', null, () => `the arbiter prunes ${at.world.exchanges[court]?.xid}`, next);
   });
 }

@@ -10,10 +10,11 @@ import {
   STATE_INVARIANTS,
   WHOLE_INVARIANTS,
 } from './invariants.ts';
+import { keyOf } from './keys.ts';
 import { ACTORS, type Actor, type Step } from './moves.ts';
 import type { Rules } from './rules.ts';
 import type { Name } from './terms.ts';
-import { initialState, keyOf, type State, type World } from './world.ts';
+import { initialState, type State, type World } from './world.ts';
 
 export interface Violation {
   readonly invariant: Invariant['number'];
@@ -55,6 +56,7 @@ function traceTo(world: World, rules: Rules, graph: Graph, last: number): string
     const step: Step = {
       world,
       rules,
+      requests: new WeakMap(),
       emit: (_actor, _whose, label, next) => {
         if (keyOf(next) === target) labels.push(label());
       },
@@ -89,6 +91,7 @@ export function explore(world: World, rules: Rules, { invariants, taken }: Optio
   const step: Step = {
     world,
     rules,
+    requests: new WeakMap(),
     ...(taken === undefined ? {} : { taken }),
     emit: (actor, whose, _label, next) => {
       const index = add(next, current);

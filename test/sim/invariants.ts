@@ -13,14 +13,11 @@ import {
   type Name,
   other,
   type PromiseTerm,
-  promiseOf,
   type ReplyTerm,
   type Role,
-  request,
   type SignatureTerm,
   type Statement,
   signature,
-  signatureOf,
   type Term,
 } from './terms.ts';
 import { type Cell, layoutOf, type Seat, type State, type World } from './world.ts';
@@ -89,9 +86,9 @@ function eachReply(seen: Seen, check: (reply: ReplyTerm, x: Exchange, court: num
 
 /** Does anyone but the signer hold this signature: sent, disclosed by the arbiter, or opened by a corrupt one? */
 function isOut({ state, world }: Seen, seat: Seat): boolean {
-  const mine = signatureOf(seat.exchange, seat.role);
+  const mine = seat.signature;
   if (state.sent.includes(mine)) return true;
-  if (seat.exchange.T !== 't' && state.sent.includes(promiseOf(seat.exchange, seat.role))) return true;
+  if (seat.exchange.T !== 't' && state.sent.includes(seat.promise)) return true;
   return (state.replies as readonly ReplyTerm[]).some(({ statement, to }) => {
     if (statement.kind !== 'answer' || (to === seat.role && world.honest.includes(seat.name))) return false;
     return statement.o === mine || statement.r === mine;
@@ -176,7 +173,7 @@ function bound(seen: Seen): string | null {
 /** A signature that an honest party gave serves no contract with anybody but the peer that its text names. */
 function noForeignContract(seen: Seen): string | null {
   return eachSeat(seen, (seat) => {
-    const mine = signatureOf(seat.exchange, seat.role);
+    const mine = seat.signature;
     const foreign = signature('n', seat.exchange.document, 'n');
     const named = [seat.exchange.O, seat.exchange.R];
     return seen.state.sent.includes(mine) && verifiesAsContract(seen.rules, named, mine, foreign)
@@ -199,8 +196,8 @@ function invisible(seen: Seen): string | null {
 
 function neverBoth({ world, state }: Seen): string | null {
   return eachSeat({ world, state } as Seen, (seat) => {
-    const aborts = state.asked.includes(request('abort', seat.exchange, seat.name));
-    return aborts && state.sent.includes(signatureOf(seat.exchange, seat.role))
+    const aborts = state.asked.includes(seat.abort);
+    return aborts && state.sent.includes(seat.signature)
       ? `${seat.name} both asked to abort ${seat.exchange.xid} and sent its signature`
       : null;
   });
@@ -215,11 +212,11 @@ function recordedFirst(seen: Seen): string | null {
     const { exchange: x, role, name } = seat;
     const ahead = (what: string): string => `${what} of ${name} in ${x.xid} left while ${phase} is stored`;
     const account = state.accounts[seat.account];
-    if (state.sent.includes(promiseOf(x, role))) {
+    if (state.sent.includes(seat.promise)) {
       if (phase === 'proving' || phase === 'dropped') return ahead('the promise');
       if (!account?.used.includes(x.xid)) return ahead('the promise, its consent unused,');
     }
-    if (state.sent.includes(signatureOf(x, role))) {
+    if (state.sent.includes(seat.signature)) {
       const early = role === 'R' ? phase !== 'contracted' : phase === 'proving' || phase === 'promised';
       if (early) return ahead('the release');
     }
@@ -283,10 +280,8 @@ function consented(seen: Seen): string | null {
   return eachSeat(seen, (seat, cell) => {
     if (cell.unconsented) return `${seat.name} promised in ${seat.exchange.xid} without a standing consent`;
     const account = seen.state.accounts[seat.account] as State['accounts'][number];
-    const promises = seen.world.exchanges.filter(
-      (x) =>
-        x.document === seat.exchange.document &&
-        (['O', 'R'] as const).some((role) => x[role] === seat.name && seen.state.sent.includes(promiseOf(x, role))),
+    const promises = layoutOf(seen.world).seats.filter(
+      (one) => one.account === seat.account && seen.state.sent.includes(one.promise),
     );
     return promises.length > account.granted ? `${seat.name} promised more often than consented` : null;
   });

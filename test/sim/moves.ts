@@ -1,6 +1,6 @@
 /** One step of a world: who takes it, what it is called in a trace, where it leads. */
 import type { Rules } from './rules.ts';
-import type { Name } from './terms.ts';
+import type { Name, RequestTerm, Term } from './terms.ts';
 import type { State, World } from './world.ts';
 
 export const ACTORS = ['own', 'person', 'arbiter', 'network', 'clock', 'crash', 'adversary'] as const;
@@ -15,6 +15,8 @@ export interface Step {
   readonly rules: Rules;
   /** Rows that were taken, as `machine from on to count-of-effects`. */
   readonly taken?: Set<string>;
+  /** What corrupt parties can ask the arbiter, by what has been sent. */
+  readonly requests: WeakMap<readonly Term[], readonly RequestTerm[]>;
   /** `whose`: the party that acts or is served, null for none. */
   emit(actor: Actor, whose: Name | null, label: () => string, next: State): void;
 }

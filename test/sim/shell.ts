@@ -5,21 +5,13 @@
 import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../../src/exchange/party.ts';
 import type { Actor, Step } from './moves.ts';
 import { acceptsPromise, acceptsRecord, acceptsRelease, contractIn } from './rules.ts';
-import {
-  contract,
-  declined,
-  other,
-  type PromiseTerm,
-  promiseOf,
-  type ReplyTerm,
-  request,
-  type SignatureTerm,
-  signatureOf,
-  type Term,
-} from './terms.ts';
+import { contract, declined, other, type PromiseTerm, type ReplyTerm, request, type Term } from './terms.ts';
 import {
   type Account,
+  alterAccount,
+  alterCell,
   type Cell,
+  countCrash,
   draftOf,
   IDLE,
   layoutOf,
@@ -38,10 +30,6 @@ export function clockOf(world: World, s: State, seat: Seat): number {
 }
 
 export const insideMargin = (now: number): boolean => now >= TIMES.notAfter - TIMES.margin;
-
-function alter(s: State, seat: Seat, change: Partial<Cell>): void {
-  s.cells[seat.index] = { ...(s.cells[seat.index] as Cell), ...change };
-}
 
 /** Granted, not used up, not withdrawn, not over by the own clock. */
 export function consentStands(world: World, s: State, seat: Seat): boolean {
@@ -65,16 +53,16 @@ function perform(at: Step, s: State, seat: Seat, effect: PartyEffect<Term>): voi
   switch (effect.kind) {
     case 'record': {
       const backup = at.world.restores > 0 && effect.state.phase === 'promised' ? effect.state : cell.backup;
-      alter(s, seat, { stored: effect.state, backup });
+      alterCell(s, seat, { stored: effect.state, backup });
       if (!effect.consume) return;
-      if (!consentStands(at.world, s, seat)) alter(s, seat, { unconsented: true });
+      if (!consentStands(at.world, s, seat)) alterCell(s, seat, { unconsented: true });
       const account = s.accounts[seat.account] as Account;
-      s.accounts[seat.account] = { ...account, used: [...account.used, x.xid] };
+      alterAccount(s, seat.account, { used: [...account.used, x.xid] });
       return;
     }
     case 'send': {
       const binds = effect.message === 'release' ? seat.role === 'O' : seat.role === 'R';
-      if (binds && insideMargin(now) && !s.sent.includes(effect.value)) alter(s, seat, { late: true });
+      if (binds && insideMargin(now) && !s.sent.includes(effect.value)) alterCell(s, seat, { late: true });
       s.sent = withTerm(s.sent, effect.value);
       return;
     }
@@ -82,10 +70,10 @@ function perform(at: Step, s: State, seat: Seat, effect: PartyEffect<Term>): voi
       s.sent = withTerm(s.sent, declined(x.xid, seat.name));
       return;
     case 'timer':
-      alter(s, seat, effect.timer === 'patience' ? { patience: true } : { deadline: true });
+      alterCell(s, seat, effect.timer === 'patience' ? { patience: true } : { deadline: true });
       return;
     case 'ask':
-      s.asked = withTerm(s.asked, effect.request === 'abort' ? request('abort', x, seat.name) : effect.value);
+      s.asked = withTerm(s.asked, effect.request === 'abort' ? seat.abort : effect.value);
       return;
   }
 }
@@ -95,10 +83,10 @@ export function crash(world: World, s: State, party: number): void {
   for (const seat of layoutOf(world).seats) {
     if (seat.party !== party) continue;
     const { state, stored } = s.cells[seat.index] as Cell;
-    if (state !== null) alter(s, seat, { state: stored, patience: false, deadline: false });
+    if (state !== null) alterCell(s, seat, { state: stored, patience: false, deadline: false });
   }
-  s.down[party] = true;
-  s.crashes[party] = (s.crashes[party] as number) - 1;
+  s.down = s.down.with(party, true);
+  countCrash(s, party);
 }
 
 /** Gives the machine an input and performs what it answers, wholly and, while crashes are left, only in part. */
@@ -110,8 +98,8 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
   at.taken?.add(`${before.role} ${before.phase} ${input.kind} ${after.phase} ${effects.length}`);
   const upTo = (count: number): State => {
     const next = draftOf(s);
-    if (after.phase !== before.phase) alter(next, seat, { patience: false, deadline: false });
-    alter(next, seat, { state: after });
+    if (after.phase !== before.phase) alterCell(next, seat, { patience: false, deadline: false });
+    alterCell(next, seat, { state: after });
     for (const effect of effects.slice(0, count)) perform(at, next, seat, effect);
     return next;
   };
@@ -127,8 +115,6 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
 
 const tableFor = (at: Step, seat: Seat): typeof at.rules.originator =>
   seat.role === 'O' ? at.rules.originator : at.rules.responder;
-
-const released = (seat: Seat): SignatureTerm => signatureOf(seat.exchange, seat.role);
 
 /** May this party take up the exchange: a consent, and (unless the world goes without) every earlier one of the text ended. */
 function mayBegin(at: Step, s: State, seat: Seat): boolean {
@@ -158,17 +144,17 @@ export function ownMoves(at: Step, s: State, seat: Seat): void {
   if (state === null) {
     if (seat.role !== 'O' || !mayBegin(at, s, seat)) return;
     const next = draftOf(s);
-    alter(next, seat, { state: begin<Term>('originator', TIMES, null) });
+    alterCell(next, seat, { state: begin<Term>('originator', TIMES, null) });
     at.emit('person', seat.name, () => `${who} begins`, next);
     return;
   }
   if (isFinal(state.phase)) return;
   if (state.phase === 'proving') {
-    const promise = promiseOf(seat.exchange, seat.role);
+    const { promise } = seat;
     const both = seat.role === 'R' ? { o: state.peerPromise as PromiseTerm, r: promise } : null;
     const resolve = both === null ? {} : { resolve: request('resolve', seat.exchange, seat.name, both) };
     const consent = consentSeen(at, s, seat);
-    const input = { kind: 'proved', promise, release: released(seat), consent, now, ...resolve } as const;
+    const input = { kind: 'proved', promise, release: seat.signature, consent, now, ...resolve } as const;
     give(at, s, seat, input, 'own', () => `${who} has proved (consent ${consent ? 'stands' : 'is gone'})`);
   }
   const orders = world.persons !== 'none';
@@ -212,7 +198,7 @@ export function receive(at: Step, s: State, seat: Seat, term: Term, actor: Actor
     if (!acceptsPromise(rules, x, other(seat.role), term, seat.name)) return;
     if (seat.role === 'R' && state === null && mayBegin(at, s, seat)) {
       const next = draftOf(s);
-      alter(next, seat, { state: begin<Term>('responder', TIMES, term) });
+      alterCell(next, seat, { state: begin<Term>('responder', TIMES, term) });
       at.emit(actor, seat.name, label, next);
     } else if (seat.role === 'O' && state?.phase === 'promised') {
       const resolve = request('resolve', x, seat.name, { o: state.promise as PromiseTerm, r: term });
@@ -225,7 +211,7 @@ export function receive(at: Step, s: State, seat: Seat, term: Term, actor: Actor
   if (term.kind === 'signature') {
     const promise = state.peerPromise as PromiseTerm | null;
     if (promise === null || !acceptsRelease(x, other(seat.role), term, promise)) return;
-    const mine = released(seat);
+    const mine = seat.signature;
     const made = seat.role === 'O' ? contract(mine, term) : contract(term, mine);
     give(at, s, seat, { kind: 'release', contract: made, now }, actor, label);
   } else if (term.kind === 'declined') {
@@ -247,7 +233,7 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
     after = draftOf(s);
     const keeps = at.rules.keepsStatements || !isFinal(state.phase);
     const statements = keeps ? withTerm(cell.statements, statement) : cell.statements;
-    alter(after, seat, { heard: withTerm(cell.heard, statement), statements });
+    alterCell(after, seat, { heard: withTerm(cell.heard, statement), statements });
   }
   let moved = false;
   if (statement.kind === 'token') {
@@ -272,13 +258,13 @@ export function sendLocked(at: Step, s: State, seat: Seat): void {
 /** The daemon starts again, or is unlocked. */
 export function resume(at: Step, s: State, party: number): void {
   const next = draftOf(s);
-  next.down[party] = false;
+  next.down = s.down.with(party, false);
   for (const seat of layoutOf(at.world).seats) {
     const { state } = next.cells[seat.index] as Cell;
     if (seat.party !== party || state === null || !at.rules.resumes) continue;
     const now = at.rules.resumesByTable ? clockOf(at.world, next, seat) : 0;
     const [after, effects] = step(state, { kind: 'resumed', now }, tableFor(at, seat));
-    alter(next, seat, { state: after });
+    alterCell(next, seat, { state: after });
     for (const effect of effects) perform(at, next, seat, effect);
   }
   at.emit('own', at.world.honest[party] ?? null, () => `${at.world.honest[party]} starts again`, next);
@@ -294,7 +280,7 @@ export function personMoves(at: Step, s: State): void {
     if (s.down[party]) return;
     if (world.persons === 'withdraw' && !account.withdrawn && account.used.length < account.granted) {
       const next = draftOf(s);
-      next.accounts[index] = { ...account, withdrawn: true };
+      alterAccount(next, index, { withdrawn: true });
       at.emit('person', name, () => `${name} withdraws the consent to ${document}`, next);
     }
     const used = account.used.length === account.granted;
@@ -304,7 +290,7 @@ export function personMoves(at: Step, s: State): void {
     });
     if (used && ended && account.granted < world.consents) {
       const next = draftOf(s);
-      next.accounts[index] = { ...account, granted: account.granted + 1 };
+      alterAccount(next, index, { granted: account.granted + 1 });
       at.emit('person', name, () => `${name} consents to ${document} once more`, next);
     }
   });
@@ -319,7 +305,7 @@ export function restore(at: Step, s: State, seat: Seat): void {
   if (s.restores === 0 || s.arbiterClock > 0 || backup === null || state?.phase === 'promised') return;
   const next = draftOf(s);
   next.restores--;
-  next.cells[seat.index] = { ...IDLE, state: backup, stored: backup, backup, restored: true };
-  next.down[seat.party] = true;
+  alterCell(next, seat, { ...IDLE, state: backup, stored: backup, backup, restored: true });
+  next.down = s.down.with(seat.party, true);
   at.emit('crash', seat.name, () => `${seat.name} is restored from a backup`, next);
 }

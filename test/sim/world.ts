@@ -7,7 +7,19 @@
  */
 import type { ArbiterState } from '../../src/exchange/arbiter.ts';
 import type { PartyState, Times } from '../../src/exchange/party.ts';
-import type { Exchange, Name, Role, SignatureTerm, Statement, Term } from './terms.ts';
+import {
+  type Exchange,
+  type Name,
+  type PromiseTerm,
+  promiseOf,
+  type RequestTerm,
+  type Role,
+  request,
+  type SignatureTerm,
+  type Statement,
+  signatureOf,
+  type Term,
+} from './terms.ts';
 
 export interface World {
   readonly name: string;
@@ -57,10 +69,19 @@ export interface Seat {
   readonly name: Name;
   readonly party: number;
   readonly account: number;
+  /** What an honest party makes in this exchange. */
+  readonly promise: PromiseTerm;
+  readonly signature: SignatureTerm;
+  readonly abort: RequestTerm;
+}
+
+/** Parts of a state carry the number of their contents once it is known: WeakMaps for all of them were half of the run. */
+export interface Numbered {
+  number: number | null;
 }
 
 /** A seat's memory. */
-export interface Cell {
+export interface Cell extends Numbered {
   readonly state: PartyState<Term> | null;
   readonly stored: PartyState<Term> | null;
   readonly patience: boolean;
@@ -85,35 +106,37 @@ export interface Opening {
 }
 
 /** The arbiter's memory of one exchange. */
-export interface Court {
+export interface Court extends Numbered {
   readonly stored: ArbiterState<Statement>;
   readonly openings: readonly Opening[];
 }
 
 /** One person's consents for one text. */
-export interface Account {
+export interface Account extends Numbered {
   readonly granted: number;
   readonly used: readonly string[];
   readonly withdrawn: boolean;
 }
 
+/** A draft is changed by putting new lists in: what is not changed is shared with the state before. */
 export interface State {
-  cells: Cell[];
-  courts: Court[];
+  cells: readonly Cell[];
+  courts: readonly Court[];
   /** Everything that has been on the links. */
   sent: readonly Term[];
   /** Requests of honest parties on their way to the arbiter, and its answers. */
   asked: readonly Term[];
   replies: readonly Term[];
-  clocks: number[];
+  clocks: readonly number[];
   arbiterClock: number;
-  down: boolean[];
-  crashes: number[];
-  accounts: Account[];
+  down: readonly boolean[];
+  crashes: readonly number[];
+  accounts: readonly Account[];
   restores: number;
 }
 
 export const IDLE: Cell = {
+  number: null,
   state: null,
   stored: null,
   patience: false,
@@ -146,7 +169,18 @@ export function layoutOf(world: World): Layout {
       const { document } = exchange;
       let account = accounts.findIndex((a) => a.name === name && a.document === document);
       if (account < 0) account = accounts.push({ name, document }) - 1;
-      seats.push({ index: seats.length, exchange, court, role, name, party, account });
+      seats.push({
+        index: seats.length,
+        exchange,
+        court,
+        role,
+        name,
+        party,
+        account,
+        promise: promiseOf(exchange, role),
+        signature: signatureOf(exchange, role),
+        abort: request('abort', exchange, name),
+      });
     }
   });
   layout = { seats, accounts };
@@ -160,7 +194,7 @@ export function initialState(world: World): State {
   const { seats, accounts } = layoutOf(world);
   return {
     cells: seats.map(() => IDLE),
-    courts: world.exchanges.map(() => ({ stored: FRESH_COURT, openings: [] })),
+    courts: world.exchanges.map(() => ({ stored: FRESH_COURT, openings: [], number: null })),
     sent: [],
     asked: [],
     replies: [],
@@ -168,88 +202,59 @@ export function initialState(world: World): State {
     arbiterClock: 0,
     down: world.honest.map(() => false),
     crashes: [...world.honest, 't' as const].map((name) => world.crashes[name] ?? 0),
-    accounts: accounts.map(() => ({ granted: 1, used: [], withdrawn: false })),
+    accounts: accounts.map(() => ({ granted: 1, used: [], withdrawn: false, number: null })),
     restores: world.restores,
   };
 }
 
-/** A copy to work on: the lists that change in place are copied, the rest is shared. */
-export function draftOf(state: State): State {
+/** A copy to work on. */
+export function draftOf(s: State): State {
   return {
-    ...state,
-    cells: state.cells.slice(),
-    courts: state.courts.slice(),
-    clocks: state.clocks.slice(),
-    down: state.down.slice(),
-    crashes: state.crashes.slice(),
-    accounts: state.accounts.slice(),
+    cells: s.cells,
+    courts: s.courts,
+    sent: s.sent,
+    asked: s.asked,
+    replies: s.replies,
+    clocks: s.clocks,
+    arbiterClock: s.arbiterClock,
+    down: s.down,
+    crashes: s.crashes,
+    accounts: s.accounts,
+    restores: s.restores,
   };
 }
 
-/** Sorted by number, without repeats. */
+export function alterCell(s: State, seat: Seat, change: Partial<Cell>): void {
+  s.cells = s.cells.with(seat.index, { ...(s.cells[seat.index] as Cell), ...change, number: null });
+}
+
+export function alterCourt(s: State, court: number, change: Partial<Court>): void {
+  s.courts = s.courts.with(court, { ...(s.courts[court] as Court), ...change, number: null });
+}
+
+export function alterAccount(s: State, account: number, change: Partial<Account>): void {
+  s.accounts = s.accounts.with(account, { ...(s.accounts[account] as Account), ...change, number: null });
+}
+
+/** One crash fewer for the process: a party by its number, or the arbiter, which is last. */
+export function countCrash(s: State, process: number): void {
+  s.crashes = s.crashes.with(process, (s.crashes.at(process) as number) - 1);
+}
+
+const extended = new WeakMap<readonly Term[], Map<Term, readonly Term[]>>();
+
+/** Sorted by number, without repeats. Remembered, since the same lists grow in the same ways again and again. */
 export function withTerm<T extends Term>(list: readonly T[], term: T): readonly T[] {
   if (list.includes(term)) return list;
-  return [...list, term].sort((one, two) => one.id - two.id);
-}
-
-const stateKeys = new WeakMap<object, string>();
-const id = (term: Term | null): string => (term === null ? '' : String(term.id));
-
-function keyOfParty(state: PartyState<Term> | null): string {
-  if (state === null) return '-';
-  let key = stateKeys.get(state);
-  if (key === undefined) {
-    const { phase, promise, release, peerPromise, resolve, contract, token, via } = state;
-    key = `${phase}.${[promise, release, peerPromise, resolve, contract, token].map(id).join('.')}.${via ?? ''}`;
-    stateKeys.set(state, key);
+  let known = extended.get(list);
+  if (known === undefined) {
+    known = new Map();
+    extended.set(list, known);
   }
-  return key;
-}
-
-function keyOfArbiter(state: ArbiterState<Statement>): string {
-  return `${state.phase}.${id(state.token)}.${id(state.answer)}.${state.cause ?? ''}`;
-}
-
-function keyOfCell(cell: Cell): string {
-  let key = stateKeys.get(cell);
-  if (key === undefined) {
-    const flags = [cell.patience, cell.deadline, cell.restored, cell.late, cell.unconsented].map(Number).join('');
-    const stored = cell.stored === cell.state ? '=' : keyOfParty(cell.stored);
-    key = `${keyOfParty(cell.state)}~${stored === keyOfParty(cell.state) ? '=' : stored}~${flags}~${keyOfParty(cell.backup)}~${ids(cell.statements)}~${ids(cell.heard)}`;
-    stateKeys.set(cell, key);
+  let longer = known.get(term);
+  if (longer === undefined) {
+    longer = [...list, term].sort((one, two) => one.id - two.id);
+    known.set(term, longer);
   }
-  return key;
-}
-
-function keyOfCourt(court: Court): string {
-  let key = stateKeys.get(court);
-  if (key === undefined) {
-    const openings = court.openings.map((o) => `${o.by}${id(o.o)}.${id(o.r)}.${keyOfArbiter(o.seen)}`).sort();
-    key = `${keyOfArbiter(court.stored)}~${openings.join('+')}`;
-    stateKeys.set(court, key);
-  }
-  return key;
-}
-
-const ids = (list: readonly Term[]): string => {
-  let key = stateKeys.get(list);
-  if (key === undefined) {
-    key = list.map((term) => term.id).join('.');
-    stateKeys.set(list, key);
-  }
-  return key;
-};
-
-/** Equal exactly for equal states. */
-export function keyOf(state: State): string {
-  let key = '';
-  for (const cell of state.cells) key += `${keyOfCell(cell)}/`;
-  for (const court of state.courts) key += `${keyOfCourt(court)}/`;
-  key += `${ids(state.sent)}/${ids(state.asked)}/${ids(state.replies)}/${state.clocks.join('')}${state.arbiterClock}`;
-  for (const down of state.down) key += down ? 'd' : 'u';
-  for (const left of state.crashes) key += left;
-  for (const account of state.accounts) {
-    key += `/${account.granted}${account.withdrawn ? 'w' : ''}${account.used.join('.')}`;
-  }
-  return `${key}/${state.restores}`;
+  return longer as readonly T[];
 }
