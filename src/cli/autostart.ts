@@ -49,14 +49,14 @@ async function start(context: Context, paths: HomePaths, passphrase: string | un
 
 /** Starts the daemon and connects. Without a passphrase it is locked. */
 export async function startAndConnect(context: Context, passphrase: string | undefined): Promise<AgentClient> {
-  const paths = await context.paths();
+  const paths = context.paths();
   requireHome(paths);
   await context.out.busy('starting the daemon', start(context, paths, passphrase));
   return connect(paths.socket);
 }
 
 export async function connectOrStart(context: Context): Promise<AgentClient> {
-  const paths = await context.paths();
+  const paths = context.paths();
   const running = await connectIfRunning(paths);
   if (running !== undefined) return running;
   requireHome(paths);

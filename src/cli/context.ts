@@ -2,8 +2,9 @@
  * What every command works with: its output, the connection to the daemon and the passphrase. Made once per run;
  * loads the client and the passphrase readers only when they are asked for.
  */
-import type { HomePaths } from '../lib/paths.ts';
+import { type HomePaths, homePaths } from '../lib/paths.ts';
 import type { AgentClient } from '../rpc/client.ts';
+import { connectOrStart } from './autostart.ts';
 import { type ColorChoice, createOutput, type Output } from './output.ts';
 import type { PassphraseOptions } from './passphrase.ts';
 
@@ -23,7 +24,7 @@ export interface Context {
   readonly out: Output;
   /** No questions may be asked. */
   readonly nonInteractive: boolean;
-  paths(): Promise<HomePaths>;
+  paths(): HomePaths;
   /** Connects; starts the daemon (locked) if it is not running, unless --no-autostart. */
   agent(): Promise<AgentClient>;
   /** From a source that the user named; undefined if there is none. Read once. */
@@ -51,12 +52,9 @@ export function createContext(options: GlobalOptions): Context {
     environment,
     out,
     nonInteractive,
-    async paths() {
-      const { homePaths } = await import('../lib/paths.ts');
-      return homePaths(environment);
-    },
+    paths: () => homePaths(environment),
     agent() {
-      client ??= import('./autostart.ts').then(({ connectOrStart }) => connectOrStart(context));
+      client ??= connectOrStart(context);
       return client;
     },
     givenPassphrase() {

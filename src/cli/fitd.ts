@@ -69,7 +69,8 @@ function give(child: ChildProcess, passphrase: string): void {
   const pipe = child.stdio[PASSPHRASE_FD] as Writable;
   // A child that fails before it reads says why on stderr.
   pipe.on('error', () => {});
-  pipe.end(`${passphrase}\n`);
+  // Closed on our side too: a daemon that never closes its end must not keep this program.
+  pipe.end(`${passphrase}\n`, () => pipe.destroy());
 }
 
 /** `fitd init …` to its end; its JSON result. */

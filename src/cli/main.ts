@@ -2,10 +2,9 @@
  * `fit`: the command line of one trader (fit(1)). A thin client: it holds no keys, and asks the daemon over its socket.
  * Guarantees: every way out has the exit code of fit(1); an interruption at any moment gives 130 and a working terminal.
  */
-import { CommanderError } from 'commander';
+import type { CommanderError } from 'commander';
 import { EXIT, exitCodeOf, isFitError } from '../lib/errors.ts';
-import { jsonLine } from './output.ts';
-import { createProgram } from './program.ts';
+import { VERSION } from '../lib/version.ts';
 
 const SIGNALS = { SIGINT: 2, SIGHUP: 1, SIGTERM: 15 } as const;
 
@@ -24,7 +23,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 process.stderr.on('error', () => {});
 
-function printJsonError(code: string, message: string, hint: string | undefined, data: unknown): void {
+async function printJsonError(code: string, message: string, hint?: string, data?: unknown): Promise<void> {
+  const { jsonLine } = await import('./output.ts');
   const error = { code, message, ...(hint === undefined ? {} : { hint }), ...(data === undefined ? {} : { data }) };
   process.stderr.write(jsonLine({ error }));
 }
@@ -39,8 +39,13 @@ function isFinding(value: unknown): value is Finding {
   return typeof value === 'object' && value !== null && 'line' in value && 'column' in value && 'message' in value;
 }
 
+/** commander has printed its complaint (help.ts), or what was asked for. */
+function isCommanderError(error: unknown): error is CommanderError {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
+}
+
 async function fail(error: unknown, isJson: boolean): Promise<number> {
-  if (error instanceof CommanderError) {
+  if (isCommanderError(error)) {
     if (error.exitCode === 0) return EXIT.done;
     if (error.code === 'commander.help') process.stderr.write('fit: one of these commands is missing\n');
     return EXIT.usage;
@@ -49,14 +54,14 @@ async function fail(error: unknown, isJson: boolean): Promise<number> {
   const safe = (text: string) => safeText(text, { maxLength: 1000 });
   if (!isFitError(error)) {
     const message = error instanceof Error ? error.message : String(error);
-    if (isJson) printJsonError('internal', message, undefined, undefined);
+    if (isJson) await printJsonError('internal', message);
     if (process.env.FIT_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     process.stderr.write(
       `fit: internal error: ${safe(message)}\nfit: hint: run it again with FIT_DEBUG=1 and report it\n`,
     );
     return EXIT.internal;
   }
-  if (isJson) printJsonError(error.code, error.message, error.hint, error.data);
+  if (isJson) await printJsonError(error.code, error.message, error.hint, error.data);
   const findings = error.data?.findings;
   if (Array.isArray(findings) && !isJson) {
     for (const one of findings.filter(isFinding)) {
@@ -77,9 +82,14 @@ process.on('uncaughtException', (error) => {
 });
 
 async function main(): Promise<void> {
-  const program = createProgram();
-  const { operands, unknown } = program.parseOptions(process.argv.slice(2));
-  if (operands.length > 0 || unknown.length > 0) {
+  const [only, ...others] = process.argv.slice(2);
+  if ((only === '--version' || only === '-V') && others.length === 0) {
+    process.stdout.write(`${VERSION}\n`);
+    return;
+  }
+  const { programFor } = await import('./program.ts');
+  const { program, isBare } = programFor(process.argv.slice(2));
+  if (!isBare) {
     await program.parseAsync(process.argv);
     return;
   }
@@ -96,8 +106,5 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  if (error instanceof CommanderError && error.exitCode !== 0 && isJson) {
-    printJsonError('usage', error.message.replace(/^error: /, ''), undefined, undefined);
-  }
   process.exitCode = await fail(error, isJson);
 }

@@ -1,6 +1,6 @@
 /**
  * The tree of commands with their options and help: the surface that scripts rely on. What a command does is in
- * actions/, loaded when it is called.
+ * actions/, loaded when it is called; a run describes only the commands of the noun that it was given.
  */
 import { Command, Option } from 'commander';
 import { VERSION } from '../lib/version.ts';
@@ -12,7 +12,32 @@ import { registerKey } from './commands/key.ts';
 import { registerTools } from './commands/tools.ts';
 import { examples, outputConfiguration } from './help.ts';
 
-export function createProgram(): Command {
+type Register = (program: Command) => void;
+
+/** Which file knows a noun. */
+const NOUNS: Readonly<Record<string, Register>> = {
+  init: registerIdentity,
+  whoami: registerIdentity,
+  card: registerIdentity,
+  daemon: registerDaemon,
+  unlock: registerDaemon,
+  lock: registerDaemon,
+  contact: registerContact,
+  deal: registerDeal,
+  key: registerKey,
+  config: registerTools,
+  lint: registerTools,
+  verify: registerTools,
+  arbiter: registerTools,
+  archive: registerTools,
+  events: registerTools,
+  doctor: registerTools,
+  completion: registerTools,
+  demo: registerTools,
+};
+
+/** `fit` with the options that every command takes, and no command. */
+function createBare(): Command {
   const program = new Command('fit')
     .description('Fair Internet Trader: two people sign a contract, so that either both get it or neither does')
     .version(VERSION, '-V, --version', 'print the version')
@@ -32,13 +57,6 @@ export function createProgram(): Command {
     .option('--passphrase-file <file>', 'read the passphrase from the first line of this file (- is standard input)')
     .option('--passphrase-command <command>', 'read the passphrase from the output of this shell command');
 
-  registerIdentity(program);
-  registerDaemon(program);
-  registerContact(program);
-  registerDeal(program);
-  registerKey(program);
-  registerTools(program);
-
   examples(
     program,
     'fit init --name "Trader Elm"',
@@ -47,4 +65,30 @@ export function createProgram(): Command {
     'fit deal list --json',
   );
   return program;
+}
+
+/** The whole tree: for help, completion, the manual's test and mistyped commands. */
+export function createProgram(): Command {
+  const program = createBare();
+  for (const register of new Set(Object.values(NOUNS))) register(program);
+  return program;
+}
+
+export interface Invocation {
+  readonly program: Command;
+  /** `fit` alone, perhaps with options that every command takes. */
+  readonly isBare: boolean;
+}
+
+/** The part of the tree that `args` needs. */
+export function programFor(args: readonly string[]): Invocation {
+  const bare = createBare();
+  const { operands, unknown } = bare.parseOptions([...args]);
+  const [noun] = operands;
+  if (noun === undefined && unknown.length === 0) return { program: bare, isBare: true };
+  const register = noun !== undefined && Object.hasOwn(NOUNS, noun) ? NOUNS[noun] : undefined;
+  if (register === undefined) return { program: createProgram(), isBare: false };
+  const program = createBare();
+  register(program);
+  return { program, isBare: false };
 }

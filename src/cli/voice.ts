@@ -26,17 +26,14 @@ export function peer(text: string, maxLength = NAME_LENGTH): string {
   return safeText(text, { maxLength });
 }
 
-/** Local time, as people write it: `27 Nov 2026, 14:02`. */
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
+
+/** Local time, as people write it: `27 Nov 2026, 14:02`. Not by Intl, whose loading takes longer than most commands. */
 export function when(iso: string): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return '–';
-  return date.toLocaleString('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-  });
+  const time = [date.getHours(), date.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+  return `${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}, ${time}`;
 }
 
 function mark(verified: boolean): string {

@@ -2,7 +2,6 @@
  * Where a trader's files are: the daemon writes them, the CLI only needs the socket and whether the home exists.
  * `FIT_HOME` overrides all; without it the XDG base directories are used. Only `ensureDirs` touches the disk.
  */
-import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -35,6 +34,8 @@ function xdg(value: string | undefined, fallback: string): string {
 /** A socket path that fits: beside the files, else in the runtime or temporary folder under a name made from the home. */
 function socketPath(preferred: string, home: string, environment: Environment): string {
   if (Buffer.byteLength(preferred) <= MAX_SOCKET_PATH_BYTES) return preferred;
+  // Loaded only here: it would be a tenth of the start of every command.
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const name = createHash('sha256').update(home).digest('hex').slice(0, 16);
   const runtime = xdg(environment.XDG_RUNTIME_DIR, '');
   const inRuntime = join(runtime, 'fit', name, 'fitd.sock');

@@ -1,13 +1,13 @@
 /**
- * A client's end of the socket: an `Agent` whose calls cross it. Nothing of the daemon is imported here.
+ * A client's end of the socket: an `Agent` whose calls cross it. Nothing of the daemon is imported here, and no package:
+ * every start of `fit` loads this.
  * Guarantees: every call ends, with the daemon's answer or a `FitError`; a lost connection fails all open calls.
  */
 import { connect as connectSocket, type Socket } from 'node:net';
-import { createJSONRPCErrorResponse, isJSONRPCRequest, isJSONRPCResponse, JSONRPCClient } from 'json-rpc-2.0';
 import { fromUtf8 } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import { type Agent, type AgentMethod, EVENT_NOTIFICATION, type FitEvent, RPC_VERSION } from './agent.ts';
-import { decodeFault, FIT_FAULT } from './faults.ts';
+import { decodeFault } from './faults.ts';
 import { createLineReader, encodeLine, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES } from './lines.ts';
 
 export interface AgentClient extends Agent {
@@ -20,7 +20,6 @@ export interface AgentClient extends Agent {
 
 const LOST = 'the daemon closed the connection';
 const LOST_HINT = 'it was stopped or has failed: fit daemon status';
-const LOST_DATA = { code: 'daemon-unreachable', hint: LOST_HINT };
 /** Methods of `Agent`, so that a misspelt one is a TypeError here and not a request. */
 const METHOD_NAMES: { readonly [M in AgentMethod]: true } = {
   status: true,
@@ -80,34 +79,49 @@ function open(socketPath: string): Promise<Socket> {
   });
 }
 
+interface Pending {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: FitError) => void;
+}
+
+/** A response or a notification. */
+interface Message {
+  readonly id?: number;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
+  readonly method?: string;
+  readonly params?: unknown;
+}
+
 /** Throws `daemon-unreachable` if nobody listens at `socketPath`. */
 export async function connect(socketPath: string): Promise<AgentClient> {
   const socket = await open(socketPath);
   const reader = createLineReader(MAX_RESPONSE_BYTES);
   const early: FitEvent[] = [];
   let listener: ((event: FitEvent) => void) | undefined;
-  const ids = new Set<number>();
+  const pending = new Map<number, Pending>();
   let lastId = 0;
 
-  const requests = new JSONRPCClient((request) => {
-    socket.write(encodeLine(request));
-  });
-
   function received(line: Uint8Array): void {
-    const message: unknown = JSON.parse(fromUtf8(line));
-    if (isJSONRPCResponse(message)) requests.receive(message);
-    else if (isJSONRPCRequest(message) && message.method === EVENT_NOTIFICATION) {
+    const message: Message = JSON.parse(fromUtf8(line));
+    if (message.method === EVENT_NOTIFICATION) {
       const event = message.params as FitEvent;
       if (listener === undefined) early.push(event);
       else listener(event);
+      return;
     }
+    const waiting = pending.get(message.id ?? -1);
+    if (waiting === undefined) return;
+    pending.delete(message.id ?? -1);
+    const { error } = message;
+    if (error === undefined) waiting.resolve(message.result);
+    else waiting.reject(decodeFault(error.code, error.message, error.data));
   }
 
   const closed = new Promise<void>((resolve) => {
     socket.on('close', () => {
-      for (const id of ids) {
-        requests.receive(createJSONRPCErrorResponse(id, FIT_FAULT, LOST, LOST_DATA));
-      }
+      for (const { reject } of pending.values()) reject(lost());
+      pending.clear();
       resolve();
     });
   });
@@ -123,19 +137,13 @@ export async function connect(socketPath: string): Promise<AgentClient> {
 
   async function call(method: AgentMethod, params: object = {}): Promise<unknown> {
     const id = ++lastId;
-    const request = { jsonrpc: '2.0' as const, id, method, params: { rpc: RPC_VERSION, ...params } };
-    if (Buffer.byteLength(encodeLine(request)) > MAX_REQUEST_BYTES) {
-      throw new FitError('usage', 'too large to send to the daemon');
-    }
+    const line = encodeLine({ jsonrpc: '2.0', id, method, params: { rpc: RPC_VERSION, ...params } });
+    if (Buffer.byteLength(line) > MAX_REQUEST_BYTES) throw new FitError('usage', 'too large to send to the daemon');
     if (!socket.writable) throw lost();
-    ids.add(id);
-    try {
-      const response = await requests.requestAdvanced(request, undefined);
-      if (response.error === undefined) return response.result;
-      throw decodeFault(response.error.code, response.error.message, response.error.data);
-    } finally {
-      ids.delete(id);
-    }
+    return new Promise((resolve, reject) => {
+      pending.set(id, { resolve, reject });
+      socket.write(line);
+    });
   }
 
   const agent = Object.fromEntries(

@@ -25,5 +25,5 @@ export async function lintFile(context: Context, _options: object, file: string)
     if (findings.length === 0) out.talk('this text may be signed');
     else out.talk('this text may not be signed: nothing is repaired, correct the lines above');
   }
-  return findings.length === 0 ? EXIT.done : EXIT.usage;
+  return findings.length === 0 ? EXIT.done : EXIT.negative;
 }

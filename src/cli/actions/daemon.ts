@@ -28,7 +28,7 @@ async function passphraseForStart(context: Context, options: StartOptions): Prom
 }
 
 export async function start(context: Context, options: StartOptions): Promise<undefined> {
-  const paths = await context.paths();
+  const paths = context.paths();
   requireHome(paths);
   const running = await connectIfRunning(paths);
   const passphrase =
@@ -53,7 +53,7 @@ export async function start(context: Context, options: StartOptions): Promise<un
 
 export async function stop(context: Context): Promise<undefined> {
   const { out } = context;
-  const paths = await context.paths();
+  const paths = context.paths();
   const agent = await connectIfRunning(paths);
   if (agent === undefined) {
     if (out.isJson) out.json({ stopped: true, pid: null });
@@ -77,7 +77,7 @@ export async function stop(context: Context): Promise<undefined> {
 
 export async function status(context: Context): Promise<undefined> {
   const { connect } = await import('../../rpc/client.ts');
-  const paths = await context.paths();
+  const paths = context.paths();
   requireHome(paths);
   const agent = await connect(paths.socket);
   try {

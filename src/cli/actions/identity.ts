@@ -17,7 +17,7 @@ interface InitOptions {
 export async function init(context: Context, options: InitOptions): Promise<undefined> {
   const { out } = context;
   const [{ existsSync }, { fitdInit }] = await Promise.all([import('node:fs'), import('../fitd.ts')]);
-  const paths = await context.paths();
+  const paths = context.paths();
   if (existsSync(paths.config)) {
     throw new FitError('home-exists', `there is a trader in ${paths.home} already`, {
       hint: 'another --home makes another trader',

@@ -5,7 +5,7 @@ import { deals, FIRST_STEPS } from '../voice.ts';
 
 export async function overview(context: Context): Promise<number | undefined> {
   const { out } = context;
-  const paths = await context.paths();
+  const paths = context.paths();
   if (!existsSync(paths.config)) {
     if (out.isJson) out.json({ home: null, next: 'fit init' });
     else for (const line of FIRST_STEPS) out.line(line);

@@ -78,7 +78,7 @@ interface Check {
 }
 
 async function daemonChecks(context: Context): Promise<readonly Check[]> {
-  const paths = await context.paths();
+  const paths = context.paths();
   const hasHome = existsSync(paths.config);
   const here: Check[] = [
     { check: 'node', ok: true, detail: process.versions.node },
