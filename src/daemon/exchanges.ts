@@ -36,7 +36,7 @@ import {
 } from '../exchange/promise.ts';
 import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
 import { makeRequest, type Promises, sealRequest } from '../exchange/requests.ts';
-import { unreachable } from '../lib/assert.ts';
+import { AssertionFailed, unreachable } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import { decode, enc, read } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
@@ -134,6 +134,10 @@ interface Live {
 const otherRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'R' : 'O');
 const ownRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'O' : 'R');
 
+/** Finished exchanges lie apart: a start reads the open ones only. */
+const openKey = (xid: string): string => `open/${xid}`;
+const doneKey = (xid: string): string => `done/${xid}`;
+
 /** Our own signature out of our own release. */
 function signatureOf(release: Uint8Array): Uint8Array {
   return read.bytes(read.array(decode(release, RELEASE_BYTES), 2, 'own release')[1], 64, 'own signature');
@@ -220,7 +224,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     for (const effect of effects) {
       if (effect.kind === 'record') {
         const more = ports.recording(exchange, effect.state, effect.consume);
-        ops.push({ kind: 'put', space: 'exchanges', key: exchange.xid, value: encodeExchange(exchange, effect.state) });
+        const value = encodeExchange(exchange, effect.state);
+        if (isFinal(effect.state.phase)) {
+          ops.push({ kind: 'delete', space: 'exchanges', key: openKey(exchange.xid) });
+          ops.push({ kind: 'put', space: 'exchanges', key: doneKey(exchange.xid), value });
+        } else ops.push({ kind: 'put', space: 'exchanges', key: openKey(exchange.xid), value });
         ops.push(...spoolOps(exchange, effect.state), ...more.ops);
         entries.push(
           {
@@ -306,6 +314,22 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       consent: ports.consentStands(exchange.consent),
       now: now(),
     }));
+  };
+
+  /** The acceptance is recorded, so its promise will be made, now or when what was in the way (a dead worker, a full disk) has gone. */
+  const proveOrRetry = async (entry: Live): Promise<void> => {
+    try {
+      await prove(entry);
+    } catch (error) {
+      if (error instanceof AssertionFailed) throw error;
+      ports.log.warn({ xid: entry.exchange.xid, error }, 'a promise could not be made yet');
+      void pause(LONGEST_RETRY_MS).then(async () => {
+        if (stopping.signal.aborted || entry.gone || entry.exchange.machine.phase !== 'proving') return;
+        await locks
+          .run(entry.exchange.xid, () => proveOrRetry(entry))
+          .catch((failure) => ports.log.error({ error: failure }, 'an exchange could not go on'));
+      });
+    }
   };
 
   const resolveRequest = (exchange: Exchange, own: Uint8Array, peer: Uint8Array): Uint8Array => {
@@ -413,7 +437,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const receiveOfferPromise = async (from: Remote, record: ExchangeRecord, promise: Uint8Array): Promise<Ack> => {
     const xid = toHex(xidOf(record));
     return locks.run(xid, async (): Promise<Ack> => {
-      if (live.has(xid) || (await ports.archive.get('exchanges', xid)) !== undefined) return { kind: 'ok' };
+      if (live.has(xid) || (await ports.archive.get('exchanges', doneKey(xid))) !== undefined) return { kind: 'ok' };
       const admission = await ports.admit(from, record);
       if (admission.kind === 'no') return admission;
       admission.check(record);
@@ -430,7 +454,14 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         answerKey: generateKem(),
         machine: begin('responder', { notAfter: record.notAfter, margin: record.margin }, promise),
       };
-      await prove(adopt(exchange));
+      const entry = adopt(exchange);
+      try {
+        await prove(entry);
+      } catch (error) {
+        // Nothing of it is recorded: the originator's next attempt begins anew.
+        if (exchange.machine.phase === 'proving') live.delete(xid);
+        throw error;
+      }
       return { kind: 'ok' };
     });
   };
@@ -438,7 +469,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   /** Whatever is said about a finished exchange changes nothing; a promise that comes too late is told so, to save its sender the wait. */
   const tellIfOver = async (from: Remote, message: ExchangeMessage): Promise<void> => {
     if (message.kind !== 'promise' || message.role !== 'R') return;
-    const stored = await ports.archive.get('exchanges', toHex(message.xid));
+    const stored = await ports.archive.get('exchanges', doneKey(toHex(message.xid)));
     const exchange = stored === undefined ? undefined : decodeExchange(stored);
     if (exchange === undefined || exchange.peer !== from.certificate || exchange.machine.phase !== 'aborted') return;
     const { ops, posted } = ports.outbox.post(letter(exchange, { kind: 'declined', xid: message.xid }, 'declined'));
@@ -493,12 +524,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
 
   return {
     async resume() {
-      for await (const [, value] of ports.archive.list('exchanges')) {
+      for await (const [, value] of ports.archive.list('exchanges', { from: openKey(''), to: openKey('~') })) {
         const exchange = decodeExchange(value);
         if (isFinal(exchange.machine.phase) || live.has(exchange.xid)) continue;
         const entry = adopt(exchange);
         await locks.run(exchange.xid, async () => {
-          if (exchange.machine.phase === 'proving') await prove(entry);
+          if (exchange.machine.phase === 'proving') await proveOrRetry(entry);
           else await apply(entry, () => ({ kind: 'resumed', now: now() }));
         });
       }
@@ -522,11 +553,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         machine: begin<Uint8Array>('originator', { notAfter: record.notAfter, margin: record.margin }, null),
       };
       const value = encodeExchange(exchange, exchange.machine);
-      return { exchange, ops: [{ kind: 'put', space: 'exchanges', key: exchange.xid, value }] };
+      return { exchange, ops: [{ kind: 'put', space: 'exchanges', key: openKey(exchange.xid), value }] };
     },
     async accept({ exchange }) {
       const entry = adopt(exchange);
-      await locks.run(exchange.xid, () => prove(entry));
+      await locks.run(exchange.xid, () => proveOrRetry(entry));
     },
     async handle(from, body) {
       const message = decodeMessage(body);
