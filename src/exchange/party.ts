@@ -220,7 +220,10 @@ export const RESPONDER: readonly PartyRow[] = [
   row('resolving', 'token', 'aborted', ['record'], 'the originator aborted, or the time was over'),
 ];
 
-/** What a restarted shell does again in each phase. Messages and requests are idempotent. */
+/**
+ * What a restarted shell does again in each phase. Messages and requests are idempotent. Only `released` inside the margin
+ * is otherwise: `step` then takes the row of `deadline`.
+ */
 export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, readonly PartyEffectName[]>>>> = {
   originator: {
     proving: [],

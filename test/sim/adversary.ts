@@ -4,9 +4,10 @@
  * key, uses and hands on the arbiter's answers, and offers any message of any exchange and role to anybody.
  */
 import { arbiterNow, crashArbiter, decidedOrReceived, finish, lie, prune, serve } from './court.ts';
+import { askStatus, personMoves, restore, resume, sendLocked } from './lifecycle.ts';
 import type { Step } from './moves.ts';
 import { opens } from './rules.ts';
-import { askStatus, crash, hear, ownMoves, personMoves, receive, restore, resume, sendLocked } from './shell.ts';
+import { crash, hear, ownMoves, receive } from './shell.ts';
 import {
   declined,
   type Exchange,

@@ -3,7 +3,7 @@ export const COUNTS: Readonly<Record<string, readonly [states: number, transitio
   'both honest, no fault': [8, 7],
   'both honest: network, clocks, persons, withdrawal': [815, 2566],
   'both honest: crashes of each and of the arbiter': [22888, 106387],
-  'both honest: a second attempt over the same text': [9618, 32124],
+  'both honest: a second attempt over the same text, a crash of O': [31954, 123093],
   'both honest: two exchanges in opposite roles': [15376, 66464],
   'corrupt responder': [2189, 10006],
   'corrupt responder: crashes of O and of the arbiter': [15315, 88722],

@@ -3,15 +3,10 @@
  * the end of a shortest trace. Edges are kept, with who took them, for the invariants that ask what remains possible.
  */
 import { moves } from './adversary.ts';
-import {
-  type Invariant,
-  type InvariantNumber,
-  type Reached,
-  STATE_INVARIANTS,
-  WHOLE_INVARIANTS,
-} from './invariants.ts';
+import { type Invariant, type InvariantNumber, STATE_INVARIANTS } from './invariants.ts';
 import { keyOf } from './keys.ts';
 import { ACTORS, type Actor, type Step } from './moves.ts';
+import { type Reached, WHOLE_INVARIANTS } from './possibilities.ts';
 import type { Rules } from './rules.ts';
 import type { Name } from './terms.ts';
 import { initialState, type State, type World } from './world.ts';

@@ -13,7 +13,6 @@ import {
   type Cell,
   countCrash,
   draftOf,
-  IDLE,
   layoutOf,
   partyTimes,
   type Seat,
@@ -46,7 +45,7 @@ function consentSeen({ world, rules }: Step, s: State, seat: Seat): boolean {
   return unused && !(account.withdrawn && rules.withdrawalCounts) && !over;
 }
 
-function perform(at: Step, s: State, seat: Seat, effect: PartyEffect<Term>): void {
+export function perform(at: Step, s: State, seat: Seat, effect: PartyEffect<Term>): void {
   const x = seat.exchange;
   const now = clockOf(at.world, s, seat);
   const cell = s.cells[seat.index] as Cell;
@@ -113,7 +112,7 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
   return true;
 }
 
-const tableFor = (at: Step, seat: Seat): typeof at.rules.originator =>
+export const tableFor = (at: Step, seat: Seat): typeof at.rules.originator =>
   seat.role === 'O' ? at.rules.originator : at.rules.responder;
 
 /** May this party take up the exchange: a consent, and (unless the world goes without) every earlier one of the text ended. */
@@ -131,7 +130,7 @@ function earlierEnded(world: World, s: State, seat: Seat): boolean {
 }
 
 /** A restored originator leaves every road that leads to an abort or to message 3 to a person and to the arbiter. */
-const careful = (at: Step, cell: Cell): boolean =>
+export const careful = (at: Step, cell: Cell): boolean =>
   cell.restored && at.rules.restoredIsCareful && cell.state?.phase === 'promised';
 
 /** What the party does without hearing from anybody. */
@@ -176,14 +175,6 @@ export function ownMoves(at: Step, s: State, seat: Seat): void {
 function isPeer(world: World, seat: Seat, index: number): boolean {
   const one = layoutOf(world).seats[index] as Seat;
   return one.court === seat.court && one.index !== seat.index;
-}
-
-/** A restored originator without message 2 asks how things stand. */
-export function askStatus(at: Step, s: State, seat: Seat): void {
-  if (!careful(at, s.cells[seat.index] as Cell)) return;
-  const next = draftOf(s);
-  next.asked = withTerm(s.asked, request('status', seat.exchange, seat.name));
-  at.emit('own', seat.name, () => `${seat.name} asks the status of ${seat.exchange.xid}`, next);
 }
 
 /** A term arrives that claims to be a message of this exchange. Whatever does not verify never gets to the machine. */
@@ -243,69 +234,4 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
     if (found !== null) moved = give(at, after, seat, { kind: 'resolved', contract: found, now }, actor, label);
   }
   if (!moved && after !== s) at.emit(actor, seat.name, label, after);
-}
-
-/** A daemon that runs locked has the request that was signed before, and sends it when the margin comes. */
-export function sendLocked(at: Step, s: State, seat: Seat): void {
-  const { stored } = s.cells[seat.index] as Cell;
-  if (stored === null || isFinal(stored.phase) || stored.resolve === null) return;
-  if (!insideMargin(clockOf(at.world, s, seat))) return;
-  const next = draftOf(s);
-  next.asked = withTerm(s.asked, stored.resolve);
-  at.emit('own', seat.name, () => `${seat.name}, locked, sends the resolve request of ${seat.exchange.xid}`, next);
-}
-
-/** The daemon starts again, or is unlocked. */
-export function resume(at: Step, s: State, party: number): void {
-  const next = draftOf(s);
-  next.down = s.down.with(party, false);
-  for (const seat of layoutOf(at.world).seats) {
-    const { state } = next.cells[seat.index] as Cell;
-    if (seat.party !== party || state === null || !at.rules.resumes) continue;
-    const now = at.rules.resumesByTable ? clockOf(at.world, next, seat) : 0;
-    const [after, effects] = step(state, { kind: 'resumed', now }, tableFor(at, seat));
-    alterCell(next, seat, { state: after });
-    for (const effect of effects) perform(at, next, seat, effect);
-  }
-  at.emit('own', at.world.honest[party] ?? null, () => `${at.world.honest[party]} starts again`, next);
-}
-
-/** Persons: withdraw what was not used, and consent again when every earlier exchange of the text has ended. */
-export function personMoves(at: Step, s: State): void {
-  const { world } = at;
-  const { accounts, seats } = layoutOf(world);
-  accounts.forEach(({ name, document }, index) => {
-    const account = s.accounts[index] as Account;
-    const party = world.honest.indexOf(name);
-    if (s.down[party]) return;
-    if (world.persons === 'withdraw' && !account.withdrawn && account.used.length < account.granted) {
-      const next = draftOf(s);
-      alterAccount(next, index, { withdrawn: true });
-      at.emit('person', name, () => `${name} withdraws the consent to ${document}`, next);
-    }
-    const used = account.used.length === account.granted;
-    const ended = seats.every((seat) => {
-      const phase = (s.cells[seat.index] as Cell).state?.phase ?? 'dropped';
-      return seat.account !== index || phase === 'aborted' || phase === 'dropped';
-    });
-    if (used && ended && account.granted < world.consents) {
-      const next = draftOf(s);
-      alterAccount(next, index, { granted: account.granted + 1 });
-      at.emit('person', name, () => `${name} consents to ${document} once more`, next);
-    }
-  });
-}
-
-/**
- * A backup from when the originator had promised is put back, and the daemon starts from it: before notAfter, since
- * afterwards nobody could help it any more to what it has lost.
- */
-export function restore(at: Step, s: State, seat: Seat): void {
-  const { backup, state } = s.cells[seat.index] as Cell;
-  if (s.restores === 0 || s.arbiterClock > 0 || backup === null || state?.phase === 'promised') return;
-  const next = draftOf(s);
-  next.restores--;
-  alterCell(next, seat, { ...IDLE, state: backup, stored: backup, backup, restored: true });
-  next.down = s.down.with(seat.party, true);
-  at.emit('crash', seat.name, () => `${seat.name} is restored from a backup`, next);
 }

@@ -98,7 +98,8 @@ export const WORLDS: readonly World[] = [
   },
   {
     ...BASE,
-    name: 'both honest: a second attempt over the same text',
+    name: 'both honest: a second attempt over the same text, a crash of O',
+    crashes: { a: 1 },
     exchanges: [exchange('x1', 'a', 'b'), exchange('x2', 'a', 'b')],
     consents: 2,
   },
