@@ -280,11 +280,14 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     const { notAfter, margin } = entry.exchange.record;
     const at = timer === 'patience' ? ports.clock.now() + ports.patienceMs : (notAfter - margin) * 1000;
     const fire = (): void => {
-      feed(entry, { kind: timer, now: now() }).catch((error) =>
-        ports.log.error({ error }, 'an exchange could not go on'),
-      );
+      feed(entry, { kind: timer, now: now() }).catch((error) => {
+        ports.log.error({ error }, 'an exchange could not go on');
+        // A full disk, say: the time has come all the same.
+        if (!entry.gone && !stopping.signal.aborted) arm(ports.clock.now() + LONGEST_RETRY_MS);
+      });
     };
-    entry.timers.set(timer, ports.clock.at(at, fire));
+    const arm = (atMs: number): void => void entry.timers.set(timer, ports.clock.at(atMs, fire));
+    arm(at);
   };
 
   /** Signs and proves, then takes the step that records it. Runs under the exchange's lock. */
