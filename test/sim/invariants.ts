@@ -1,5 +1,5 @@
 /**
- * The invariants, numbered as in the protocol's list (fit-protocol(7), "Invariants"); C (one promise for one consent) and A
+ * The invariants, numbered as PROTOCOL §13 numbers them; C (one promise for one consent) and A
  * (nothing transferable from an undecided arbiter) are rules of the protocol without a number, L is liveness.
  * Each is a named function that says what is wrong, or null. These are asked of every state, in this order; what must remain
  * possible (5 and L) is in `possibilities.ts`.

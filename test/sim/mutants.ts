@@ -1,5 +1,5 @@
 /**
- * Every mutant of both lists (the research's and PROTOCOL's), and those that the explorer's own findings suggest: how it is
+ * Every mutant of both lists that PROTOCOL §13 names, and those that the explorer's own findings suggest: how it is
  * expressed, and what must catch it. `killedBy` is the set of invariants of which one must be the first to fail;
  * `alone`, if given, also catches it when nothing else is asked, which shows that no invariant hides behind another.
  */
@@ -41,7 +41,7 @@ function unguarded<R extends PartyRow | ArbiterRow>(row: R): R {
 const answersFirst = (row: ArbiterRow): ArbiterRow =>
   row.effects.includes('record') ? { ...row, effects: [...row.effects].reverse() } : row;
 
-/** `protocols.md` §3.6. */
+/** The first list, of the invariants themselves. */
 const RESEARCH: readonly ExploredMutant[] = [
   {
     name: 'no lock: `opened` is judged by the state when the opening began',
