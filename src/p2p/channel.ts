@@ -8,6 +8,7 @@ import './polyfill.ts';
 import type { Stream } from '@libp2p/interface';
 import { assert } from '../lib/assert.ts';
 import { PeerFault } from '../lib/errors.ts';
+import { timeoutSignal } from './deadline.ts';
 import { delimit, FRAME_OVERHEAD, FrameReader } from './frames.ts';
 import { isPeerFault } from './limits.ts';
 
@@ -75,7 +76,7 @@ export class FrameChannel {
   /** Ends this side after what was sent. Never rejects. */
   async end(timeoutMs: number): Promise<void> {
     try {
-      await this.#stream.close({ signal: AbortSignal.timeout(timeoutMs) });
+      await this.#stream.close({ signal: timeoutSignal(timeoutMs) });
     } catch {
       this.abort('cannot close');
     }

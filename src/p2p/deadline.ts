@@ -10,6 +10,13 @@ export function stopController(): AbortController {
   return controller;
 }
 
+/** Aborts after `ms`, for any number of listeners; does not keep the process alive. */
+export function timeoutSignal(ms: number): AbortSignal {
+  const signal = AbortSignal.timeout(ms);
+  setMaxListeners(0, signal);
+  return signal;
+}
+
 /** `clear` must follow. Its signal's reason is a `FitError`: `peer-unreachable`, or `interrupted` by the caller. */
 export class Deadline {
   readonly #controller = stopController();

@@ -14,6 +14,7 @@ import { systemClock } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import { Deadline, stopController } from './deadline.ts';
 import { Gate } from './gate.ts';
+import { IDENTITY_PROTOCOL } from './handshake.ts';
 import { transportKey } from './identity.ts';
 import { Accounts, DEFAULT_LIMITS, type LinkLimits, refusalError } from './limits.ts';
 import {
@@ -28,7 +29,7 @@ import {
 } from './link.ts';
 import { createNode } from './node.ts';
 import { Outgoing } from './pacing.ts';
-import { IDENTITY_PROTOCOL, Session, type SessionHost } from './session.ts';
+import { Session, type SessionHost } from './session.ts';
 
 /** Addresses kept per peer. */
 const MAX_ADDRESSES = 8;

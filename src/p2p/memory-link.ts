@@ -8,6 +8,7 @@ import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { Deadline, stopController } from './deadline.ts';
 import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
 import { runHandler } from './handling.ts';
+import { MAX_HELLO_BYTES } from './handshake.ts';
 import { peerOf } from './identity.ts';
 import { Accounts, DEFAULT_LIMITS, isPeerFault, type LinkLimits, refusalError } from './limits.ts';
 import {
@@ -31,7 +32,6 @@ import {
 } from './memory-network.ts';
 import { Outgoing } from './pacing.ts';
 import { withResolvers } from './polyfill.ts';
-import { MAX_HELLO_BYTES } from './session.ts';
 
 export type { Envelope, Fate, MessageKind };
 

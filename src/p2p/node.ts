@@ -6,11 +6,11 @@ import { tcp } from '@libp2p/tcp';
 import { createLibp2p } from 'libp2p';
 import { utf8 } from '../lib/bytes.ts';
 import type { Gate } from './gate.ts';
+import { IDENTITY_PROTOCOL } from './handshake.ts';
 import type { LinkLimits } from './limits.ts';
 import { PROTOCOLS } from './link.ts';
 import { silentLogger } from './logger.ts';
 import { watchedYamux } from './muxer.ts';
-import { IDENTITY_PROTOCOL } from './session.ts';
 
 /** Peers of another network, or of another generation of this one, fail in the noise handshake. */
 export const PROLOGUE = utf8('fit/1');

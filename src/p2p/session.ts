@@ -1,36 +1,24 @@
 /**
- * One connection: the identity handshake, then requests in both directions.
- *
- * Handshake on `/fit/identity/1`, whoever dialled speaks first:
- *   dialler → [1, hello]    listener → [1, 0, hello]    dialler → [1, 0, empty]
- * Each side sends its next frame only after it accepted the other's hello, so either side's last read means that both
- * did. Until then no request is handled. A stream carries one request after the other; it is opened when all open ones are
- * busy, because opening costs several times a request.
+ * One connection: the identity handshake (handshake.ts), then requests in both directions, none before it. A stream carries
+ * one request after the other; one is opened when all others are busy, because opening costs several times a request.
  */
 import './polyfill.ts';
 import type { Connection, Stream } from '@libp2p/interface';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { FrameChannel } from './channel.ts';
+import { timeoutSignal } from './deadline.ts';
 import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
 import { runHandler } from './handling.ts';
-import { isPeerFault, type LinkLimits, type PeerAccount, refusalError } from './limits.ts';
+import { gone, greet, IDENTITY_PROTOCOL, MAX_HELLO_BYTES, welcome } from './handshake.ts';
+import { isPeerFault, type LinkLimits, type PeerAccount } from './limits.ts';
 import { type Binder, type Handler, MAX_FRAME_BYTES, type Protocol, type Remote } from './link.ts';
 import { withResolvers } from './polyfill.ts';
 
-export const IDENTITY_PROTOCOL = '/fit/identity/1';
-
-/** A certificate of at most 8 KiB, its chain and the statements around it. */
-export const MAX_HELLO_BYTES = 32 * 1024;
-
 /** Streams kept for the next request, per protocol, and for how long: less than the other end waits for it. */
-const KEPT_STREAMS = 4;
+const KEPT_STREAMS = 16;
 const KEPT_MS = 20_000;
 /** How long a goodbye may take. */
 const CLOSE_MS = 500;
-
-const NOTHING = new Uint8Array();
-
-const GONE = new FitError('peer-unreachable', 'the peer ended the connection');
 
 /** What a session needs of its link. */
 export interface SessionHost {
@@ -155,7 +143,7 @@ export class Session {
 
   /** Ends the connection after what was sent, or after half a second. Never rejects. */
   async close(): Promise<void> {
-    const closing = this.connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {});
+    const closing = this.connection.close({ signal: timeoutSignal(CLOSE_MS) }).catch(() => {});
     await Promise.race([closing, this.#gone.promise]);
     this.abort('closed');
   }
@@ -166,7 +154,7 @@ export class Session {
       (remote) => {
         clearTimeout(this.#timer);
         if (!this.open) {
-          this.#proof.reject(GONE);
+          this.#proof.reject(gone());
           return;
         }
         this.#remote = remote;
@@ -181,51 +169,19 @@ export class Session {
   }
 
   async #dial(): Promise<Remote> {
-    const { limits, binder } = this.#host;
-    const signal = AbortSignal.timeout(limits.handshakeMs);
+    const signal = timeoutSignal(this.#host.limits.handshakeMs);
     const stream = await this.connection.newStream(IDENTITY_PROTOCOL, { signal });
     const channel = new FrameChannel(stream, MAX_HELLO_BYTES);
-    channel.send(encodeRequest(binder.hello()));
-    const frame = await channel.read(limits.handshakeMs, limits.handshakeMs);
-    if (frame === undefined) throw GONE;
-    const reply = decodeReply(frame, MAX_HELLO_BYTES);
-    if (reply.kind === 'refusal') throw refusalError(reply.code);
-    const certificate = await binder.accept(this.peer, reply.body);
-    channel.send(encodeAnswer(NOTHING));
-    void channel.end(limits.frameMs);
-    return { peer: this.peer, certificate };
+    return { peer: this.peer, certificate: await greet(channel, this.peer, this.#host) };
   }
 
   async #listen(channel: FrameChannel): Promise<Remote> {
-    const { limits, binder } = this.#host;
-    const frame = await channel.read(limits.handshakeMs, limits.handshakeMs);
-    if (frame === undefined) throw GONE;
-    if (!this.#account.handshake()) {
-      await this.#refuse(channel, encodeRefusal('flood'));
-      throw new PeerFault('flood', 'too many identity handshakes');
-    }
-    const hello = decodeRequest(frame, MAX_HELLO_BYTES);
-    let certificate: string;
-    try {
-      certificate = await binder.accept(this.peer, hello);
-    } catch (error) {
-      if (isPeerFault(error)) await this.#refuse(channel, encodeRefusal('bad-binding'));
-      throw error;
-    }
-    channel.send(encodeAnswer(binder.hello()));
-    const last = await channel.read(limits.handshakeMs, limits.handshakeMs);
-    if (last === undefined) throw GONE;
-    const accepted = decodeReply(last, 0);
-    if (accepted.kind === 'refusal') throw refusalError(accepted.code);
-    void channel.end(limits.frameMs);
-    return { peer: this.peer, certificate };
-  }
-
-  /** The refusal is to arrive before the connection goes. */
-  async #refuse(channel: FrameChannel, refusal: Uint8Array): Promise<void> {
-    channel.send(refusal);
+    const welcomed = await welcome(channel, this.peer, this.#host, this.#account);
+    if (typeof welcomed === 'string') return { peer: this.peer, certificate: welcomed };
+    // The refusal is to arrive before the connection goes.
     await channel.end(CLOSE_MS);
     await this.close();
+    throw welcomed;
   }
 
   async #answer(channel: FrameChannel, protocol: Protocol, remote: Remote): Promise<void> {
@@ -302,7 +258,7 @@ export class Session {
     // A handshake under way ends by itself and knows better why: its last frame may have come with the end.
     if (!this.#handshaking) {
       clearTimeout(this.#timer);
-      this.#proof.reject(GONE);
+      this.#proof.reject(gone());
     }
     this.#host.onClosed(this);
   }

@@ -270,6 +270,20 @@ export function linkSuite(name: string, createWorld: () => World): void {
       assert.equal(a.link.connected(b.link.peer), false);
     });
 
+    withWorld('a reply given before stop arrives', async (world) => {
+      const [a, b] = await pairOf(world);
+      const large = new Uint8Array(200_000).fill(5);
+      let stopped: Promise<void> | undefined;
+      b.link.handle('/fit/message/1', async () => {
+        setImmediate(() => {
+          stopped = b.link.stop();
+        });
+        return large;
+      });
+      assert.deepEqual(await ask(a, b), large);
+      await stopped;
+    });
+
     withWorld('stop ends what is under way', async (world) => {
       const [a, b] = await pairOf(world);
       const gated = gate(b);

@@ -7,10 +7,10 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { FrameChannel } from '../../src/p2p/channel.ts';
 import { delimit, encodeAnswer, encodeRequest } from '../../src/p2p/frames.ts';
+import { IDENTITY_PROTOCOL } from '../../src/p2p/handshake.ts';
 import { transportKey } from '../../src/p2p/identity.ts';
 import { silentLogger } from '../../src/p2p/logger.ts';
 import { PROLOGUE } from '../../src/p2p/node.ts';
-import { IDENTITY_PROTOCOL } from '../../src/p2p/session.ts';
 import { helloOf, seedOf } from './links.ts';
 
 export interface HostileSetup {

@@ -5,12 +5,12 @@ import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 import { concat } from '../../src/lib/bytes.ts';
 import { encode } from '../../src/lib/cbor.ts';
 import { delimit, encodeAnswer, encodeRequest, FRAME_OVERHEAD } from '../../src/p2p/frames.ts';
+import { IDENTITY_PROTOCOL, MAX_HELLO_BYTES } from '../../src/p2p/handshake.ts';
 import { peerOf } from '../../src/p2p/identity.ts';
 import { createLibp2pLink, type Libp2pLink } from '../../src/p2p/libp2p-link.ts';
 import type { LinkLimits } from '../../src/p2p/limits.ts';
 import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
 import { selectionOf } from '../../src/p2p/selection.ts';
-import { IDENTITY_PROTOCOL, MAX_HELLO_BYTES } from '../../src/p2p/session.ts';
 import { dial, exchange, frameOf, type HostileSetup, hostileNode, open, prove, sendRaw } from '../support/hostile.ts';
 import { binderOf, certificateOf, GENEROUS, helloOf, seedOf, until } from '../support/links.ts';
 
@@ -363,6 +363,8 @@ describe('many', () => {
     const muxer = muxerOf(connection);
     const ping: unknown = Reflect.get(muxer, 'sendPing');
     assert.ok(typeof ping === 'function');
+    // Its own library would end the connection at the first answer to a ping that it does not know of.
+    Reflect.set(muxer, 'handlePing', () => {});
     for (let i = 0; i < 30_000 && connection.status === 'open'; i += 1) {
       Reflect.apply(ping, muxer, [i]);
       if (i % 2_000 === 0) await new Promise((resolve) => setImmediate(resolve));

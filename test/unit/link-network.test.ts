@@ -124,6 +124,25 @@ clean('garbage, silence and trickles on raw sockets neither harm nor keep others
   await prove(await dial(again, link.addresses()), 7);
 });
 
+clean('one host has so many connections without identity at most', async (cleanup) => {
+  const link = await start(cleanup, 1, { unprovenPerHost: 8, connectionRate: 1_000 });
+  const sockets = Array.from({ length: 20 }, () => {
+    const socket = net.connect({ port: portOf(link), host: '127.0.0.1', localAddress: '127.0.0.2' });
+    socket.on('error', () => {});
+    cleanup(() => socket.destroy());
+    return socket;
+  });
+  const open = () => sockets.filter((socket) => !socket.closed).length;
+  await until(() => open() === 8, 'eight left', 1_000);
+  const [one] = sockets.filter((socket) => !socket.closed);
+  one?.destroy();
+  await until(() => open() === 7, 'seven left');
+  const honest = await hostileNode(7, { from: '127.0.0.2' });
+  cleanup(() => honest.stop());
+  await prove(await dial(honest, link.addresses()), 7);
+  assert.equal(open(), 7);
+});
+
 clean('a listener that is no peer gets nowhere', async (cleanup) => {
   const link = await start(cleanup, 1, { dialMs: 600 });
   const talks: ((socket: net.Socket) => void)[] = [
