@@ -54,8 +54,9 @@ const ALGORITHMS: Readonly<Record<KeyKind, readonly [Uint8Array, string | null]>
   ed25519: [sequence(oid('1.3.101.112')), null],
 };
 
-function signWith(kind: KeyKind, key: KeyObject, body: Uint8Array): Uint8Array {
-  const [algorithm, hash] = ALGORITHMS[kind];
+function signWith(kind: KeyKind, key: KeyObject, body: Uint8Array, claims = kind): Uint8Array {
+  const [algorithm] = ALGORITHMS[claims];
+  const [, hash] = ALGORITHMS[kind];
   const padding = kind === 'rsa-pss' ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } : {};
   const signature = sign(hash, body, { key, ...padding });
   return sequence(body, algorithm, tlv(TAG.bitString, Uint8Array.of(0), signature));
@@ -94,6 +95,8 @@ export interface IssueOptions {
   /** Leaves the key identifiers out. */
   readonly noKeyIds?: boolean;
   readonly version?: number;
+  /** Names the algorithm of another kind of key than the signature is made with. */
+  readonly claims?: KeyKind;
   /** Says another algorithm outside than inside. */
   readonly outerKind?: KeyKind;
 }
@@ -120,7 +123,7 @@ export function issueDer(options: IssueOptions): { readonly der: Uint8Array; rea
   const body = sequence(
     tlv(contextTag(0), integer(options.version ?? 2)),
     tlv(TAG.integer, serial),
-    ALGORITHMS[options.outerKind ?? signerKind][0],
+    ALGORITHMS[options.claims ?? options.outerKind ?? signerKind][0],
     options.issuerName ?? options.issuer?.certificate.subjectDer ?? subject,
     sequence(encodeTime(options.notBefore ?? NOW - 86400), encodeTime(options.notAfter ?? NOW + YEAR)),
     subject,
@@ -140,7 +143,7 @@ export function issueDer(options: IssueOptions): { readonly der: Uint8Array; rea
       ),
     ),
   );
-  return { der: signWith(signerKind, signerKey, body), key };
+  return { der: signWith(signerKind, signerKey, body, options.claims), key };
 }
 
 export function issue(options: IssueOptions): Authority {

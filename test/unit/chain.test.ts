@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { type Certificate, parseCertificate } from '../../src/crypto/pki/certificate.ts';
 import { buildChain, CHAIN_MAX, type ChainFault, type ChainOptions } from '../../src/crypto/pki/chain.ts';
@@ -10,6 +11,7 @@ import {
   extension,
   type IssueOptions,
   issue,
+  KEY_CERT_SIGN,
   type KeyKind,
   NOW,
   trader,
@@ -79,6 +81,24 @@ for (const kind of ['p256', 'p384', 'rsa', 'rsa-pss', 'ed25519'] satisfies KeyKi
   });
 }
 
+test('an algorithm that is not the one of the key', () => {
+  const authority = issue({ name: 'Root', kind: 'rsa', ca: true });
+  const claiming = issue({ name: 'Leaf', issuer: authority, claims: 'p256' });
+  assert.equal(outcome({ leaf: claiming, roots: [authority] }), 'bad-signature');
+});
+
+test('keys that are too weak to certify anything', () => {
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey;
+  const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey;
+  for (const [kind, key] of [
+    ['rsa', weak],
+    ['p256', odd],
+  ] as const) {
+    const authority = issue({ name: 'Root', kind, key, ca: true });
+    assert.equal(outcome({ leaf: issue({ name: 'Leaf', issuer: authority }), roots: [authority] }), 'bad-signature');
+  }
+});
+
 for (const kind of ['p384', 'rsa', 'ed25519'] satisfies KeyKind[]) {
   test(`an identity with ${kind} is refused`, () => {
     assert.equal(outcome({ leaf: leafWith({ kind }) }), 'not-p256');
@@ -103,6 +123,7 @@ test('every certificate must be valid at the time', () => {
 
 test('an issuer that is no authority', () => {
   assert.equal(outcome(below({ ca: false })), 'not-an-authority');
+  assert.equal(outcome(below({ ca: false, keyUsage: KEY_CERT_SIGN })), 'not-an-authority');
   assert.equal(outcome(below({ keyUsage: DIGITAL_SIGNATURE })), 'not-an-authority');
   assert.equal(outcome(below({ keyUsage: null })), 'not-an-authority', 'only a root may lack the extension');
   const old = issue({ name: 'Root', ca: true, keyUsage: null });
@@ -174,6 +195,7 @@ test('extensions that limit in a way not understood', () => {
 test('key identifiers tell apart authorities of one name', () => {
   const other = issue({ name: 'Middle', ca: true, issuer: root });
   assert.deepEqual(outcome({ extra: [other, middle] }), WHOLE);
+  assert.equal(outcome({ extra: [other] }), 'no-root', 'not even tried');
   const plain = issue({ name: 'Middle', ca: true, issuer: root, noKeyIds: true });
   assert.deepEqual(outcome({ extra: [plain, middle] }), WHOLE, 'the wrong key is tried and left');
 });
