@@ -71,6 +71,8 @@ export interface StartOptions {
 }
 
 const MAX_INBOX = 1000;
+/** Until what could not be stored is tried again. */
+const RETRY_MS = 10_000;
 
 export async function startDaemon(paths: HomePaths, options: StartOptions): Promise<Daemon> {
   const clock = options.clock ?? systemClock;
@@ -119,7 +121,11 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const startedMs = clock.now();
   let journal: Journal | undefined;
   let open = false;
-  const theJournal = (): Journal => present(journal, 'journal');
+  /** A task may be overtaken by `fit lock`: then it ends like any other that needs the keys. */
+  const theJournal = (): Journal => {
+    if (journal === undefined) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
+    return journal;
+  };
 
   const binder = {
     hello: () => keyring.binding,
@@ -137,7 +143,15 @@ async function assemble(setting: Setting): Promise<Daemon> {
 
   const identity = createIdentity({ archive, keyring, config, clock, rng });
   await identity.load();
-  const contacts = createContacts({ archive, journal: theJournal, identity, link, clock, events });
+  /** Tells a contact that waits for us that we are here. */
+  const greet = (certificate: string): void => {
+    const peer = contacts.peerOf(certificate);
+    if (peer === undefined) return;
+    link
+      .request(peer, certificate, '/fit/message/1', HELLO, { timeoutMs: 10_000 })
+      .catch((error) => log.debug({ error }, 'a contact is away'));
+  };
+  const contacts = createContacts({ archive, journal: theJournal, identity, link, clock, events, onAdded: greet });
   await contacts.loadBook();
   const dealStore = createDealStore(archive);
   const pool = createEscrowPool({ worker: options.worker });
@@ -206,19 +220,19 @@ async function assemble(setting: Setting): Promise<Daemon> {
   let endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
   undo.push(() => endPhase());
 
-  const sweep = async (): Promise<void> => {
-    if (keyring.locked) return;
-    const next = await deals.sweep();
-    if (next === undefined || keyring.locked) return;
-    const cancel = clock.at(
-      next,
-      () => void sweep().catch((error) => log.error({ error }, 'offers could not be ended')),
-    );
+  const duringPhase = (cancel: () => void): void => {
     const before = endPhase;
     endPhase = () => {
       before();
       cancel();
     };
+  };
+
+  const sweep = async (): Promise<void> => {
+    if (keyring.locked) return;
+    const next = await deals.sweep();
+    if (next === undefined || keyring.locked) return;
+    duringPhase(clock.at(next, () => void sweep().catch((error) => log.error({ error }, 'offers could not be ended'))));
   };
 
   /** What an honest peer's message does; what a dishonest one's does is a fault and a refusal. */
@@ -237,6 +251,10 @@ async function assemble(setting: Setting): Promise<Daemon> {
     }
   };
 
+  let unlocking: Promise<void> | undefined;
+  /** What is being put into the inbox at this moment. */
+  const keeping = new Set<Promise<Ack>>();
+
   /** Locked: kept as it came, acknowledged, read at the next unlock. */
   const keepUnread = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
     if (contacts.peerOf(from.certificate) === undefined) return { kind: 'later', why: 'unknown-sender' };
@@ -253,17 +271,33 @@ async function assemble(setting: Setting): Promise<Daemon> {
     return { kind: 'ok' };
   };
 
+  /** While the daemon opens, messages wait: what came before them is read first. */
+  const ackTo = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
+    if (!open) await unlocking?.catch(() => {});
+    if (open) return take(protocol, from, body);
+    const kept = keepUnread(protocol, from, body);
+    keeping.add(kept);
+    try {
+      return await kept;
+    } finally {
+      keeping.delete(kept);
+    }
+  };
+
   const ackOf = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Uint8Array> => {
-    if (body.length === HELLO.length && Buffer.compare(body, HELLO) === 0)
+    if (body.length === HELLO.length && Buffer.compare(body, HELLO) === 0) {
+      // Whoever greets takes messages now, also what it did not take before.
+      parts.outbox.wake(from.certificate);
       return encodeAck({ kind: 'ok' }, seconds(clock.now()));
-    const ack = open ? await take(protocol, from, body) : await keepUnread(protocol, from, body);
-    return encodeAck(ack, seconds(clock.now()));
+    }
+    return encodeAck(await ackTo(protocol, from, body), seconds(clock.now()));
   };
   for (const protocol of ['/fit/message/1', '/fit/exchange/1'] as const) {
     link.handle(protocol, (from, body) => ackOf(protocol, from, body));
   }
   if (config.roles.includes('arbiter')) {
     link.handle('/fit/arbiter/1', async (_from, body) => {
+      if (!open) await unlocking?.catch(() => {});
       if (!open) throw new FitError('locked', 'the arbiter is locked');
       return arbiter.handle(body);
     });
@@ -275,37 +309,50 @@ async function assemble(setting: Setting): Promise<Daemon> {
     if (up) parts.outbox.wake(remote.certificate);
   });
 
-  /** Reads what came while locked, in the order in which it came. */
+  /** Reads what came while locked, in the order in which it came. What cannot be taken yet (a full disk) stays for later. */
   const drainInbox = async (): Promise<void> => {
+    await Promise.allSettled(keeping);
     const unread: (readonly [string, Uint8Array])[] = [];
     for await (const one of archive.list('inbox')) unread.push(one);
+    let left = 0;
     for (const [key, value] of unread) {
       const [protocol, peer, certificate, body] = read.array(decode(value, 512 * 1024), 4, 'unread message');
       const from = { peer: read.text(peer, 128, 'peer'), certificate: read.text(certificate, 64, 'certificate') };
       const known = read.oneOf(protocol, ['/fit/message/1', '/fit/exchange/1'], 'protocol');
-      await take(known, from, read.blob(body, 512 * 1024, 'body')).catch((error) =>
-        log.warn({ error }, 'an unread message could not be taken'),
-      );
-      await archive.batch([{ kind: 'delete', space: 'inbox', key }]);
+      try {
+        const ack = await take(known, from, read.blob(body, 512 * 1024, 'body'));
+        if (ack.kind === 'later') left += 1;
+        else await archive.batch([{ kind: 'delete', space: 'inbox', key }]);
+      } catch (error) {
+        left += 1;
+        log.warn({ error }, 'an unread message could not be taken');
+      }
     }
+    if (left === 0 || keyring.locked) return;
+    duringPhase(
+      clock.at(clock.now() + RETRY_MS, () => {
+        if (open) void drainInbox().catch((error) => log.error({ error }, 'unread messages could not be read'));
+      }),
+    );
   };
 
-  /** Contacts that wait for us learn that we are here, and where. */
-  const greet = (): void => {
-    for (const certificate of contacts.certificates()) {
-      const peer = contacts.peerOf(certificate);
-      if (peer === undefined) continue;
-      link
-        .request(peer, certificate, '/fit/message/1', HELLO, { timeoutMs: 10_000 })
-        .catch((error) => log.debug({ error }, 'a contact is away'));
-    }
+  /** Puts away everything that needs keys. */
+  const closeUp = async (): Promise<void> => {
+    open = false;
+    parts.exchanges.pause();
+    journal = undefined;
+    archive.lock();
+    keyring.lock();
+    contacts.unload();
+    dealStore.unload();
+    endPhase();
+    endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
   };
 
-  let unlocking: Promise<void> | undefined;
   const openUp = async (): Promise<void> => {
     const secrets = keyring.secrets();
-    archive.unlock(secrets.archiveKey);
     try {
+      archive.unlock(secrets.archiveKey);
       journal = await openJournal(archive);
       await contacts.load();
       const fresh = await identity.refresh(link.addresses());
@@ -314,24 +361,19 @@ async function assemble(setting: Setting): Promise<Daemon> {
       endPhase = () => {};
       await parts.exchanges.resume();
       await drainInbox();
-      open = true;
-      // What was being put away while the first pass ended.
-      await drainInbox();
       if (fresh) {
         const { ops, posted } = deals.sendCard(identity.card().bytes);
         await archive.batch(ops);
         posted();
       }
-      await sweep();
+      open = true;
     } catch (error) {
-      open = false;
-      journal = undefined;
-      archive.lock();
-      keyring.lock();
+      await closeUp();
       throw error;
     }
+    await sweep().catch((error) => log.error({ error }, 'offers could not be ended'));
     events.emit({ kind: 'unlocked' });
-    greet();
+    for (const certificate of contacts.certificates()) greet(certificate);
   };
 
   let stopping: Promise<void> | undefined;
@@ -354,6 +396,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
     async unlock(passphrase) {
       if (!keyring.locked) {
         await keyring.check(passphrase);
+        await unlocking;
         return;
       }
       unlocking ??= keyring
@@ -365,16 +408,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
       await unlocking;
     },
     async lock() {
+      await unlocking?.catch(() => {});
       if (keyring.locked) return;
-      open = false;
-      parts.exchanges.pause();
-      journal = undefined;
-      archive.lock();
-      keyring.lock();
-      contacts.unload();
-      dealStore.unload();
-      endPhase();
-      endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+      await closeUp();
       events.emit({ kind: 'locked' });
     },
     async replaceIdentity(chain, key) {
@@ -404,8 +440,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
     },
   };
 
-  if (options.passphrase !== undefined) await daemon.unlock(options.passphrase);
+  // Before anything new is posted: what waits comes first, and its keys are taken.
   await parts.outbox.load();
+  if (options.passphrase !== undefined) await daemon.unlock(options.passphrase);
   const server = await serve((connection) => createAgent(daemon, connection), paths.socket, {
     onInternalError: (error, method) => {
       log.error({ error, method }, 'a request failed');

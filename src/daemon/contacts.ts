@@ -58,6 +58,8 @@ export interface ContactPorts {
   readonly link: Link;
   readonly clock: Clock;
   readonly events: Events;
+  /** A certificate was pinned: what its owner sent before could not be taken. */
+  readonly onAdded: (certificate: string) => void;
 }
 
 const hashOf = (card: Card): string => toHex(card.certificate.hash);
@@ -198,6 +200,7 @@ export function createContacts(ports: ContactPorts): Contacts {
         { name: as, card, verified: sameKeys && pinned.verified, added: sameKeys ? pinned.added : now },
         'contact-added',
       );
+      ports.onAdded(hashOf(card));
       return show(named(as));
     },
     list: () => [...contacts.values()].map(show),
