@@ -229,6 +229,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
         proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
         certificates: material.certificates,
         log: material.log.map(logEntryOf),
+        ...(material.answer === undefined ? {} : { answer: material.answer }),
       });
       const written = form === 'asics' ? [{ name: `${found.id}.asics`, data: writeAsics(files) }] : files;
       return { deal: found.id, files: written.map(({ name, data }) => ({ name, data: base64(data) })) };

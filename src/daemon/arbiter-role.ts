@@ -134,9 +134,29 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
     });
   };
 
+  /** Openings that began before notAfter, by xid: an expiry stored meanwhile must not overtake them. */
+  const openings = new Map<string, Set<Promise<unknown>>>();
+
   const answer = async (authentic: Authentic, kemSecret: Uint8Array): Promise<Uint8Array> => {
-    const { request, parties } = authentic;
     const at = now();
+    const xid = toHex(authentic.xid);
+    if (at >= authentic.request.record.notAfter) {
+      await Promise.allSettled(openings.get(xid) ?? []);
+      return settle(authentic, kemSecret, at);
+    }
+    const settled = settle(authentic, kemSecret, at);
+    const under = (openings.get(xid) ?? new Set()).add(settled);
+    openings.set(xid, under);
+    try {
+      return await settled;
+    } finally {
+      under.delete(settled);
+      if (under.size === 0) openings.delete(xid);
+    }
+  };
+
+  const settle = async (authentic: Authentic, kemSecret: Uint8Array, at: number): Promise<Uint8Array> => {
+    const { request, parties } = authentic;
     let input: ArbiterInput<Uint8Array> = { kind: request.kind, by: request.by, now: at };
     for (;;) {
       const effects = await decide(authentic, input);
@@ -146,7 +166,8 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           const keys = { signing: ports.keyring.secrets().signing, kemSecret };
           const promises = present(request.promises, 'promises of a resolve request');
           const opened = makeResolved(request.record, parties, promises, request.by, keys, at);
-          input = { kind: 'opened', by: request.by, answer: opened, now: at };
+          // The present time: an opening that outlasts the retention decides nothing any more.
+          input = { kind: 'opened', by: request.by, answer: opened, now: now() };
           continue;
         }
         case 'answer':

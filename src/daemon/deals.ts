@@ -94,6 +94,12 @@ export function createDeals(parts: Parts) {
   const now = (): number => seconds(clock.now());
   const us = (): Uint8Array => identity.card().certificate.hash;
 
+  /** A deal that is known to be there, unless `fit lock` came in between. */
+  const held = (id: string): Deal => {
+    if (parts.keyring.locked) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
+    return present(store.get(id), 'deal');
+  };
+
   const told = (deal: Deal, kind: string): void => {
     const contact = contacts.of(toHex(deal.them))?.name;
     events.emit({ kind, deal: deal.id, state: deal.state, ...(contact === undefined ? {} : { contact }) });
@@ -133,6 +139,7 @@ export function createDeals(parts: Parts) {
     protocol: '/fit/message/1',
     body: encodeMessage(message),
     ref: `d/${deal.id}`,
+    until: null,
   });
 
   /** Consents of a deal for texts other than its current one no longer stand. */
@@ -324,7 +331,7 @@ export function createDeals(parts: Parts) {
   const end = (prefix: string, kind: 'decline' | 'withdraw', reason: string): Promise<Deal> => {
     const { id } = store.find(prefix);
     return locks.run(id, async () => {
-      const deal = present(store.get(id), 'deal');
+      const deal = held(id);
       const current = present(currentVersion(deal), 'version');
       const body = { kind, document: current.document, text: reason } as const;
       const negotiation: Negotiation = { kind: 'negotiation', deal: id, parent: tipOf(deal), time: now(), body };
@@ -449,7 +456,7 @@ export function createDeals(parts: Parts) {
     async counter(prefix: string, request: Omit<OfferRequest, 'to' | 'arbiter'>): Promise<Offered> {
       const { id } = await settle(store.find(prefix));
       return locks.run(id, async () => {
-        const deal = present(store.get(id), 'deal');
+        const deal = held(id);
         const contact = contacts.of(toHex(deal.them));
         if (contact === undefined)
           throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
@@ -462,7 +469,7 @@ export function createDeals(parts: Parts) {
       const { id } = await settle(store.find(prefix));
       let fresh: Parameters<typeof parts.exchanges.accept>[0] | undefined;
       const result = await locks.run(id, async (): Promise<Offered> => {
-        const deal = present(store.get(id), 'deal');
+        const deal = held(id);
         const version = present(currentVersion(deal), 'version');
         const digest = toHex(version.document);
         const bytes = await store.fetch('document', digest);
@@ -515,7 +522,7 @@ export function createDeals(parts: Parts) {
     async message(prefix: string, text: string): Promise<Deal> {
       const { id } = store.find(prefix);
       return locks.run(id, async () => {
-        const deal = present(store.get(id), 'deal');
+        const deal = held(id);
         const negotiation: Negotiation = {
           kind: 'negotiation',
           deal: id,
@@ -539,7 +546,7 @@ export function createDeals(parts: Parts) {
         throw new FitError('wrong-state', `there is nothing to ${order}`, { hint });
       }
       await parts.exchanges.order(toHex(open.xid), order);
-      return present(store.get(deal.id), 'deal');
+      return held(deal.id);
     },
 
     /** One message of a contact's. Throws `PeerFault` for one that no honest daemon sends. */
@@ -596,7 +603,7 @@ export function createDeals(parts: Parts) {
 
     /** What belongs into the write of an exchange's recorded state. */
     recording(exchange: Exchange, state: PartyState<Uint8Array>, consume: boolean) {
-      const before = present(store.get(exchange.deal), 'deal of an exchange');
+      const before = held(exchange.deal);
       let after = before;
       for (const [kind, by] of course(exchange, state)) {
         // The clock has been asked when the peer was admitted; here the log only follows.
@@ -662,11 +669,15 @@ export function createDeals(parts: Parts) {
     },
     arbiterOf,
     sendCard(card: Uint8Array): { readonly ops: readonly StoreOp[]; readonly posted: () => void } {
-      const posts = contacts
-        .certificates()
-        .map((to) =>
-          outbox.post({ to, protocol: '/fit/message/1', body: encodeMessage({ kind: 'card', card }), ref: 'card' }),
-        );
+      const posts = contacts.certificates().map((to) =>
+        outbox.post({
+          to,
+          protocol: '/fit/message/1',
+          body: encodeMessage({ kind: 'card', card }),
+          ref: 'card',
+          until: null,
+        }),
+      );
       return { ops: posts.flatMap((one) => one.ops), posted: () => posts.forEach((one) => void one.posted()) };
     },
   };

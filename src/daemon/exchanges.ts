@@ -117,6 +117,8 @@ export interface Exchanges {
   /** Unfinished exchanges over a document digest (hex). */
   openOver(document: string): readonly Exchange[];
   arbiterTrouble(xid: string): ArbiterTrouble;
+  /** The arbiter's signed completion of a finished exchange, with the record that it answers, if it was asked. */
+  answerTo(xid: string): Promise<{ readonly record: ExchangeRecord; readonly bytes: Uint8Array } | undefined>;
   /** Puts everything away until the next `resume`. */
   pause(): void;
   stop(): void;
@@ -137,6 +139,9 @@ const ownRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'O' : '
 /** Finished exchanges lie apart: a start reads the open ones only. */
 const openKey = (xid: string): string => `open/${xid}`;
 const doneKey = (xid: string): string => `done/${xid}`;
+
+/** Where an arbiter's answer is kept: a token apart from a completion. */
+const answerKeyOf = (xid: string, token: boolean): string => `answer/${xid}/${token ? 'token' : 'resolved'}`;
 
 /** Our own signature out of our own release. */
 function signatureOf(release: Uint8Array): Uint8Array {
@@ -168,11 +173,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     return entry;
   };
 
-  const letter = (exchange: Exchange, message: ExchangeMessage, what: string): Letter => ({
+  const letter = (exchange: Exchange, message: ExchangeMessage, what: string, until: number | null = null): Letter => ({
     to: exchange.peer,
     protocol: '/fit/exchange/1',
     body: encodeMessage(message),
     ref: letterRef(exchange.xid, what),
+    until,
   });
 
   const letterFor = (exchange: Exchange, effect: PartyEffect<Uint8Array>): Letter | undefined => {
@@ -181,11 +187,10 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     switch (effect.kind) {
       case 'send':
         if (effect.message === 'release') {
-          return letter(
-            exchange,
-            { kind: 'release', role: ownRole(exchange.role), xid, release: effect.value },
-            'release',
-          );
+          // Message 3 must not leave for the first time inside the margin, also not from a queue (PROTOCOL §6).
+          const until = exchange.role === 'originator' ? record.notAfter - record.margin : null;
+          const message = { kind: 'release', role: ownRole(exchange.role), xid, release: effect.value } as const;
+          return letter(exchange, message, 'release', until);
         }
         return exchange.role === 'originator'
           ? letter(exchange, { kind: 'promise', role: 'O', record, promise: effect.value }, 'promise')
@@ -253,6 +258,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     if (ops.length > 0 || entries.length > 0) await ports.journal().append(entries, ops);
     exchange.machine = after;
     for (const then of durable) then();
+    if (entry.gone) return;
     for (const effect of effects) {
       if (effect.kind === 'timer') startTimer(entry, effect.timer);
       else if (effect.kind === 'ask') void ask(entry);
@@ -266,6 +272,8 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   /** One step, alone with the exchange and its deal: what the input says about consent holds when it is recorded. */
   const apply = (entry: Live, input: () => PartyInput<Uint8Array>): Promise<boolean> =>
     ports.exclusive(entry.exchange.deal, async () => {
+      // Put away while it waited its turn: what is stored is taken up again at the next unlock, and the input comes again.
+      if (entry.gone) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
       const [after, effects] = step(entry.exchange.machine, input());
       const taken = after !== entry.exchange.machine || effects.length > 0;
       await perform(entry, after, effects);
@@ -319,17 +327,22 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     }));
   };
 
-  /** The acceptance is recorded, so its promise will be made, now or when what was in the way (a dead worker, a full disk) has gone. */
-  const proveOrRetry = async (entry: Live): Promise<void> => {
+  /**
+   * Goes on with what is recorded: the promise of an acceptance, or where the last run of the daemon ended; now, or when what
+   * is in the way (a dead worker, a full disk) has gone.
+   */
+  const goOn = async (entry: Live): Promise<void> => {
+    const { exchange } = entry;
     try {
-      await prove(entry);
+      if (exchange.machine.phase === 'proving') await prove(entry);
+      else await apply(entry, () => ({ kind: 'resumed', now: now() }));
     } catch (error) {
       if (error instanceof AssertionFailed) throw error;
-      ports.log.warn({ xid: entry.exchange.xid, error }, 'a promise could not be made yet');
+      ports.log.warn({ xid: exchange.xid, error }, 'an exchange cannot go on yet');
       void pause(LONGEST_RETRY_MS).then(async () => {
-        if (stopping.signal.aborted || entry.gone || entry.exchange.machine.phase !== 'proving') return;
+        if (stopping.signal.aborted || entry.gone || live.get(exchange.xid) !== entry) return;
         await locks
-          .run(entry.exchange.xid, () => proveOrRetry(entry))
+          .run(exchange.xid, () => goOn(entry))
           .catch((failure) => ports.log.error({ error: failure }, 'an exchange could not go on'));
       });
     }
@@ -397,11 +410,21 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     return answered(entry, reply);
   };
 
+  /** What the arbiter signed is kept: two answers that contradict each other prove that it broke its word (`contradiction`). */
+  const keepAnswer = async (exchange: Exchange, kind: string, answer: Uint8Array): Promise<void> => {
+    if (kind !== 'token' && kind !== 'resolved' && kind !== 'affidavit') return;
+    await ports.archive.batch([
+      { kind: 'put', space: 'evidence', key: answerKeyOf(exchange.xid, kind === 'token'), value: answer },
+    ]);
+  };
+
   /** True if the arbiter's answer settles the exchange. */
   const answered = async (entry: Live, reply: Uint8Array): Promise<boolean> => {
     const { exchange } = entry;
     const { record, parties, answerKey } = exchange;
-    const answer = verifyAnswer(record, parties, openAnswer(reply, xidOf(record), answerKey.secret));
+    const opened = openAnswer(reply, xidOf(record), answerKey.secret);
+    const answer = verifyAnswer(record, parties, opened);
+    await keepAnswer(exchange, answer.kind, opened);
     switch (answer.kind) {
       case 'resolved':
         entry.trouble = null;
@@ -531,10 +554,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         const exchange = decodeExchange(value);
         if (isFinal(exchange.machine.phase) || live.has(exchange.xid)) continue;
         const entry = adopt(exchange);
-        await locks.run(exchange.xid, async () => {
-          if (exchange.machine.phase === 'proving') await proveOrRetry(entry);
-          else await apply(entry, () => ({ kind: 'resumed', now: now() }));
-        });
+        await locks.run(exchange.xid, () => goOn(entry));
       }
       for await (const [xid, value] of ports.archive.list('spool')) {
         const { answer } = decodeSpooled(value);
@@ -560,7 +580,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     },
     async accept({ exchange }) {
       const entry = adopt(exchange);
-      await locks.run(exchange.xid, () => proveOrRetry(entry));
+      await locks.run(exchange.xid, () => goOn(entry));
     },
     async handle(from, body) {
       const message = decodeMessage(body);
@@ -574,7 +594,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       if (entry === undefined || what !== 'promise' || entry.exchange.role !== 'originator') return;
       // Patience with a silent peer begins when its daemon has our promise; one that is away or locked is not silent.
       if (ack.kind === 'ok') startTimer(entry, 'patience');
-      else if (ack.kind === 'no') void feed(entry, { kind: 'declined', now: now() });
+      else if (ack.kind === 'no') {
+        feed(entry, { kind: 'declined', now: now() }).catch((error) => {
+          ports.log.error({ error }, 'an exchange could not go on');
+          if (!entry.gone) startTimer(entry, 'patience');
+        });
+      }
     },
     async order(xid, order) {
       const entry = live.get(xid);
@@ -591,6 +616,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     get: (xid) => live.get(xid)?.exchange,
     openOver: (document) =>
       [...live.values()].map((entry) => entry.exchange).filter((one) => toHex(one.record.document) === document),
+    async answerTo(xid) {
+      const bytes = await ports.archive.get('evidence', answerKeyOf(xid, false));
+      const stored = await ports.archive.get('exchanges', doneKey(xid));
+      return bytes === undefined || stored === undefined ? undefined : { record: decodeExchange(stored).record, bytes };
+    },
     arbiterTrouble: (xid) => live.get(xid)?.trouble ?? null,
     pause() {
       for (const entry of live.values()) {

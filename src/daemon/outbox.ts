@@ -5,8 +5,8 @@
  */
 import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
-import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
-import type { Clock } from '../lib/clock.ts';
+import { decode, enc, read } from '../lib/cbor.ts';
+import { type Clock, seconds } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { type Link, MAX_FRAME_BYTES, PROTOCOLS, type Protocol } from '../p2p/link.ts';
 
@@ -42,6 +42,8 @@ export interface Letter {
   readonly body: Uint8Array;
   /** What it is about, for whoever wants to know that it arrived. */
   readonly ref: string;
+  /** Seconds since 1970: from then on it is not sent any more (PROTOCOL §6, message 3 inside the margin). */
+  readonly until: number | null;
 }
 
 interface Waiting extends Letter {
@@ -75,17 +77,19 @@ interface Queue {
   cancelTimer: (() => void) | undefined;
 }
 
-const encodeLetter = (letter: Letter): Uint8Array => enc(1, letter.to, letter.protocol, letter.body, letter.ref);
+const encodeLetter = (letter: Letter): Uint8Array =>
+  enc(1, letter.to, letter.protocol, letter.body, letter.ref, letter.until);
 
 function decodeLetter(key: string, bytes: Uint8Array): Waiting {
-  const [version, to, protocol, body, ref] = read.array(decode(bytes, MAX_FRAME_BYTES + 1024), 5, 'letter');
+  const [version, to, protocol, body, ref, until] = read.array(decode(bytes, MAX_FRAME_BYTES + 1024), 6, 'letter');
   read.literal(version, 1, 'letter version');
   return {
     key,
     to: read.text(to, 64, 'recipient'),
     protocol: read.oneOf(protocol, PROTOCOLS, 'protocol'),
     body: read.blob(body, MAX_FRAME_BYTES, 'body'),
-    ref: read.text(ref as Cbor, 128, 'reference'),
+    ref: read.text(ref, 128, 'reference'),
+    until: until === null ? null : read.uint(until, 'until'),
   };
 }
 
@@ -109,6 +113,14 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     queue.retryMs = Math.min(queue.retryMs * 2, LONGEST_RETRY_MS);
   };
 
+  const remove = (queue: Queue, letter: Waiting): void => {
+    queue.letters.splice(queue.letters.indexOf(letter), 1);
+    // Not awaited: if this is lost in a crash the letter is sent again, which harms nobody.
+    ports.archive.batch([{ kind: 'delete', space: 'outbox', key: letter.key }]).catch((error) => {
+      ports.log.warn({ error }, 'a message that is done with stays in the outbox');
+    });
+  };
+
   /** Sends the head of the queue until it is empty or the recipient cannot be reached. */
   const run = async (to: string): Promise<void> => {
     const queue = queueOf(to);
@@ -120,6 +132,10 @@ export function createOutbox(ports: OutboxPorts): Outbox {
       for (;;) {
         const letter = queue.letters[0];
         if (letter === undefined) return;
+        if (letter.until !== null && seconds(ports.clock.now()) >= letter.until) {
+          remove(queue, letter);
+          continue;
+        }
         const peer = ports.peerOf(to);
         if (peer === undefined) return;
         let ack: Ack & { readonly peerTime: number };
@@ -138,11 +154,7 @@ export function createOutbox(ports: OutboxPorts): Outbox {
           return;
         }
         queue.retryMs = FIRST_RETRY_MS;
-        queue.letters.shift();
-        // Not awaited: if this is lost in a crash the letter is sent again, which harms nobody.
-        ports.archive.batch([{ kind: 'delete', space: 'outbox', key: letter.key }]).catch((error) => {
-          ports.log.warn({ error }, 'a delivered message stays in the outbox');
-        });
+        remove(queue, letter);
       }
     } finally {
       queue.busy = false;

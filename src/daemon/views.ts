@@ -6,7 +6,7 @@ import { parseDocument } from '../commerce/document.ts';
 import { explain } from '../exchange/explain.ts';
 import type { PartyPhase } from '../exchange/party.ts';
 import { present } from '../lib/assert.ts';
-import { equal, fromHex, toHex } from '../lib/bytes.ts';
+import { equal, toHex } from '../lib/bytes.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
 import { safeText } from '../lib/text.ts';
 import type { DealResult, DealSummary, ExplainResult } from '../rpc/agent.ts';
@@ -177,13 +177,8 @@ export function createViews(parts: Parts, deals: Deals) {
       const chains = [parts.identity.card(), contacts.of(toHex(deal.them))?.card].flatMap(
         (one) => one?.chain.map((c) => c.der) ?? [],
       );
-      return {
-        document,
-        proof,
-        certificates: [...proof.certificates, ...chains],
-        log: deal.transactions,
-        xid: fromHex(proof.xid),
-      };
+      const answer = await exchanges.answerTo(proof.xid);
+      return { document, proof, certificates: [...proof.certificates, ...chains], log: deal.transactions, answer };
     },
   };
 }
