@@ -13,8 +13,8 @@ import { type Crl, isCrlOf, parseCrl } from './crl.ts';
 import { verifySigned } from './signature.ts';
 
 export const CHAIN_MAX = 5;
-/** Candidates among which issuers are looked for, and signatures verified per search. */
-const MAX_CANDIDATES = 256;
+/** Certificates beside the roots among which issuers are looked for, and signatures verified per search. */
+const MAX_EXTRA = 64;
 const MAX_LINKS = 64;
 
 export type ChainFault =
@@ -63,7 +63,7 @@ export function buildChain(
 ): ChainResult {
   const lists = readLists(options.crls ?? []);
   if (lists === null) return fail('bad-crl', 'a revocation list is malformed or of a kind not supported');
-  const candidates = [...new Set([...roots, ...extra])].slice(0, MAX_CANDIDATES);
+  const candidates = [...new Set([...roots, ...extra.slice(0, MAX_EXTRA)])];
   const search: Search = { roots: new Set(roots.map(idOf)), candidates, lists, at: options.at, linksLeft: MAX_LINKS };
   const fault = identityFault(leaf);
   if (fault !== null) return fault;
