@@ -1,7 +1,7 @@
 // Bundles the product into dist/; run.mjs has it bundle test and bench programs too.
 // Only what runs: types are checked by `npm run types`.
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -30,24 +30,61 @@ function testFiles(folder) {
     .filter((name) => /\.(test|program)\.ts$/.test(name));
 }
 
-const entries = {
+const daemon = { fitd: 'src/daemon/main.ts', 'escrow-worker': 'src/crypto/escrow-worker.ts' };
+
+/**
+ * The command line pays for every file that it loads, not for code that it does not run: so each of these is one file with
+ * all that it imports, and only what is heavy or seldom wanted is a file of its own, loaded where the source says import().
+ */
+const commandLine = {
   fit: 'src/cli/main.ts',
-  fitd: 'src/daemon/main.ts',
-  'escrow-worker': 'src/crypto/escrow-worker.ts',
+  'cli/program': 'src/cli/program.ts',
+  'cli/context': 'src/cli/context.ts',
+  'cli/overview': 'src/cli/actions/overview.ts',
+  'cli/verify': 'src/cli/actions/verify.ts',
+  'cli/demo': 'src/cli/commands/demo.ts',
+  'cli/diff': 'src/cli/diff.ts',
+  'cli/inquirer': 'inquirer',
+  'cli/uqr': 'uqr',
 };
+
+function apart(entry) {
+  const outputs = new Map(Object.entries(commandLine).map(([output, file]) => [file, `${output}.js`]));
+  return {
+    name: 'apart',
+    setup(plugins) {
+      plugins.onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const output = outputs.get(path.startsWith('.') ? relative(root, resolve(resolveDir, path)) : path);
+        return output === undefined ? undefined : { path: `./${relative(dirname(entry), output)}`, external: true };
+      });
+    },
+  };
+}
 
 /** Written in place, old files removed afterwards: programs that run from dist/ meanwhile keep working. */
 async function buildProduct() {
-  const entryPoints = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
-  const made = await build({
-    ...common,
-    entryPoints,
-    outdir: 'dist',
-    external,
-    chunkNames: 'chunks/[name]-[hash]',
-    metafile: true,
-  });
-  const kept = new Set(Object.keys(made.metafile.outputs).map((file) => join(file)));
+  const built = await Promise.all([
+    build({
+      ...common,
+      entryPoints: daemon,
+      outdir: 'dist',
+      external,
+      chunkNames: 'chunks/[name]-[hash]',
+      metafile: true,
+    }),
+    ...Object.entries(commandLine).map(([entry, file]) =>
+      build({
+        ...common,
+        entryPoints: { [entry]: file },
+        outdir: 'dist',
+        splitting: false,
+        plugins: [apart(entry)],
+        metafile: true,
+      }),
+    ),
+  ]);
+  const kept = new Set(built.flatMap((made) => Object.keys(made.metafile.outputs)).map((file) => join(file)));
   for (const name of readdirSync('dist', { recursive: true })) {
     const file = join('dist', name);
     if (name.endsWith('.js') && !kept.has(file)) rmSync(file);
