@@ -35,6 +35,8 @@ const daemon = { fitd: 'src/daemon/main.ts', 'escrow-worker': 'src/crypto/escrow
 /**
  * The command line pays for every file that it loads, not for code that it does not run: so each of these is one file with
  * all that it imports, and only what is heavy or seldom wanted is a file of its own, loaded where the source says import().
+ * They are CommonJS, because Node starts sooner without its loader of ES modules (4 of 19 ms) and because an ES module loads
+ * what it imports of Node itself at once, also for a command that does not use it.
  */
 const commandLine = {
   fit: 'src/cli/main.ts',
@@ -48,8 +50,16 @@ const commandLine = {
   'cli/uqr': 'uqr',
 };
 
+const commonJs = {
+  format: 'cjs',
+  splitting: false,
+  banner: {},
+  outExtension: { '.js': '.cjs' },
+  supported: { 'dynamic-import': false },
+};
+
 function apart(entry) {
-  const outputs = new Map(Object.entries(commandLine).map(([output, file]) => [file, `${output}.js`]));
+  const outputs = new Map(Object.entries(commandLine).map(([output, file]) => [file, `${output}.cjs`]));
   return {
     name: 'apart',
     setup(plugins) {
@@ -76,9 +86,9 @@ async function buildProduct() {
     ...Object.entries(commandLine).map(([entry, file]) =>
       build({
         ...common,
+        ...commonJs,
         entryPoints: { [entry]: file },
         outdir: 'dist',
-        splitting: false,
         plugins: [apart(entry)],
         metafile: true,
       }),
@@ -87,7 +97,7 @@ async function buildProduct() {
   const kept = new Set(built.flatMap((made) => Object.keys(made.metafile.outputs)).map((file) => join(file)));
   for (const name of readdirSync('dist', { recursive: true })) {
     const file = join('dist', name);
-    if (name.endsWith('.js') && !kept.has(file)) rmSync(file);
+    if (/\.c?js$/.test(name) && !kept.has(file)) rmSync(file);
   }
 }
 

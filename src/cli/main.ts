@@ -103,8 +103,6 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main();
-} catch (error) {
+main().catch(async (error: unknown) => {
   process.exitCode = await fail(error, isJson);
-}
+});
