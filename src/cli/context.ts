@@ -4,6 +4,7 @@
  */
 import { type HomePaths, homePaths } from '../lib/paths.ts';
 import type { AgentClient } from '../rpc/client.ts';
+import { closeAll } from './at-end.ts';
 import { connectOrStart } from './autostart.ts';
 import { type ColorChoice, createOutput, type Output } from './output.ts';
 import type { PassphraseOptions } from './passphrase.ts';
@@ -68,6 +69,7 @@ export function createContext(options: GlobalOptions): Context {
       return askPassphrase(question, nonInteractive);
     },
     close() {
+      closeAll();
       client?.then(
         (open) => open.close(),
         () => {},

@@ -5,6 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { FitError } from '../lib/errors.ts';
+import { atEnd } from './at-end.ts';
 
 export interface Terminal {
   readonly input: ReadStream;
@@ -25,11 +26,6 @@ export function interrupted(): FitError {
 }
 
 let current: Terminal | undefined;
-
-/** For signal handlers: the terminal back to how it was. */
-export function restoreTerminal(): void {
-  current?.close();
-}
 
 function create(input: ReadStream, output: WriteStream): Terminal {
   const onExit = () => {
@@ -81,8 +77,11 @@ export function openTerminal(): Terminal | undefined {
   try {
     inputFd = openSync('/dev/tty', 'r');
     const outputFd = openSync('/dev/tty', 'w');
-    current = create(new ReadStream(inputFd), new WriteStream(outputFd));
-    return current;
+    const terminal = create(new ReadStream(inputFd), new WriteStream(outputFd));
+    current = terminal;
+    // Open, it would keep the program from ending.
+    atEnd(terminal.close);
+    return terminal;
   } catch {
     if (inputFd !== undefined && current === undefined) {
       try {
