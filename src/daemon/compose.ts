@@ -81,7 +81,7 @@ export async function startDaemon(paths: HomePaths, options: StartOptions): Prom
   const keyring = openKeyring(paths.keys, clock);
   ensureDirs(paths);
   const log = createDaemonLog({ level: config.log.level });
-  const store = await (options.openStore ?? openLevelStore)(paths.archive);
+  const store = await openAlone(options.openStore ?? openLevelStore, paths.archive);
   const undo: (() => Promise<void> | void)[] = [];
   const unwind = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {
@@ -99,6 +99,19 @@ export async function startDaemon(paths: HomePaths, options: StartOptions): Prom
   } catch (error) {
     await unwind();
     throw error;
+  }
+}
+
+/** The lock on the store is the lock on the home. */
+async function openAlone(open: (path: string) => Promise<Store>, path: string): Promise<Store> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (!isFitError(error) || error.code !== 'daemon-running') throw error;
+    throw new FitError('daemon-running', 'a daemon is running for this home already', {
+      hint: 'fit daemon status',
+      cause: error,
+    });
   }
 }
 
@@ -356,7 +369,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       journal = await openJournal(archive);
       await contacts.load();
       const fresh = await identity.refresh(link.addresses());
-      await dealStore.load(identity.card().certificate.hash);
+      await dealStore.load();
       endPhase();
       endPhase = () => {};
       await parts.exchanges.resume();

@@ -6,7 +6,6 @@ import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
 import { type Deal, replay } from '../commerce/deal.ts';
 import { decodeTransaction, encodeTransaction, type Transaction } from '../commerce/transaction.ts';
-import { toHex } from '../lib/bytes.ts';
 import { decode, encode, read } from '../lib/cbor.ts';
 import { FitError } from '../lib/errors.ts';
 
@@ -84,9 +83,11 @@ function decodeEvidence(bytes: Uint8Array): Evidence {
 }
 
 const logKey = (deal: string, n: number): string => `${deal}/${String(n).padStart(4, '0')}`;
+/** The two certificates between which the deal is: ours may be another one today. */
+const partiesKey = (deal: string): string => `${deal}/parties`;
 
 export interface DealStore {
-  load(us: Uint8Array): Promise<void>;
+  load(): Promise<void>;
   unload(): void;
   /** Throws `not-found` or `ambiguous`. `id`: any unique prefix. */
   find(prefix: string): Deal;
@@ -117,24 +118,21 @@ export function createDealStore(archive: Archive): DealStore {
   };
 
   return {
-    async load(us) {
-      const logs = new Map<string, Transaction[]>();
+    async load() {
+      const logs = new Map<string, { parties?: readonly [us: Uint8Array, them: Uint8Array]; log: Transaction[] }>();
       for await (const [key, value] of archive.list('deals')) {
-        const transaction = decodeTransaction(value);
         const id = key.slice(0, key.indexOf('/'));
-        logs.set(id, [...(logs.get(id) ?? []), transaction]);
+        const stored = logs.get(id) ?? { log: [] };
+        logs.set(id, stored);
+        if (key === partiesKey(id)) {
+          const [us, them] = read.array(decode(value, 128), 2, 'parties');
+          stored.parties = [read.bytes(us, 32, 'us'), read.bytes(them, 32, 'them')];
+        } else stored.log.push(decodeTransaction(value));
       }
       for await (const [, value] of archive.list('consents')) enterConsent(decodeConsent(value));
-      for (const [id, log] of logs) {
-        // A deal has two parties: whoever is not us in its first transactions is the other.
-        const other = log.find((one) => toHex(one.by) !== toHex(us))?.by ?? peerOf(id);
-        deals.set(id, replay(id, us, other, log));
-      }
-
-      function peerOf(id: string): Uint8Array {
-        const consent = [...(byDeal.get(id) ?? [])].map((one) => consents.get(one)).find((one) => one !== undefined);
-        if (consent === undefined) throw new FitError('archive-corrupt', 'a deal without another party');
-        return new Uint8Array(Buffer.from(consent.peer, 'hex'));
+      for (const [id, { parties, log }] of logs) {
+        if (parties === undefined) throw new FitError('archive-corrupt', 'a deal without its parties');
+        deals.set(id, replay(id, ...parties, log));
       }
     },
     unload() {
@@ -156,14 +154,11 @@ export function createDealStore(archive: Archive): DealStore {
     all: () => deals.values(),
     save(after) {
       const stored = deals.get(after.id)?.transactions.length ?? 0;
-      const ops = after.transactions.slice(stored).map(
-        (transaction, i): StoreOp => ({
-          kind: 'put',
-          space: 'deals',
-          key: logKey(after.id, stored + i),
-          value: encodeTransaction(transaction),
-        }),
-      );
+      const put = (key: string, value: Uint8Array): StoreOp => ({ kind: 'put', space: 'deals', key, value });
+      const ops = after.transactions
+        .slice(stored)
+        .map((transaction, i) => put(logKey(after.id, stored + i), encodeTransaction(transaction)));
+      if (stored === 0) ops.push(put(partiesKey(after.id), encode([after.us, after.them])));
       return { ops, done: () => void deals.set(after.id, after) };
     },
     consent: (id) => consents.get(id),

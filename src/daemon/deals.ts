@@ -491,6 +491,10 @@ export function createDeals(parts: Parts) {
         );
         if (accepted && (deal.state === 'signing' || deal.state === 'contracted'))
           return { deal: id, document: bytes, digest, state: deal.state, warnings };
+        // The reducer says the same below; here before the record is made, whose faults would be blamed on the peer.
+        if (isFinalState(deal.state)) throw refusal('ended');
+        if (openExchange(deal) !== undefined) throw refusal('under-way');
+        if (equal(version.by, deal.us)) throw refusal('not-yours');
         const document = parseDocument(bytes);
         checkClocks(deal, version);
         const parties = partiesFor('O', contact, arbiter, undefined);

@@ -76,7 +76,7 @@ after(endAll);
 async function underWay({ author, signer }: Pair): Promise<{ deal: string; accepting: Promise<boolean> }> {
   const deal = await author.offer(signer);
   await signer.waitFor(deal, ['offered']);
-  const agent = await signer.agent();
+  const agent = await signer.consenting();
   const accepting = agent.dealAccept({ deal }).then(
     () => true,
     () => false,
@@ -140,7 +140,7 @@ describe('killed at a write', { concurrency: PAIRS }, () => {
           // Nothing was written, so nothing was accepted; and nothing stands in the way of the next attempt.
           for (const trader of [pair.author, pair.signer])
             assert.equal((await (await trader.agent()).dealShow({ deal })).state, 'offered');
-          await (await pair.signer.agent()).dealAccept({ deal });
+          await (await pair.signer.consenting()).dealAccept({ deal });
         }
         await oneEnd(t, pair, deal);
       }));

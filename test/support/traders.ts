@@ -143,6 +143,7 @@ export class Trader {
   #daemon: ChildProcess | undefined;
   #exited: Promise<number> = Promise.resolve(0);
   #agent: Promise<AgentClient> | undefined;
+  #proven: Promise<AgentClient> | undefined;
 
   constructor(folder: string, name: string) {
     this.name = name;
@@ -207,6 +208,7 @@ export class Trader {
     children.add(child);
     this.#daemon = child;
     this.#agent = undefined;
+    this.#proven = undefined;
     this.#exited = exitOf(child).finally(() => {
       children.delete(child);
       if (this.#daemon === child) this.#daemon = undefined;
@@ -266,21 +268,25 @@ export class Trader {
     await this.start();
   }
 
-  /** A connection that has proven the passphrase, to the daemon that runs now. */
+  /** A connection to the daemon that runs now. */
   agent(): Promise<AgentClient> {
-    this.#agent ??= connect(this.paths.socket).then(async (agent) => {
-      await agent.prove({ passphrase: PASSPHRASE });
+    this.#agent ??= connect(this.paths.socket).then((agent) => {
+      void agent.closed.then(() => {
+        this.#agent = undefined;
+        this.#proven = undefined;
+      });
       return agent;
     });
     return this.#agent;
   }
 
-  disconnect(): void {
-    this.#agent?.then(
-      (agent) => agent.close(),
-      () => {},
-    );
-    this.#agent = undefined;
+  /** The same, once it has shown the passphrase: it may consent. */
+  consenting(): Promise<AgentClient> {
+    this.#proven ??= this.agent().then(async (agent) => {
+      await agent.prove({ passphrase: PASSPHRASE });
+      return agent;
+    });
+    return this.#proven;
   }
 
   /** The first event that fits, also one that was before; over a connection of its own. */
@@ -309,7 +315,7 @@ export class Trader {
 
   /** Offers `text` with the arbiter `notary`; the deal's id. */
   async offer(to: Trader, text = CONTRACT, mode: 'invisible' | 'affidavit' = 'invisible'): Promise<string> {
-    const agent = await this.agent();
+    const agent = await this.consenting();
     const document = Buffer.from(text).toString('base64');
     return (await agent.dealPropose({ document, to: to.name, arbiter: 'notary', mode })).deal;
   }
