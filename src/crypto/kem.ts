@@ -9,9 +9,9 @@ import {
   createPrivateKey,
   createPublicKey,
   diffieHellman,
-  generateKeyPairSync,
   hkdfSync,
   type KeyObject,
+  randomBytes,
 } from 'node:crypto';
 import { assert, present } from '../lib/assert.ts';
 import { concat, fromBase64Url, toBase64Url, toHex } from '../lib/bytes.ts';
@@ -63,11 +63,10 @@ export function kemPublicBytes(key: KeyObject): Uint8Array {
 }
 
 export function generateKem(): { readonly secret: Uint8Array; readonly public: Uint8Array } {
-  const { d, x } = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
-  return {
-    secret: fromBase64Url(present(d, 'secret X25519 key')),
-    public: fromBase64Url(present(x, 'public X25519 key')),
-  };
+  // Not generateKeyPairSync: exporting a JWK of a key that Node has generated deadlocks if the collector frees the finished
+  // job meanwhile (seen on Node 20.20; both take the key's mutex). Any 32 bytes are an X25519 secret.
+  const secret = new Uint8Array(randomBytes(KEY_BYTES));
+  return { secret, public: kemPublicBytes(kemPrivateKey(secret)) };
 }
 
 /** Throws for a low-order public key, whose shared secret would be zero. */
@@ -89,7 +88,7 @@ function sealingKey(
  */
 export function sealTo(publicBytes: Uint8Array, plaintext: Uint8Array, context: Uint8Array): Uint8Array {
   assert(plaintext.length <= SEAL_MAX_BYTES, 'the plaintext fits into one sealed message');
-  const ephemeral = generateKeyPairSync('x25519').privateKey;
+  const ephemeral = kemPrivateKey(randomBytes(KEY_BYTES));
   const shown = kemPublicBytes(ephemeral);
   let key: Uint8Array;
   try {

@@ -18,7 +18,7 @@ import {
   stepArbiter,
 } from '../exchange/arbiter.ts';
 import { xidOf } from '../exchange/record.ts';
-import { type ArbiterSelf, checkRequest, openRequest, type RequestOutcome } from '../exchange/requests.ts';
+import { type ArbiterSelf, checkRequest, kemKeyOf, openRequest, type RequestOutcome } from '../exchange/requests.ts';
 import { present } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import { decode, enc, encode, read } from '../lib/cbor.ts';
@@ -210,7 +210,9 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
       if (outcome.kind === 'failed')
         return sealAnswer(outcome.to, encodeAnswer({ kind: 'failed', reason: outcome.reason }));
       const to = { answerKey: outcome.request.answerKey, xid: xidOf(outcome.request.record) };
-      return sealAnswer(to, await answer(outcome, opened.key.secret));
+      // The key that the promises were made to: after a rotation it need not be the one that the request is sealed to.
+      const key = present(kemKeyOf(outcome.request.record, kem), 'KEM key of an accepted record');
+      return sealAnswer(to, await answer(outcome, key.secret));
     },
     async cases() {
       const cases: CaseResult[] = [];

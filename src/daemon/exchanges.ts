@@ -36,7 +36,7 @@ import {
 } from '../exchange/promise.ts';
 import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
 import { makeRequest, type Promises, sealRequest } from '../exchange/requests.ts';
-import { AssertionFailed, unreachable } from '../lib/assert.ts';
+import { AssertionFailed, present, unreachable } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import { decode, enc, read } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
@@ -402,7 +402,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const askOnce = async (entry: Live): Promise<boolean> => {
     const { exchange } = entry;
     const { phase, resolve } = exchange.machine;
-    const sealed = phase === 'resolving' && resolve !== null ? resolve : request(exchange, 'abort');
+    const sealed = phase === 'resolving' ? present(resolve, 'resolve request') : request(exchange, 'abort');
     const { arbiter } = exchange;
     ports.link.learn(arbiter.peer, arbiter.addresses);
     const options = { timeoutMs: ARBITER_TIMEOUT_MS, signal: stopping.signal };

@@ -1,6 +1,6 @@
 // The group behind the escrow, against the library, and in the cases where the fast path does not hold.
 import assert from 'node:assert/strict';
-import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'node:test';
 import { p256 } from '@noble/curves/nist.js';
 import {
@@ -27,10 +27,11 @@ const { Point } = p256;
 const isFault = (code: string) => (error: unknown) => error instanceof PeerFault && error.code === code;
 
 function signed(message: string) {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
-  const point = concat(Uint8Array.of(4), fromBase64Url(x), fromBase64Url(y));
+  // Imported again before anything else is asked of it: a JWK of a generated key can deadlock (see kem.ts).
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const key = createPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  const { x = '', y = '' } = createPublicKey(key.export({ format: 'pem', type: 'pkcs8' })).export({ format: 'jwk' });
+  const point = concat(Uint8Array.of(4), fromBase64Url(x), fromBase64Url(y));
   return {
     digest: new Uint8Array(createHash('sha256').update(message).digest()),
     signature: new Uint8Array(sign('sha256', Buffer.from(message), { key, dsaEncoding: 'ieee-p1363' })),
