@@ -35,11 +35,12 @@ function create(input: ReadStream, output: WriteStream): Terminal {
   const terminal: Terminal = {
     input,
     output,
+    // A terminal that does not know its size says 0.
     get rows() {
-      return Math.max(output.rows ?? 24, 8);
+      return Math.max(output.rows || 24, 8);
     },
     get columns() {
-      return Math.max(output.columns ?? 80, 40);
+      return Math.max(output.columns || 80, 40);
     },
     write: (text) => void output.write(text),
     readKey() {
@@ -60,7 +61,7 @@ function create(input: ReadStream, output: WriteStream): Terminal {
       current = undefined;
       onExit();
       process.off('exit', onExit);
-      // Ink to a closed terminal (a hung-up session) is nobody's loss.
+      // Text to a closed terminal (a hung-up session) is nobody's loss.
       output.on('error', () => {});
       output.write('\u001b[?25h');
       input.destroy();

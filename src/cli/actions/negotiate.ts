@@ -49,9 +49,22 @@ async function readDocument(file: string): Promise<Uint8Array> {
 
 type Offer = (document: Uint8Array, dryRun: boolean) => Promise<DealChange>;
 
+/** What the daemon sets at the moment of offering, so that a draft of a minute ago has it differently. */
+const SET_ON_OFFERING = /^(deal|offer_until|not_after) = /;
+
+function isSameBut(shown: string, offered: string): boolean {
+  const [before, after] = [shown, offered].map((text) => text.split('\n'));
+  if (before === undefined || after === undefined || before.length !== after.length) return false;
+  return before.every((line, at) => {
+    const other = after[at] ?? '';
+    const names = [line, other].map((one) => SET_ON_OFFERING.exec(one)?.[1]);
+    return line === other || (names[0] !== undefined && names[0] === names[1]);
+  });
+}
+
 /**
- * At a terminal, without a source for the passphrase: the person reads the completed text, and exactly these bytes are
- * proposed. With a source the consent was given beforehand.
+ * At a terminal, without a source for the passphrase: the person reads the completed text first. Should anything but its
+ * id and its times come out differently when it is offered, the offer is withdrawn at once.
  */
 async function readAndOffer(
   context: Context,
@@ -74,14 +87,15 @@ async function readAndOffer(
     summary: [
       ...draft.warnings.map((warning) => `warning: ${voice.peer(warning, 500)}`),
       'offering is your consent to sign exactly this text once, against their signature on it',
+      'its id and its times count from the moment of offering',
     ],
     verb: 'propose',
   });
   await prove(context, agent, 'passphrase, to propose');
-  const change = await offer(utf8(text), false);
-  if (change.document !== draft.document) {
+  const change = await offer(document, false);
+  if (change.text !== undefined && !isSameBut(text, change.text)) {
     await agent.dealWithdraw({ deal: change.deal });
-    throw new FitError('wrong-state', 'the text changed after you had read it: the offer was withdrawn');
+    throw new FitError('wrong-state', 'the text came out differently from what you had read: the offer was withdrawn');
   }
   return change;
 }
