@@ -32,29 +32,42 @@ function init(home: string, name: string, extra: readonly string[]): void {
   if (made.status !== 0) throw new Error(`fit init: ${made.stderr}`);
 }
 
-/** Starts the daemon of a home that exists; ready when its socket answers and its link listens. */
-export async function startTrader(name: string, home: string, nodeOptions: readonly string[] = []): Promise<Trader> {
+/** As `fit daemon start` starts it. */
+function startInBackground(name: string, home: string): number {
+  const args = ['bin/fit', 'daemon', 'start', '--passphrase-file', join(home, '..', `${name}.passphrase`), '--json'];
+  const started = spawnSync(process.execPath, args, { env: environmentOf(home), encoding: 'utf8' });
+  if (started.status !== 0) throw new Error(`fit daemon start: ${started.stderr}`);
+  return (JSON.parse(started.stdout) as { readonly pid: number }).pid;
+}
+
+/** In the foreground, so that it can be given options of Node. */
+async function startProfiled(name: string, home: string, nodeOptions: readonly string[]): Promise<number> {
   const log = openSync(join(home, '..', `${name}.log`), 'a', 0o600);
   const child: ChildProcess = spawn(
     process.execPath,
     [...nodeOptions, 'bin/fitd', 'run', '--passphrase-fd', '3', '--ready-fd', '4'],
     { env: environmentOf(home), stdio: ['ignore', 'ignore', log, 'pipe', 'pipe'] },
   );
-  const ended = once(child, 'exit');
   (child.stdio[3] as Writable).end(`${PASSPHRASE}\n`);
-  const [line] = await Promise.race([once(child.stdio[4] as Readable, 'data'), ended]);
-  if (!(line instanceof Buffer)) throw new Error(`the daemon of ${name} did not start: see ${home}/../${name}.log`);
+  const ready = await Promise.race([once(child.stdio[4] as Readable, 'data'), once(child, 'exit')]);
+  if (!(ready[0] instanceof Buffer)) throw new Error(`the daemon of ${name} did not start: see ${home}/../${name}.log`);
+  return present(child.pid, 'pid');
+}
+
+/** Starts the daemon of a home that exists; ready when its socket answers and its link listens. */
+export async function startTrader(name: string, home: string, nodeOptions: readonly string[] = []): Promise<Trader> {
+  const pid = nodeOptions.length === 0 ? startInBackground(name, home) : await startProfiled(name, home, nodeOptions);
   const agent = await connect(homePaths({ FIT_HOME: home }).socket);
   await agent.prove({ passphrase: PASSPHRASE });
   return {
     name,
     home,
-    pid: present(child.pid, 'pid'),
+    pid,
     agent,
     async stop() {
       agent.close();
-      child.kill('SIGTERM');
-      await ended;
+      const stopped = spawnSync(process.execPath, ['bin/fit', 'daemon', 'stop'], { env: environmentOf(home) });
+      if (stopped.status !== 0) process.kill(pid, 'SIGKILL');
     },
   };
 }

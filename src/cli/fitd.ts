@@ -23,6 +23,12 @@ const PASSPHRASE_FD = 3;
 const READY_FD = 4;
 const MAX_TAIL_BYTES = 16 * 1024;
 
+/**
+ * For the GNU C library: blocks of a megabyte and more go back to the system when they are freed. By itself it keeps the
+ * 16 MB that scrypt used, once per thread that ever stretched a passphrase. Other libraries do not know the variable.
+ */
+const DAEMON_MALLOC = { MALLOC_MMAP_THRESHOLD_: String(1024 * 1024) };
+
 function fitdPath(): string {
   const fit = process.argv[1];
   const path = fit === undefined ? '' : join(dirname(realpathSync(fit)), 'fitd');
@@ -138,7 +144,7 @@ export async function fitdRun(
   const child = spawn(process.execPath, [fitdPath(), ...args], {
     cwd: '/',
     detached: true,
-    env: environmentFor(environment, paths),
+    env: { ...DAEMON_MALLOC, ...environmentFor(environment, paths) },
     stdio: ['ignore', 'ignore', log, passphrase === undefined ? 'ignore' : 'pipe', 'pipe'],
   });
   closeSync(log);
