@@ -250,7 +250,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       needConsent();
       return { csr: await createCsr(keyring.secrets().signing, config.name) };
     },
-    async keyImport({ data, dataPassphrase }) {
+    async keyImport({ data, dataPassphrase, passphrase }) {
       needConsent();
       const open = [...store.all()].some((one) => !isFinalState(one.state));
       if (open)
@@ -258,7 +258,13 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
           hint: 'finish or withdraw them first',
         });
       const imported = await importIdentity(fromBase64(data), dataPassphrase);
-      await daemon.replaceIdentity(imported.chain, imported.key);
+      if (imported.key !== undefined && passphrase === undefined)
+        throw new FitError('needs-passphrase', 'a key needs the passphrase that will protect it');
+      if (imported.key !== undefined) await keyring.check(passphrase ?? '');
+      await daemon.replaceIdentity(
+        imported.chain,
+        imported.key === undefined ? undefined : { key: imported.key, passphrase: passphrase ?? '' },
+      );
       return whoami();
     },
     async keyExport() {

@@ -5,7 +5,7 @@
  * this home, also after a SIGKILL), the link listens, the socket answers. Locked, a daemon takes and queues messages and
  * sends requests to the arbiter that were prepared; unlocked, it goes on with everything unfinished.
  */
-import type { KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { type Journal, openJournal } from '../archive/journal.ts';
 import { openLevelStore } from '../archive/level-store.ts';
@@ -14,6 +14,7 @@ import type { Store } from '../archive/store.ts';
 import { checkBinding } from '../commerce/binding.ts';
 import { createEscrowPool } from '../crypto/escrow-pool.ts';
 import type { Certificate } from '../crypto/pki/certificate.ts';
+import { identityFault } from '../crypto/pki/chain.ts';
 import { peerIdFromText, peerIdText } from '../crypto/transport.ts';
 import { AssertionFailed, assert, present } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
@@ -53,7 +54,11 @@ export interface Daemon {
   readonly open: boolean;
   unlock(passphrase: string): Promise<void>;
   lock(): Promise<void>;
-  replaceIdentity(chain: readonly Certificate[], key: KeyObject | undefined): Promise<void>;
+  /** Another certificate, with another key or for the same one. Only while no deal is open. */
+  replaceIdentity(
+    chain: readonly Certificate[],
+    other: { readonly key: KeyObject; readonly passphrase: string } | undefined,
+  ): Promise<void>;
   /** Ends everything in order; resolves `stopped`. */
   stop(): Promise<void>;
   /** A bug of ours: says so and ends at once. What was recorded is what the next start continues from. */
@@ -426,16 +431,21 @@ async function assemble(setting: Setting): Promise<Daemon> {
       await closeUp();
       events.emit({ kind: 'locked' });
     },
-    async replaceIdentity(chain, key) {
+    async replaceIdentity(chain, other) {
       const leaf = chain[0];
       if (leaf === undefined) throw new FitError('bad-key', 'there is no certificate in it');
-      if (leaf.point === null) throw new FitError('bad-key', 'the certificate is not for a P-256 key');
+      const fault = identityFault(leaf);
+      if (fault !== null) throw new FitError('bad-key', fault.message);
       const own = present(keyring.chain[0], 'certificate');
-      if (key === undefined && !leaf.publicKey.equals(own.publicKey))
-        throw new FitError('bad-key', 'the certificate is for another key');
-      if (key !== undefined)
-        throw new FitError('bad-key', 'importing another key needs a fresh trader', { hint: 'fit init --import' });
-      await keyring.replaceIdentity(chain);
+      const key =
+        other === undefined ? own.publicKey : createPublicKey(other.key.export({ format: 'pem', type: 'pkcs8' }));
+      if (!leaf.publicKey.equals(key)) throw new FitError('bad-key', 'the certificate is for another key');
+      if (config.roles.includes('arbiter')) {
+        throw new FitError('wrong-state', 'exchanges name an arbiter by its certificate', {
+          hint: 'make a new trader for the new certificate',
+        });
+      }
+      await keyring.replaceIdentity(chain, other);
       await identity.refresh(link.addresses());
     },
     stop() {

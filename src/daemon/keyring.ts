@@ -230,15 +230,20 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
       return held;
     },
     async unlock(passphrase) {
+      const leaf = present(chain[0], 'certificate');
+      const isOurs = (key: KeyObject): boolean =>
+        leaf.publicKey.equals(createPublicKey(key.export({ format: 'pem', type: 'pkcs8' })));
       const opened = await guarded(async () => {
         const vault = await openVault(passphrase);
-        return { ...vault, signing: await openSigning(passphrase) };
+        const signing = await openSigning(passphrase);
+        // An interrupted import: the new certificate is there already, its key waits beside the old one.
+        if (isOurs(signing) || !existsSync(`${file.signing}.new`)) return { ...vault, signing };
+        const fresh = await decryptPkcs8(readFileSync(`${file.signing}.new`, 'utf8'), passphrase);
+        if (isOurs(fresh)) renameSync(`${file.signing}.new`, file.signing);
+        return { ...vault, signing: fresh };
       });
-      const leaf = present(chain[0], 'certificate');
       // CBC has no integrity: a key that does not belong to the certificate is as good as a wrong passphrase.
-      if (!leaf.publicKey.equals(createPublicKey(opened.signing.export({ format: 'pem', type: 'pkcs8' })))) {
-        throw new FitError('bad-key', 'the signing key does not belong to the certificate');
-      }
+      if (!isOurs(opened.signing)) throw new FitError('bad-key', 'the signing key does not belong to the certificate');
       held = opened;
     },
     lock() {
@@ -266,11 +271,11 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     async replaceIdentity(fresh, other) {
       assert(held !== undefined, 'identity replaced while locked');
       const pem = other === undefined ? undefined : await encryptPkcs8(other.key, other.passphrase);
+      // Order matters: see unlock.
+      if (pem !== undefined) writeFileSync(`${file.signing}.new`, pem, { mode: 0o600, flush: true });
       put(file.certificates, certificatesPem(fresh));
-      if (other !== undefined && pem !== undefined) {
-        put(file.signing, pem);
-        held = { ...held, signing: other.key };
-      }
+      if (pem !== undefined) renameSync(`${file.signing}.new`, file.signing);
+      if (other !== undefined) held = { ...held, signing: other.key };
       chain = fresh;
       binding = bindingOf(present(fresh[0], 'certificate'), held.signing, this.transportSeed);
       put(file.binding, binding);

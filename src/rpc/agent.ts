@@ -258,7 +258,12 @@ export interface Agent {
   /** [consent] PKCS#10 request for the identity key, PEM. */
   keyCsr(): Promise<{ readonly csr: string }>;
   /** [consent] A certificate (chain, PEM, leaf first) issued for the identity key, or a PKCS#12 / PEM key with its chain, base64. A new identity certificate means a new card serial; contacts must pin it again. */
-  keyImport(params: { readonly data: string; readonly dataPassphrase?: string }): Promise<WhoamiResult>;
+  keyImport(params: {
+    readonly data: string;
+    readonly dataPassphrase?: string;
+    /** This trader's own, to protect a key that comes along; needed only then. */
+    readonly passphrase?: string;
+  }): Promise<WhoamiResult>;
   /** [consent] The encrypted PKCS#8 file as it lies on disk, and the certificate chain, PEM. */
   keyExport(): Promise<{ readonly key: string; readonly certificates: string }>;
   keyPassphrase(params: { readonly old: string; readonly new: string }): Promise<{ readonly changed: true }>;

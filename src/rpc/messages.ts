@@ -76,7 +76,11 @@ export const PARAMS = {
   arbiterCases: nothing,
   arbiterTerms: nothing,
   keyCsr: nothing,
-  keyImport: z.strictObject({ data: base64(512 * 1024), dataPassphrase: passphrase.exactOptional() }),
+  keyImport: z.strictObject({
+    data: base64(512 * 1024),
+    dataPassphrase: passphrase.exactOptional(),
+    passphrase: passphrase.exactOptional(),
+  }),
   keyExport: nothing,
   keyPassphrase: z.strictObject({ old: passphrase, new: passphrase }),
   archiveVerify: nothing,

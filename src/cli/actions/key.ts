@@ -70,10 +70,13 @@ export async function importKey(context: Context, options: ImportOptions, file: 
     {},
   );
   const agent = await context.agent();
-  await prove(context, agent);
-  const result = await agent.keyImport({
-    data: Buffer.from(data).toString('base64'),
-    ...(dataPassphrase === undefined ? {} : { dataPassphrase }),
+  const result = await withPassphrase(context, 'passphrase', async (passphrase) => {
+    await agent.prove({ passphrase });
+    return agent.keyImport({
+      data: Buffer.from(data).toString('base64'),
+      passphrase,
+      ...(dataPassphrase === undefined ? {} : { dataPassphrase }),
+    });
   });
   if (context.out.isJson) context.out.json(result);
   else {
