@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PeerFault } from '../../src/lib/errors.ts';
 import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
-import { certificateOf, GENEROUS, helloOf, type LinkSetup, type Started, until } from '../support/links.ts';
+import { certificateOf, eventually, GENEROUS, helloOf, type LinkSetup, type Started, until } from '../support/links.ts';
 
 export interface World {
   /** A started link; the same number gives the same identity, and with `again` the same address if that is possible. */
@@ -352,15 +352,18 @@ export function linkSuite(name: string, createWorld: () => World): void {
         const seen = await Promise.all(outcomes);
         const count = (what: string) => seen.filter((one) => one === what).length;
         assert.ok(count('answered') >= 10 && count('answered') < 30, `answered ${count('answered')}`);
-        assert.ok(count('flood') >= 8, `refused ${count('flood')}`);
-        assert.ok(count('peer-unreachable') >= 15, `cut off ${count('peer-unreachable')}`);
+        // How many refusals still get through before the connection is cut is the network's affair.
+        assert.ok(count('flood') >= 1, `refused ${count('flood')}`);
+        assert.ok(
+          count('flood') + count('peer-unreachable') > 30,
+          `refused or cut off ${seen.length - count('answered')}`,
+        );
         assert.ok(b.reported.some((one) => one.peer === a.link.peer && one.code === 'flood'));
         await until(() => !b.link.connected(a.link.peer), 'disconnected');
         await assert.rejects(ask(a, b), { code: 'peer-unreachable' });
         assert.deepEqual(await ask(c, b), BODY);
         assert.equal(b.link.connected(c.link.peer), true);
-        await new Promise((resolve) => setTimeout(resolve, 450));
-        assert.deepEqual(await ask(a, b), BODY);
+        assert.deepEqual(await eventually(() => ask(a, b)), BODY);
       },
     );
   });

@@ -69,3 +69,15 @@ export async function until(condition: () => boolean, what: string, ms = 5_000):
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+/** The result of the first attempt that succeeds, tried again until `ms` are over. */
+export async function eventually<T>(attempt: () => Promise<T>, ms = 5_000): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+  }
+}

@@ -12,7 +12,7 @@ import type { LinkLimits } from '../../src/p2p/limits.ts';
 import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
 import { selectionOf } from '../../src/p2p/selection.ts';
 import { dial, exchange, frameOf, type HostileSetup, hostileNode, open, prove, sendRaw } from '../support/hostile.ts';
-import { binderOf, certificateOf, GENEROUS, helloOf, seedOf, until } from '../support/links.ts';
+import { binderOf, certificateOf, eventually, GENEROUS, helloOf, seedOf, until } from '../support/links.ts';
 
 const BODY = Uint8Array.of(1, 2, 3);
 const TIME = { timeoutMs: 5_000 };
@@ -168,8 +168,7 @@ describe('a request', () => {
     await until(() => connection.status !== 'open' && !at.link.connected(attacker), 'disconnected');
     const node = await at.node(7);
     await assert.rejects(dial(node, at.link.addresses()).then((again) => prove(again, 7)));
-    await new Promise((resolve) => setTimeout(resolve, 350));
-    await prove(await dial(node, at.link.addresses()), 7);
+    await eventually(async () => prove(await dial(node, at.link.addresses()), 7));
   });
 });
 
