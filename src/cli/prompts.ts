@@ -1,6 +1,7 @@
 /**
  * Questions to a person at the terminal. Each says which option would have answered it when there is nobody to ask.
  */
+import { Writable } from 'node:stream';
 import { FitError } from '../lib/errors.ts';
 import { PASSPHRASE_FLAGS } from './passphrase.ts';
 import { interrupted, openTerminal, type Terminal } from './terminal.ts';
@@ -17,6 +18,12 @@ function terminalFor(
   throw new FitError(code, `${what} is missing and ${why}`, { hint: `give ${flags}` });
 }
 
+/** inquirer ends the output that it is given, after every question: it gets one that passes on everything but the end. */
+function outputOf(terminal: Terminal): Writable & { readonly columns: number } {
+  const output = new Writable({ write: (chunk, _encoding, done) => void terminal.output.write(chunk, done) });
+  return Object.assign(output, { columns: terminal.columns, rows: terminal.rows, isTTY: true });
+}
+
 /** inquirer, over the terminal, leaving no trace of the question. */
 async function ask(
   terminal: Terminal,
@@ -25,7 +32,7 @@ async function ask(
   const { default: inquirer } = await import('inquirer');
   const prompt = inquirer.createPromptModule({
     input: terminal.input,
-    output: terminal.output,
+    output: outputOf(terminal),
     clearPromptOnDone: true,
   });
   try {

@@ -27,11 +27,43 @@ export function interrupted(): FitError {
 
 let current: Terminal | undefined;
 
+/** A cursor key comes as several characters, a fast typist's keys come together. */
+function keysOf(text: string): readonly string[] {
+  return text.match(/\u001b\[[0-9;]*[A-Za-z~]|\u001bO.|[\s\S]/gu) ?? [];
+}
+
+/** What is typed next, without waiting for the end of a line. Throws `interrupted` if the terminal goes away. */
+function read(input: ReadStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      input.off('data', onData);
+      input.off('close', onClose);
+      input.off('error', onClose);
+      input.pause();
+      if (!input.destroyed) input.setRawMode(false);
+    };
+    const onData = (chunk: Buffer) => {
+      done();
+      resolve(chunk.toString());
+    };
+    const onClose = () => {
+      done();
+      reject(interrupted());
+    };
+    input.setRawMode(true);
+    input.on('data', onData);
+    input.on('close', onClose);
+    input.on('error', onClose);
+    input.resume();
+  });
+}
+
 function create(input: ReadStream, output: WriteStream): Terminal {
   const onExit = () => {
     if (input.isRaw) input.setRawMode(false);
   };
   process.once('exit', onExit);
+  const typed: string[] = [];
   const terminal: Terminal = {
     input,
     output,
@@ -43,18 +75,11 @@ function create(input: ReadStream, output: WriteStream): Terminal {
       return Math.max(output.columns || 80, 40);
     },
     write: (text) => void output.write(text),
-    readKey() {
-      return new Promise((resolve, reject) => {
-        input.setRawMode(true);
-        input.resume();
-        input.once('data', (chunk) => {
-          input.pause();
-          input.setRawMode(false);
-          const key = chunk.toString();
-          if (key.startsWith(CTRL_C) || key.startsWith(CTRL_D)) reject(interrupted());
-          else resolve(key);
-        });
-      });
+    async readKey() {
+      while (typed.length === 0) typed.push(...keysOf(await read(input)));
+      const key = typed.shift() ?? '';
+      if (key === CTRL_C || key === CTRL_D) throw interrupted();
+      return key;
     },
     close() {
       if (current !== terminal) return;
