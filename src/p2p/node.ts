@@ -1,10 +1,10 @@
 /** The libp2p node of a link: TCP, noise, yamux and nothing else, with our limits instead of libp2p's. */
 import './polyfill.ts';
-import { noise } from '@chainsafe/libp2p-noise';
 import type { Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
 import { createLibp2p } from 'libp2p';
 import { utf8 } from '../lib/bytes.ts';
+import { encrypter } from './encrypter.ts';
 import type { Gate } from './gate.ts';
 import { IDENTITY_PROTOCOL } from './handshake.ts';
 import type { LinkLimits } from './limits.ts';
@@ -29,7 +29,7 @@ export async function createNode({ key, listen, limits, gate }: NodeOptions): Pr
     privateKey: key,
     addresses: { listen: [...listen] },
     transports: [tcp({ backlog: 64, maxConnections: limits.connections })],
-    connectionEncrypters: [noise({ prologueBytes: PROLOGUE })],
+    connectionEncrypters: [encrypter(PROLOGUE)],
     streamMuxers: [watchedYamux(limits, [IDENTITY_PROTOCOL, ...PROTOCOLS])],
     connectionGater: gate,
     // Probes are the muxer's (muxer.ts); the monitor of libp2p opens a stream for each.
