@@ -8,16 +8,21 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { after, before, describe, test as nodeTest, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Orders } from '../support/crashing-fitd.program.ts';
-import { endAll, introduce, sameContract, Trader, temporary } from '../support/traders.ts';
+import { endAll, introduce, PASSPHRASE, sameContract, Trader, temporary } from '../support/traders.ts';
 
 const PROGRAM = fileURLToPath(new URL('../support/crashing-fitd.program.js', import.meta.url));
 const PATIENCE_MS = 1000;
 /** Pairs that run at the same time. */
 const PAIRS = 3;
 const ENDED = ['contracted', 'aborted'] as const;
+
+/** What waits for something that never comes must fail, and not for ever. */
+const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
+  nodeTest(name, { timeout: 60_000 }, run);
+};
 
 interface Pair {
   /** Proposed, so it is the responder of the exchange. */
@@ -190,5 +195,156 @@ describe('stopped at a write for longer than patience', { concurrency: PAIRS }, 
         victim.signal('SIGCONT');
         await oneEnd(t, pair, deal);
       }));
+  }
+});
+
+/** Numbers in [0, 1) from a seed (mulberry32). */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe('killed at random times', { concurrency: PAIRS }, () => {
+  const given = Number(process.env.FIT_TEST_SEED ?? 0);
+  const seeds = given > 0 ? [given] : Array.from({ length: 6 }, () => 1 + Math.floor(Math.random() * 1e9));
+  for (const seed of seeds) {
+    test(`FIT_TEST_SEED=${seed}`, (t) =>
+      withPair(async (pair) => {
+        const random = numbers(seed);
+        const { deal } = await underWay(pair);
+        const disturb = async (trader: Trader): Promise<void> => {
+          // An undisturbed exchange takes less than half a second.
+          await new Promise((done) => setTimeout(done, random() * 700));
+          await trader.kill();
+          if (random() < 0.5) await new Promise((done) => setTimeout(done, random() * 2 * PATIENCE_MS));
+          await start(trader);
+        };
+        const victims = random() < 0.5 ? [pair.author, pair.signer] : [random() < 0.5 ? pair.author : pair.signer];
+        await Promise.all(victims.map(disturb));
+        const states = await Promise.all(
+          [pair.author, pair.signer].map(async (one) => (await (await one.agent()).dealShow({ deal })).state),
+        );
+        // Killed before the acceptance was recorded: it did not happen.
+        if (states.every((state) => state === 'offered')) {
+          t.diagnostic('nothing was accepted');
+          await (await pair.signer.consenting()).dealAccept({ deal });
+        }
+        await oneEnd(t, pair, deal);
+      }));
+  }
+});
+
+describe('others', { concurrency: PAIRS }, () => {
+  test('stopped so long that connections are given up: it goes on soon after', (t) =>
+    withPair(async (pair) => {
+      const stopped = pair.author.speaks();
+      order(pair.author, { space: 'exchanges', n: 1, when: 'before', signal: 'SIGSTOP' });
+      const { deal } = await underWay(pair);
+      await stopped;
+      await pair.signer.event((event) => event.kind === 'offline' && event.contact === pair.author.name);
+      pair.author.signal('SIGCONT');
+      const began = performance.now();
+      assert.equal(await oneEnd(t, pair, deal), 'contracted');
+      const tookMs = Math.round(performance.now() - began);
+      t.diagnostic(`${tookMs} ms after SIGCONT`);
+      assert.ok(tookMs < 12_000);
+    }));
+
+  test('a peer that never comes back: nothing is aborted unasked, and an abort that is asked for works', () =>
+    withPair(async (pair) => {
+      const deal = await pair.author.offer(pair.signer);
+      await pair.signer.waitFor(deal, ['offered']);
+      await pair.author.kill();
+      const agent = await pair.signer.consenting();
+      assert.equal((await agent.dealAccept({ deal })).state, 'signing');
+      await assert.rejects(agent.dealWait({ deal, for: [...ENDED], timeoutMs: 2 * PATIENCE_MS }), {
+        code: 'timed-out',
+      });
+      const { exchange } = await agent.dealShow({ deal });
+      assert.equal(exchange?.phase, 'promised');
+      await agent.dealAbort({ deal });
+      assert.equal(await pair.signer.waitFor(deal, ENDED), 'aborted');
+      // Whoever comes back later cannot make a contract of it any more.
+      await start(pair.author);
+      assert.equal(await pair.author.waitFor(deal, ENDED), 'aborted');
+    }));
+
+  test('the author withdraws what is being accepted: never a contract on one side only', () =>
+    withPair(async (pair) => {
+      const { deal, accepting } = await underWay(pair);
+      const author = await pair.author.agent();
+      await author.dealWithdraw({ deal }).catch((error) => assert.equal(error.code, 'wrong-state'));
+      await accepting;
+      const states = ['contracted', 'aborted', 'withdrawn'] as const;
+      const [one, two] = await Promise.all([pair.author, pair.signer].map((side) => side.waitFor(deal, states)));
+      assert.equal(one === 'contracted', two === 'contracted', `${one}, ${two}`);
+    }));
+
+  for (const side of ['author', 'signer'] as const) {
+    test(`the ${side} stops its daemon in order amid an exchange`, (t) =>
+      withPair(async (pair) => {
+        const { deal } = await underWay(pair);
+        await pair[side].event((event) => event.deal === deal && event.state === 'signing');
+        await (await pair[side].agent()).stop();
+        assert.equal(await pair[side].exited, 0);
+        await start(pair[side]);
+        await oneEnd(t, pair, deal);
+      }));
+
+    test(`the ${side} locks its daemon amid an exchange`, (t) =>
+      withPair(async (pair) => {
+        const stopped = pair[side].speaks();
+        const n = side === 'signer' ? 2 : 1;
+        order(pair[side], { space: 'exchanges', n, when: 'before', signal: 'SIGSTOP' });
+        const { deal } = await underWay(pair);
+        await stopped;
+        const agent = await pair[side].agent();
+        const locking = agent.lock();
+        pair[side].signal('SIGCONT');
+        assert.equal((await locking).locked, true);
+        await agent.unlock({ passphrase: PASSPHRASE });
+        await oneEnd(t, pair, deal);
+      }));
+  }
+});
+
+describe('the arbiter', { concurrency: false }, () => {
+  for (const when of ['before', 'after'] as const) {
+    for (const request of ['resolve', 'abort'] as const) {
+      test(`killed ${when} it recorded what a ${request} is answered, restarted: it answers the same`, (t) =>
+        withPair(async (pair) => {
+          order(notary, { space: 'cases', n: 1, when, signal: 'SIGKILL' });
+          const cases = async () => (await (await notary.agent()).arbiterCases()).cases;
+          const known = (await cases()).length;
+          let deal: string;
+          if (request === 'resolve') {
+            order(pair.signer, { space: 'exchanges', n: 3, when: 'before', signal: 'SIGKILL' });
+            ({ deal } = await underWay(pair));
+            await pair.signer.exited;
+          } else {
+            deal = await pair.author.offer(pair.signer);
+            await pair.signer.waitFor(deal, ['offered']);
+            await pair.author.kill();
+            const agent = await pair.signer.consenting();
+            await agent.dealAccept({ deal });
+            await agent.dealAbort({ deal });
+          }
+          assert.equal(await notary.exited, 137);
+          await start(notary);
+          assert.equal((await cases()).length, known + (when === 'after' ? 1 : 0));
+          const survivor = request === 'resolve' ? pair.author : pair.signer;
+          const end = await survivor.waitFor(deal, ENDED);
+          assert.equal(end, request === 'resolve' ? 'contracted' : 'aborted');
+          for (const trader of [pair.author, pair.signer]) if (!trader.running) await start(trader);
+          assert.equal(await oneEnd(t, pair, deal), end);
+          const decided = await cases();
+          assert.equal(decided.length, known + 1);
+        }));
+    }
   }
 });
