@@ -6,8 +6,10 @@
 const HEX = /^(?:[0-9a-f]{2})*$/;
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
+const ENCODER = new TextEncoder();
+
 export function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  return ENCODER.encode(text);
 }
 
 /** Strict UTF-8: throws `RangeError` on ill-formed input and keeps a byte-order mark as a character. */
