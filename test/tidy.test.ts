@@ -159,7 +159,7 @@ test('one version', () => {
   assert.equal((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version, VERSION);
 });
 
-test('dependencies are pinned and explained', () => {
+test('dependencies are pinned, explained and used', () => {
   const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
     'dependencies' | 'devDependencies',
     Record<string, string>
@@ -168,6 +168,10 @@ test('dependencies are pinned and explained', () => {
   for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
     assert.match(version, /^[0-9]+\.[0-9]+\.[0-9]+$/, name);
     assert.ok(docs.includes(`\`${name}\``), `${name} is not in docs/dependencies.md`);
+  }
+  const code = [...text.values()].join('\n');
+  for (const name of Object.keys(manifest.dependencies)) {
+    assert.match(code, new RegExp(`(from|import\\()\\s*'${name}[/']`), `${name} is not imported`);
   }
   assert.ok(!readFileSync('package-lock.json', 'utf8').includes('"resolved": "http'), 'the lock file names a registry');
 });
