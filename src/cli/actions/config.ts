@@ -16,7 +16,10 @@ export async function set(context: Context, _options: object, key: string, value
   const agent = await context.agent();
   const result = await agent.configSet({ key, value });
   if (context.out.isJson) context.out.json(result);
-  else context.out.talk(`${peer(result.key)} is now ${peer(result.value, VALUE_LENGTH)}`);
+  else {
+    context.out.talk(`${peer(result.key)} is now ${peer(result.value, VALUE_LENGTH)}`);
+    context.out.hint('it counts from the next start of the daemon on: fit daemon stop, then fit daemon start');
+  }
   return undefined;
 }
 
