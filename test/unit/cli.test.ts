@@ -192,6 +192,9 @@ describe('contacts', () => {
     fails(await at.fit(['contact', 'add', join(at.folder, 'none'), '--as', 'x']), 2, /no file/);
     fails(await at.fit(['contact', 'add', at.folder, '--as', 'x']), 2, /folder/);
     fails(await at.fit(['contact', 'add', contract]), 2, /--as/);
+    fails(await at.fit(['contact', 'add', '--as', 'x']), 2, /either a card or --deal/);
+    fails(await at.fit(['contact', 'add', contract, '--deal', 'k7q2', '--as', 'x']), 2, /either a card or --deal/);
+    fails(await at.fit(['contact', 'add', '--deal', 'zzzz', '--as', 'x']), 3, /no such deal/);
   });
 
   test('what a peer wrote cannot steer the terminal', async () => {

@@ -2,6 +2,7 @@
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { FitError } from '../../lib/errors.ts';
 import type { ContactResult } from '../../rpc/agent.ts';
+import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
 import * as voice from '../voice.ts';
@@ -22,15 +23,31 @@ function print(context: Context, result: ContactResult): void {
   else for (const line of voice.contact(result)) context.out.line(line);
 }
 
-export async function add(
-  context: Context,
-  options: { readonly as: string; readonly replace?: boolean },
-  file: string,
-): Promise<undefined> {
-  const card = await readCard(file);
+interface AddOptions {
+  readonly as: string;
+  readonly deal?: string;
+  readonly replace?: boolean;
+}
+
+/** The card of a file, or the arbiter's that came with an offer; a file is read before the daemon is asked for anything. */
+async function chosenCard(
+  options: AddOptions,
+  file: string | undefined,
+): Promise<(agent: AgentClient) => Promise<string>> {
+  const { deal } = options;
+  if ((file === undefined) === (deal === undefined)) {
+    throw new FitError('usage', 'give either a card or --deal', { hint: 'fit contact add oak.card --as oak' });
+  }
+  if (deal !== undefined) return async (agent) => (await agent.dealShow({ deal })).arbiter.card;
+  const card = await readCard(file ?? '-');
+  return async () => card;
+}
+
+export async function add(context: Context, options: AddOptions, file: string | undefined): Promise<undefined> {
+  const card = await chosenCard(options, file);
   const agent = await context.agent();
   const result = await agent.contactAdd({
-    card,
+    card: await card(agent),
     as: options.as,
     ...(options.replace === undefined ? {} : { replace: options.replace }),
   });

@@ -9,10 +9,12 @@ export function registerContact(program: Command): void {
     contact
       .command('add')
       .description('take a contact card and pin its certificate under a name of your own')
-      .argument('<file>', 'the card (- is standard input)')
+      .argument('[file]', 'the card (- is standard input)')
       .requiredOption('--as <name>', 'what you call this contact')
+      .option('--deal <deal>', "in place of a file: the arbiter's card that came with the offer of this deal")
       .option('--replace', 'accept another certificate or an older card in place of the pinned one'),
     'fit contact add oak.card --as oak',
+    'fit contact add --deal k7q2 --as notary',
   ).action(run(async () => (await import('../actions/contact.ts')).add));
   examples(contact.command('list').description('list your contacts'), 'fit contact list --json').action(
     run(async () => (await import('../actions/contact.ts')).list),
