@@ -207,7 +207,8 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
         version === summary.version
           ? summary.document
           : toHexOf(found.versions.find((one) => one.number === version)?.document);
-      if (digest === undefined) throw new FitError('not-found', 'there is no such version', { hint: 'fit deal show' });
+      if (digest === undefined)
+        throw new FitError('not-found', 'there is no such version', { hint: `fit deal show ${found.id}` });
       return { deal: found.id, version, document: digest, data: base64(await store.fetch('document', digest)) };
     },
     async dealWait({ deal: prefix, for: wanted, timeoutMs }) {
@@ -221,7 +222,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const material = await views.export(found);
       if (material === undefined) {
         throw new FitError('wrong-state', 'there is no contract to export', {
-          hint: 'fit deal show says how far it is',
+          hint: `fit deal show ${found.id} says how far it is`,
         });
       }
       const files = buildEvidence({
@@ -319,16 +320,17 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
         cancel();
         then();
       };
+      // Called amid a change of some other deal, which must not fail because this prefix now fits two.
       const look = (): void => {
-        const found = known(prefix);
-        if (found !== undefined && (wanted.includes(found.state) || isFinalState(found.state)))
-          finish(() => resolve(found));
+        try {
+          const found = known(prefix);
+          if (found !== undefined && (wanted.includes(found.state) || isFinalState(found.state)))
+            finish(() => resolve(found));
+        } catch (error) {
+          finish(() => reject(error));
+        }
       };
-      const cancel = clock.at(clock.now() + timeoutMs, () =>
-        finish(() =>
-          reject(new FitError('timed-out', 'the deal did not get there in time', { hint: 'fit deal show' })),
-        ),
-      );
+      const cancel = clock.at(clock.now() + timeoutMs, () => finish(() => reject(notInTime(prefix))));
       const stopListening = deals.onChange(look);
       connection.onClose(() => finish(() => reject(new FitError('interrupted', 'nobody waits any more'))));
       look();
@@ -336,6 +338,16 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const found = known(prefix);
       if (found !== undefined) void deals.settle(found).then(look, reject);
     });
+  }
+
+  function notInTime(prefix: string): FitError {
+    const found = known(prefix);
+    return found === undefined
+      ? new FitError('timed-out', 'nothing was heard of this deal in time', { hint: 'fit deal list' })
+      : new FitError('timed-out', `the deal did not get there in time: it is ${found.state}`, {
+          hint: `fit deal explain ${found.id}`,
+          data: { deal: found.id, state: found.state },
+        });
   }
 
   function known(prefix: string): Deal | undefined {

@@ -61,26 +61,27 @@ export interface Offered {
   readonly warnings: readonly string[];
 }
 
+/** ID stands for the deal's. */
 const REFUSAL_TEXT: Readonly<Record<DealRefusal, readonly [message: string, hint: string]>> = {
   'unknown-sender': ['the peer is not a contact', 'fit contact add'],
   'unknown-deal': ['there is no such deal', 'fit deal list'],
-  'unknown-parent': ['something before this is missing', 'fit deal show'],
+  'unknown-parent': ['something before this is missing', 'fit deal show ID'],
   'bad-document': ['the document may not be signed', 'fit lint'],
   'bad-card': ['the arbiter’s card is not valid', 'fit contact show'],
-  'not-current': ['this is not the current version', 'fit deal diff, then decide again'],
-  'under-way': ['an acceptance is under way', 'fit deal explain'],
-  ended: ['the deal has ended', 'fit deal show; a new proposal starts a new deal'],
+  'not-current': ['this is not the current version', 'fit deal diff ID, then decide again'],
+  'under-way': ['an acceptance is under way', 'fit deal explain ID'],
+  ended: ['the deal has ended', 'fit deal show ID says how; a new proposal starts a new deal'],
   expired: ['the offer has expired', 'propose it again'],
   full: ['the deal has too many transactions', 'start a new one'],
-  'not-yours': ['this is not yours to do', 'fit deal show says whose move it is'],
-  malformed: ['this does not fit the deal', 'fit deal show'],
-  'wrong-state': ['not possible in the state that the deal is in', 'fit deal show'],
-  'exchange-open': ['an acceptance is under way', 'fit deal explain'],
+  'not-yours': ['this is not yours to do', 'fit deal show ID says whose move it is'],
+  malformed: ['this does not fit the deal', 'fit deal show ID'],
+  'wrong-state': ['not possible in the state that the deal is in', 'fit deal show ID'],
+  'exchange-open': ['an acceptance is under way', 'fit deal explain ID'],
 };
 
-function refusal(code: DealRefusal): FitError {
+function refusal(code: DealRefusal, deal: string): FitError {
   const [message, hint] = REFUSAL_TEXT[code];
-  return new FitError('wrong-state', message, { hint, data: { refusal: code } });
+  return new FitError('wrong-state', message, { hint: hint.replace('ID', deal), data: { refusal: code } });
 }
 
 export type Deals = ReturnType<typeof createDeals>;
@@ -130,7 +131,7 @@ export function createDeals(parts: Parts) {
 
   const take = (deal: Deal, transaction: Transaction, at: number): Deal => {
     const reduction = reduce(deal, transaction, at);
-    if (!reduction.ok) throw refusal(reduction.code);
+    if (!reduction.ok) throw refusal(reduction.code, deal.id);
     return reduction.deal;
   };
 
@@ -492,9 +493,9 @@ export function createDeals(parts: Parts) {
         if (accepted && (deal.state === 'signing' || deal.state === 'contracted'))
           return { deal: id, document: bytes, digest, state: deal.state, warnings };
         // The reducer says the same below; here before the record is made, whose faults would be blamed on the peer.
-        if (isFinalState(deal.state)) throw refusal('ended');
-        if (openExchange(deal) !== undefined) throw refusal('under-way');
-        if (equal(version.by, deal.us)) throw refusal('not-yours');
+        if (isFinalState(deal.state)) throw refusal('ended', id);
+        if (openExchange(deal) !== undefined) throw refusal('under-way', id);
+        if (equal(version.by, deal.us)) throw refusal('not-yours', id);
         const document = parseDocument(bytes);
         checkClocks(deal, version);
         const parties = partiesFor('O', contact, arbiter, undefined);
@@ -546,7 +547,9 @@ export function createDeals(parts: Parts) {
       const open = openExchange(deal);
       if (open === undefined) {
         const hint =
-          deal.state === 'offered' ? 'nothing is being signed: fit deal decline or fit deal withdraw' : 'fit deal show';
+          deal.state === 'offered'
+            ? `nothing is being signed: fit deal decline ${deal.id} or fit deal withdraw ${deal.id}`
+            : `fit deal show ${deal.id}`;
         throw new FitError('wrong-state', `there is nothing to ${order}`, { hint });
       }
       await parts.exchanges.order(toHex(open.xid), order);
@@ -648,6 +651,11 @@ export function createDeals(parts: Parts) {
           if (after !== before && last !== undefined) told(after, last);
         },
       };
+    },
+
+    /** What a peer's clock shows, as it says with every acknowledgement. */
+    heard(certificate: string, peerTime: number): void {
+      ahead.set(certificate, peerTime - now());
     },
 
     acknowledged(letter: Letter, ack: Ack & { readonly peerTime: number }): void {
