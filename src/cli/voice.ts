@@ -61,14 +61,21 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
   );
 }
 
-/** The shortest prefixes, of at least four characters, that tell the ids apart. */
+function commonPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
+/** The shortest prefixes, of at least four characters, that tell the ids apart: sorted, an id is most like a neighbour. */
 export function shortIds(ids: readonly string[]): ReadonlyMap<string, string> {
-  const shortOf = (id: string) => {
-    let length = MIN_SHORT_ID;
-    while (length < id.length && ids.some((other) => other !== id && other.startsWith(id.slice(0, length)))) length++;
-    return id.slice(0, length);
-  };
-  return new Map(ids.map((id) => [id, shortOf(id)]));
+  const sorted = [...new Set(ids)].sort();
+  return new Map(
+    sorted.map((id, at) => {
+      const shared = Math.max(commonPrefix(id, sorted[at - 1] ?? ''), commonPrefix(id, sorted[at + 1] ?? ''));
+      return [id, id.slice(0, Math.max(MIN_SHORT_ID, shared + 1))];
+    }),
+  );
 }
 
 export function status(result: StatusResult): string[] {

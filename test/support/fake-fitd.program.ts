@@ -3,7 +3,7 @@
  * nothing. Same surface as fitd(8): `init` and `run`.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { exitCodeOf, FitError, isFitError } from '../../src/lib/errors.ts';
 import { ensureDirs, homePaths } from '../../src/lib/paths.ts';
 import type {
@@ -21,9 +21,16 @@ const NOW = '2026-11-20T12:00:00Z';
 const paths = homePaths();
 const secretFile = `${paths.keys}/passphrase`;
 
+/** Written as `--name value` or `--name=value`. */
+function optionsNamed(name: string): string[] {
+  return process.argv.flatMap((arg, at) => {
+    if (arg.startsWith(`${name}=`)) return [arg.slice(name.length + 1)];
+    return process.argv[at - 1] === name ? [arg] : [];
+  });
+}
+
 function option(name: string): string | undefined {
-  const at = process.argv.indexOf(name);
-  return at === -1 ? undefined : process.argv[at + 1];
+  return optionsNamed(name)[0];
 }
 
 function passphrase(): string | undefined {
@@ -45,7 +52,7 @@ function init(): void {
   mkdirSync(paths.keys, { recursive: true });
   writeFileSync(secretFile, passphrase() ?? '');
   writeFileSync(paths.config, `name = "${option('--name')}"\n`);
-  const roles = process.argv.flatMap((arg, at) => (process.argv[at - 1] === '--role' ? [arg] : []));
+  const roles = optionsNamed('--role');
   process.stdout.write(`${JSON.stringify({ schema: 1, name: option('--name'), home: paths.home, roles })}\n`);
 }
 
@@ -311,12 +318,23 @@ function agentFor(connection: Connection, stop: () => void): Agent {
   return agent as Agent;
 }
 
+/** One daemon for each home. Nobody kills this one, so a lock is never left over. */
+function lock(): void {
+  try {
+    writeFileSync(paths.lock, String(process.pid), { flag: 'wx' });
+  } catch (cause) {
+    throw new FitError('daemon-running', 'another daemon serves this home', { cause });
+  }
+  process.on('exit', () => rmSync(paths.lock, { force: true }));
+}
+
 async function run(): Promise<void> {
   const given = passphrase();
   if (given !== undefined) {
     if (!isRight(given)) throw wrongPassphrase();
     locked = false;
   }
+  lock();
   const server = await serve((connection) => agentFor(connection, stop), paths.socket);
   function stop(): void {
     setImmediate(() => void server.close().then(() => process.exit(0)));

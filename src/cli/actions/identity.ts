@@ -32,9 +32,10 @@ export async function init(context: Context, options: InitOptions): Promise<unde
   if (name === '') throw new FitError('usage', 'the name is empty', { hint: 'fit init --name "Your Name"' });
   const passphrase = (await context.givenPassphrase()) ?? (await askNew(context));
 
-  const args = ['--name', name, ...options.role.flatMap((role) => ['--role', role])];
-  if (options.listen !== undefined) args.push('--listen', options.listen);
-  if (options.patience !== undefined) args.push('--patience', options.patience);
+  // With `=`, so that a name may begin with a hyphen.
+  const args = [`--name=${name}`, ...options.role.map((role) => `--role=${role}`)];
+  if (options.listen !== undefined) args.push(`--listen=${options.listen}`);
+  if (options.patience !== undefined) args.push(`--patience=${options.patience}`);
   const made = await out.busy('making keys', fitdInit(args, passphrase, context.environment, paths));
   if (out.isJson) out.json(made);
   else {
