@@ -38,7 +38,7 @@ import { createExchanges } from './exchanges.ts';
 import { createIdentity } from './identity.ts';
 import { openKeyring } from './keyring.ts';
 import { listenAddress, remembered } from './listen.ts';
-import { type Ack, createOutbox, encodeAck } from './outbox.ts';
+import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { watchSpool } from './spool.ts';
 import { createViews, type Views } from './views.ts';
@@ -167,6 +167,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
     if (peer === undefined) return;
     link
       .request(peer, certificate, '/fit/message/1', HELLO, { timeoutMs: 10_000 })
+      .then((reply) => deals.heard(certificate, decodeAck(reply).peerTime))
       .catch((error) => log.debug({ error }, 'a contact is away'));
   };
   const contacts = createContacts({ archive, journal: theJournal, identity, link, clock, events, onAdded: greet });

@@ -22,7 +22,7 @@ import {
 } from '../commerce/deal.ts';
 import { completeDocument, type Document, parseDocument } from '../commerce/document.ts';
 import { decodeMessage, encodeMessage, type Message, type Negotiation, transactionOf } from '../commerce/messages.ts';
-import { type ExchangeKind, makeTransaction, type Transaction } from '../commerce/transaction.ts';
+import { type ExchangeKind, MAX_MESSAGE, makeTransaction, type Transaction } from '../commerce/transaction.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { checkRecord, makeRecord, type Parties, type RecordLimits } from '../exchange/contract.ts';
 import { exchangeTerms } from '../exchange/document.ts';
@@ -99,6 +99,16 @@ export function createDeals(parts: Parts) {
   const held = (id: string): Deal => {
     if (parts.keyring.locked) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
     return present(store.get(id), 'deal');
+  };
+
+  /** What a peer's clock shows, as it says with every acknowledgement. */
+  const heard = (certificate: string, peerTime: number): void => {
+    const differs = (sec: number | undefined): boolean => Math.abs(sec ?? 0) > DEFAULT_SKEW;
+    const before = ahead.get(certificate);
+    const offset = peerTime - now();
+    ahead.set(certificate, offset);
+    const contact = contacts.of(certificate)?.name;
+    if (differs(offset) && !differs(before) && contact !== undefined) events.emit({ kind: 'clock-differs', contact });
   };
 
   const told = (deal: Deal, kind: string): void => {
@@ -217,6 +227,12 @@ export function createDeals(parts: Parts) {
     ...(arbiter.verified ? [] : [`the arbiter ${arbiter.name} is not verified`]),
   ];
 
+  /** What the peer, and our own archive at the next start, would refuse to read is never stored. */
+  const checkText = (text: string): void => {
+    if (text.length > MAX_MESSAGE || !text.isWellFormed())
+      throw new FitError('usage', `a message or reason has at most ${MAX_MESSAGE} characters of well-formed text`);
+  };
+
   /** A new version of ours: completed, linted, consented to, stored and posted in one write. */
   const offer = async (
     before: Deal | undefined,
@@ -329,7 +345,8 @@ export function createDeals(parts: Parts) {
   });
 
   /** The author's or the addressee's word that ends a deal before anybody signed. */
-  const end = (prefix: string, kind: 'decline' | 'withdraw', reason: string): Promise<Deal> => {
+  const end = async (prefix: string, kind: 'decline' | 'withdraw', reason: string): Promise<Deal> => {
+    checkText(reason);
     const { id } = store.find(prefix);
     return locks.run(id, async () => {
       const deal = held(id);
@@ -525,6 +542,8 @@ export function createDeals(parts: Parts) {
     withdraw: (prefix: string) => end(prefix, 'withdraw', ''),
 
     async message(prefix: string, text: string): Promise<Deal> {
+      checkText(text);
+      if (text.trim() === '') throw new FitError('usage', 'the message is empty');
       const { id } = store.find(prefix);
       return locks.run(id, async () => {
         const deal = held(id);
@@ -559,11 +578,11 @@ export function createDeals(parts: Parts) {
     /** One message of a contact's. Throws `PeerFault` for one that no honest daemon sends. */
     async receive(from: Remote, body: Uint8Array): Promise<Ack> {
       const message = decodeMessage(body);
-      if (message.kind === 'card') {
-        await contacts.update(from.certificate, message.card);
-        return { kind: 'ok' };
-      }
       try {
+        if (message.kind === 'card') {
+          await contacts.update(from.certificate, message.card);
+          return { kind: 'ok' };
+        }
         return await receiveNegotiation(from, message);
       } catch (error) {
         if (isFitError(error) && (error.code === 'bad-document' || error.code === 'bad-card'))
@@ -653,13 +672,10 @@ export function createDeals(parts: Parts) {
       };
     },
 
-    /** What a peer's clock shows, as it says with every acknowledgement. */
-    heard(certificate: string, peerTime: number): void {
-      ahead.set(certificate, peerTime - now());
-    },
+    heard,
 
     acknowledged(letter: Letter, ack: Ack & { readonly peerTime: number }): void {
-      ahead.set(letter.to, ack.peerTime - now());
+      heard(letter.to, ack.peerTime);
       const id = letter.ref.startsWith('d/') ? letter.ref.slice(2) : undefined;
       if (id !== undefined && ack.kind === 'no') events.emit({ kind: 'refused-by-peer', deal: id, detail: ack.why });
     },

@@ -289,6 +289,14 @@ export class Trader {
     return this.#proven;
   }
 
+  /** Closes the connections of this file's own. */
+  disconnect(): void {
+    this.#agent?.then(
+      (agent) => agent.close(),
+      () => {},
+    );
+  }
+
   /** The first event that fits, also one that was before; over a connection of its own. */
   async event(fits: (event: FitEvent) => boolean, timeoutMs = 20_000): Promise<FitEvent> {
     const agent = await connect(this.paths.socket);
