@@ -12,7 +12,7 @@ const duration = z.string().transform((text, context) => {
   try {
     return parseDuration(text);
   } catch {
-    context.addIssue({ code: 'custom', message: 'not a duration' });
+    context.addIssue({ code: 'custom', message: 'write a number and s, m, h or d, for example 7d' });
     return z.NEVER;
   }
 });
@@ -22,9 +22,9 @@ const LISTEN = /^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]{1,253}):([0-9]{1,5})$/;
 
 const schema = z.strictObject({
   name: z.string().min(1).max(64),
-  listen: z.string().regex(LISTEN).default('127.0.0.1:0'),
+  listen: z.string().regex(LISTEN, 'write HOST:PORT, for example 127.0.0.1:4001').default('127.0.0.1:0'),
   roles: z
-    .array(z.enum(['arbiter']))
+    .array(z.enum(['arbiter'], 'the role that can be served is arbiter'))
     .max(8)
     .default([]),
   exchange: z
@@ -102,15 +102,22 @@ export interface InitialConfig {
   readonly patience?: string;
 }
 
-export function writeInitialConfig(file: string, initial: InitialConfig): Config {
-  const value = {
+function fileOf(initial: InitialConfig) {
+  return {
     name: initial.name,
     ...(initial.listen === undefined ? {} : { listen: initial.listen }),
     roles: [...initial.roles],
     ...(initial.patience === undefined ? {} : { exchange: { patience: initial.patience } }),
   };
-  const config = check(value);
-  writeFileWhole(file, stringify(value));
+}
+
+export function checkInitialConfig(initial: InitialConfig): Config {
+  return check(fileOf(initial));
+}
+
+export function writeInitialConfig(file: string, initial: InitialConfig): Config {
+  const config = checkInitialConfig(initial);
+  writeFileWhole(file, stringify(fileOf(initial)));
   return config;
 }
 
@@ -139,10 +146,10 @@ export function flatten(config: Config): Record<string, string> {
 
 /** Sets one key in the file; the daemon uses it from its next start on. */
 export function setConfig(file: string, key: string, value: string): Config {
-  const [section, name, ...more] = key.split('.');
   const current = parseToml(readFileSync(file, 'utf8')) as Record<string, unknown>;
-  if (section === undefined || more.length > 0)
-    throw new FitError('bad-config', 'there is no such setting', { hint: 'fit config list' });
+  if (!Object.hasOwn(flatten(check(current)), key))
+    throw new FitError('not-found', 'there is no such setting', { hint: 'fit config list' });
+  const [section = key, name] = key.split('.');
   const typed = key === 'roles' ? value.split(',').filter((role) => role !== '') : value;
   if (name === undefined) current[section] = typed;
   else current[section] = { ...(current[section] as Record<string, unknown> | undefined), [name]: typed };

@@ -1,11 +1,14 @@
-/** Makes a trader's home: settings and keys. Leaves nothing half-made behind when it fails. */
-import { existsSync, rmSync } from 'node:fs';
+/**
+ * Makes a trader's home: keys, then settings. Refused settings make nothing; whatever else fails, or a crash, leaves nothing
+ * that counts as a trader: the keys appear whole, by a rename, and the settings last.
+ */
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { toHex } from '../lib/bytes.ts';
 import { systemClock } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import { ensureDirs, type HomePaths } from '../lib/paths.ts';
 import { systemRng } from '../lib/rng.ts';
-import { writeInitialConfig } from './config.ts';
+import { checkInitialConfig, writeInitialConfig } from './config.ts';
 import { createKeys, openKeyring } from './keyring.ts';
 
 export interface InitRequest {
@@ -25,28 +28,40 @@ export interface InitResult {
 
 const MIN_PASSPHRASE = 4;
 
+function homeExists(cause?: unknown): FitError {
+  return new FitError('home-exists', 'there is a trader here already', {
+    hint: 'choose another FIT_HOME or --home',
+    cause,
+  });
+}
+
 export async function initHome(paths: HomePaths, request: InitRequest): Promise<InitResult> {
   if (existsSync(paths.config) || existsSync(paths.keys)) {
-    throw new FitError('home-exists', 'there is a trader here already', { hint: 'choose another FIT_HOME or --home' });
+    throw homeExists();
   }
   if (request.passphrase.length < MIN_PASSPHRASE) {
     throw new FitError('usage', `the passphrase is shorter than ${MIN_PASSPHRASE} characters`, {
       hint: 'a few random words are good',
     });
   }
+  const config = checkInitialConfig(request);
   ensureDirs(paths);
-  const config = writeInitialConfig(paths.config, request);
+  // A folder of its own: of two at once, the second finds the first one's keys in the way of its rename.
+  const fresh = mkdtempSync(`${paths.keys}.new-`);
+  let made = fresh;
   try {
     const ports = { clock: systemClock, rng: systemRng };
     await createKeys(
-      paths.keys,
+      fresh,
       { name: config.name, passphrase: request.passphrase, arbiter: config.roles.includes('arbiter') },
       ports,
     );
+    renameSync(fresh, paths.keys);
+    made = paths.keys;
+    writeInitialConfig(paths.config, request);
   } catch (error) {
-    rmSync(paths.config, { force: true });
-    rmSync(paths.keys, { recursive: true, force: true });
-    throw error;
+    rmSync(made, { recursive: true, force: true });
+    throw made === fresh && existsSync(paths.keys) ? homeExists(error) : error;
   }
   const leaf = openKeyring(paths.keys, systemClock).chain[0];
   return {

@@ -9,7 +9,9 @@ export function parseDuration(text: string): number {
   const match = /^([0-9]{1,9})([smhd])$/.exec(text);
   const seconds = match === null ? Number.NaN : Number(match[1]) * UNIT_SECONDS[match[2] as keyof typeof UNIT_SECONDS];
   if (!(seconds > 0 && seconds <= MAX_SECONDS)) {
-    throw new FitError('usage', 'not a duration', { hint: 'write a number and s, m, h or d, for example 7d' });
+    throw new FitError('usage', `${text === '' ? 'nothing' : text} is not a duration`, {
+      hint: 'write a number and s, m, h or d, for example 7d; ten years at the most',
+    });
   }
   return seconds;
 }

@@ -54,7 +54,7 @@ describe('before there is a trader', () => {
   test('init without a passphrase names what is missing', async () => {
     fails(await at.fit(['init', '--name', 'Elm']), 5, /--passphrase-fd, --passphrase-file or --passphrase-command/);
     fails(await at.fit(['init', ...pw, '--non-interactive']), 5, /--name/);
-    fails(await at.fit(['init', '--name', 'Elm', '--patience', 'soon', ...pw]), 2, /not a duration/);
+    fails(await at.fit(['init', '--name', 'Elm', '--patience', 'soon', ...pw]), 2, /is not a duration/);
     assert.equal(existsSync(at.home), false);
   });
 
@@ -288,7 +288,7 @@ describe('deals', () => {
 
   test('wait: timeout 3, reached 0, another end 1, unknown ids are waited for', async () => {
     fails(await at.fit(['deal', 'wait', deal, '--timeout', '0.05']), 3, /in time/);
-    fails(await at.fit(['deal', 'wait', 'not-yet-known', '--timeout', '50ms']), 2, /not a duration/);
+    fails(await at.fit(['deal', 'wait', 'not-yet-known', '--timeout', '50ms']), 2, /is not a duration/);
     fails(await at.fit(['deal', 'wait', 'not-yet-known', '--timeout', '0.05', '--json']), 3, /in time/);
     fails(await at.fit(['deal', 'wait', deal, '--for', 'signed']), 2, /no state is called signed/);
     assert.equal(json(await at.fit(['deal', 'wait', deal, '--for', 'offered,signing', '--json'])).state, 'offered');
