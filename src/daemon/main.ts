@@ -1,5 +1,6 @@
 /**
- * `fitd`: the daemon of one trader (fitd(8)). `init` makes a trader's home, `run` serves it in the foreground.
+ * `fitd`: the daemon of one trader (fitd(8)). `init` makes a trader's home, `run`, which is also what `fitd` alone
+ * does, serves it in the foreground.
  * Guarantees: secrets come through a file descriptor, never argv; readiness is told once, on the descriptor asked for, when
  * the socket answers and the link listens; every way out stops what was started.
  */
@@ -103,6 +104,7 @@ const int = (text: string): number => {
 const program = new Command('fitd')
   .description('the daemon of one trader')
   .version(VERSION, '--version')
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'fit: ')) })
   .exitOverride();
 
 const common = (command: Command): Command =>
@@ -124,7 +126,7 @@ common(program.command('init').description('make the keys and files of a new tra
   .option('--json', 'one JSON line')
   .action((options: InitOptions) => init(options));
 
-common(program.command('run').description('serve this trader in the foreground'))
+common(program.command('run', { isDefault: true }).description('serve this trader in the foreground'))
   .addOption(new Option('--ready-fd <N>', 'write a line to this descriptor when ready').argParser(int))
   .action((options: RunOptions) => run(options));
 
