@@ -340,6 +340,8 @@ async function run(): Promise<void> {
     setImmediate(() => void server.close().then(() => process.exit(0)));
   }
   process.on('SIGTERM', stop);
+  // Longer than any test: a run that was killed leaves nothing for good.
+  setTimeout(stop, 120_000);
   const ready = option('--ready-fd');
   if (ready !== undefined) {
     writeSync(Number(ready), 'ready\n');
