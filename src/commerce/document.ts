@@ -52,6 +52,8 @@ export interface DocumentContext {
   readonly margin: number;
   /** Choices that a person made outside the text, which it must not contradict. */
   readonly fixed?: readonly Choice[];
+  /** The version that this one answers: the parties keep the roles that they have there. */
+  readonly answers?: Terms;
 }
 
 const MAX_TITLE = 100;
@@ -108,8 +110,10 @@ class Completion {
     const indexes = turned ? [1, 0] : [0, 1];
     // In the order of the certificates, so that a party keeps its role when the other one answers.
     const byHash = compare(author.certificate, addressee.certificate) < 0 ? ['a', 'b'] : ['b', 'a'];
+    const before = (named: Named) =>
+      this.context.answers?.parties.find((party) => equal(party.certificate, named.certificate))?.role;
     const party = (named: Named, table: Partial<PartyTerms> | undefined, side: 0 | 1): PartyTerms => ({
-      role: table?.role ?? `party-${byHash[side]}`,
+      role: table?.role ?? before(named) ?? `party-${byHash[side]}`,
       name: this.agree(`party[${indexes[side]}].name`, table?.name, named.name),
       certificate: this.agree(`party[${indexes[side]}].certificate`, table?.certificate, named.certificate),
     });

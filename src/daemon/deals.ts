@@ -20,7 +20,7 @@ import {
   tipOf,
   type Version,
 } from '../commerce/deal.ts';
-import { completeDocument, type Document, parseDocument } from '../commerce/document.ts';
+import { completeDocument, type Document, parseDocument, type Terms } from '../commerce/document.ts';
 import { decodeMessage, encodeMessage, type Message, type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { type ExchangeKind, MAX_MESSAGE, makeTransaction, type Transaction } from '../commerce/transaction.ts';
 import { sha256 } from '../crypto/hash.ts';
@@ -241,6 +241,7 @@ export function createDeals(parts: Parts) {
     arbiter: Contact,
     arbiterCard: Card,
     request: Omit<OfferRequest, 'to' | 'arbiter'>,
+    answers?: Terms,
   ): Promise<Offered> => {
     const role = roleOf(arbiterCard);
     const own = identity.card();
@@ -251,8 +252,9 @@ export function createDeals(parts: Parts) {
       author: { name: own.name, certificate: own.certificate.hash },
       addressee: { name: contact.card.name, certificate: contact.card.certificate.hash },
       arbiter: { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
-      mode: request.mode ?? 'invisible',
+      mode: request.mode ?? answers?.arbiter.mode ?? 'invisible',
       ...times,
+      ...(answers === undefined ? {} : { answers }),
       fixed: [
         ...(request.mode === undefined ? [] : (['mode'] as const)),
         ...(request.expires === undefined ? [] : (['offerUntil'] as const)),
@@ -478,8 +480,10 @@ export function createDeals(parts: Parts) {
         const contact = contacts.of(toHex(deal.them));
         if (contact === undefined)
           throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
-        const { card, contact: pinned } = await arbiterOf(present(currentVersion(deal), 'version'));
-        return offer(deal, id, contact, pinnedArbiter(pinned, id), card, request);
+        const version = present(currentVersion(deal), 'version');
+        const { card, contact: pinned } = await arbiterOf(version);
+        const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
+        return offer(deal, id, contact, pinnedArbiter(pinned, id), card, request, terms);
       });
     },
 

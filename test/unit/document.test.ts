@@ -106,6 +106,19 @@ test('the other party may answer with an edited copy: it becomes the first party
   assert.match(body, /red bicycle/);
 });
 
+test('an answer without front matter keeps the roles of what it answers', () => {
+  const named = COMPLETED.replaceAll('party-a', 'seller').replaceAll('party-b', 'buyer');
+  const answers = parseDocument(utf8(named)).terms;
+  const { terms } = parseDocument(completeDocument(utf8('# Sale\n\nOne red bicycle.\n'), { ...turned, answers }));
+  assert.deepEqual(
+    terms.parties.map((party) => [party.role, party.name]),
+    [
+      ['buyer', 'Second Trader'],
+      ['seller', 'First Trader'],
+    ],
+  );
+});
+
 test('title: the first heading, else the first line, shortened at a word', () => {
   const title = (text: string) => parseDocument(completeDocument(utf8(text), context)).terms.title;
   assert.equal(title('some words\n\n## The heading ##\n'), 'The heading');
