@@ -5,6 +5,7 @@
  * Rules:
  * - the current version is the one with the highest number, and of two with one number the one with the lower digest; a
  *   new version takes the place of all others, whoever made them, and only the current one can be accepted;
+ * - the numbers of one author rise, so that of each number there are at most two versions, one of each side;
  * - a decline or withdrawal ends the deal, unless an exchange is open: then the exchange decides;
  * - while an exchange is open no other version is taken (`under-way`);
  * - one unfinished exchange per document digest; a deal is aborted only when none of its exchanges is open;
@@ -120,6 +121,9 @@ function takeOffer(
   if ((payload.kind === 'offer') !== (payload.version === 1)) return refuse('malformed');
   if (payload.version > highest + 1 || (ours && payload.version !== highest + 1)) return refuse('not-current');
   if (deal.versions.some((version) => equal(version.document, payload.document))) return refuse('not-current');
+  // Else an author could put another text behind a number that was read already.
+  if (deal.versions.some((version) => equal(version.by, transaction.by) && version.number >= payload.version))
+    return refuse('not-current');
   if (now >= payload.offerUntil) return refuse('expired');
   const version: Version = {
     number: payload.version,
@@ -143,7 +147,12 @@ function takeEnd(deal: Deal, transaction: Transaction, payload: Payload & { kind
   if (byAuthor !== (payload.kind === 'withdraw')) return refuse('not-yours');
   const ours = equal(transaction.by, deal.us);
   if (ours && currentVersion(deal) !== meant) return refuse('not-current');
-  if (openExchange(deal) !== undefined) return ours ? refuse('under-way') : append(deal, transaction, {});
+  if (openExchange(deal) !== undefined) {
+    if (ours) return refuse('under-way');
+    // Noted once: the exchange decides, and a peer that repeats itself must not make the log grow.
+    const noted = deal.transactions.some((one) => one.payload.kind === payload.kind);
+    return noted ? { ok: true, deal, changed: false } : append(deal, transaction, {});
+  }
   const state = payload.kind === 'withdraw' ? 'withdrawn' : 'declined';
   return append(deal, transaction, { state, reason: payload.text === '' ? null : payload.text });
 }

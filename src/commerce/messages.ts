@@ -23,6 +23,7 @@ import {
   type Payload,
   readDealId,
   readParent,
+  readTime,
   type Transaction,
 } from './transaction.ts';
 
@@ -155,7 +156,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
     kind,
     deal: readDealId(deal),
     parent: readParent(parent),
-    time: read.uint(time, 'time'),
+    time: readTime(time),
     body: readBody(body, payload),
   };
 }

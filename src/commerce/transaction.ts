@@ -31,6 +31,8 @@ export type TransactionKind = NegotiationKind | ExchangeKind | (typeof LOCAL_KIN
 /** Characters. Messages and reasons are shown through the sanitiser, never signed. */
 export const MAX_MESSAGE = 4000;
 export const MAX_VERSION = 1000;
+/** 9999-12-31T23:59:59Z: later times have no text. */
+const LAST_SECOND = 253_402_300_799;
 const MAX_TRANSACTION_BYTES = 20 * 1024;
 
 export type Payload =
@@ -168,7 +170,7 @@ export function decodeTransaction(bytes: Uint8Array): Transaction {
     deal: readDealId(deal),
     parent: readParent(parent),
     by: read.bytes(by, 32, 'by'),
-    time: read.uint(time, 'time'),
+    time: readTime(time),
     payload: readPayload(kind, items),
   });
   if (!equal(transaction.id, read.bytes(id, 32, 'id')))
@@ -180,6 +182,13 @@ export function readDealId(value: Cbor | undefined): string {
   const deal = read.text(value, 12, 'deal');
   if (!ID_PATTERN.test(deal)) throw new PeerFault('malformed', 'deal: not a deal id');
   return deal;
+}
+
+/** Whatever the sender's clock says, as long as it can be written down. */
+export function readTime(value: Cbor | undefined): number {
+  const time = read.uint(value, 'time');
+  if (time > LAST_SECOND) throw new PeerFault('malformed', 'time: after the year 9999');
+  return time;
 }
 
 export function readParent(value: Cbor | undefined): Uint8Array | null {

@@ -13,7 +13,7 @@ import { toPem } from '../crypto/pki/pem.ts';
 import { writeAsics } from '../evidence/asics.ts';
 import { buildEvidence, type Proof } from '../evidence/bundle.ts';
 import { present } from '../lib/assert.ts';
-import { toHex } from '../lib/bytes.ts';
+import { equal, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
@@ -202,11 +202,10 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const found = await deal(prefix);
       const summary = await views.summary(found);
       const version = number ?? summary.version;
-      // Of two crossing versions with one number the current one is meant.
-      const digest =
-        version === summary.version
-          ? summary.document
-          : toHexOf(found.versions.find((one) => one.number === version)?.document);
+      // Of two crossing versions with one number the current one is meant, else ours: the peer's may have been sent long after.
+      const named = found.versions.filter((one) => one.number === version);
+      const meant = named.find((one) => equal(one.by, found.us)) ?? named[0];
+      const digest = version === summary.version ? summary.document : toHexOf(meant?.document);
       if (digest === undefined)
         throw new FitError('not-found', 'there is no such version', { hint: `fit deal show ${found.id}` });
       return { deal: found.id, version, document: digest, data: base64(await store.fetch('document', digest)) };

@@ -2,20 +2,29 @@
 export interface Clock {
   /** Milliseconds since 1970-01-01 UTC. */
   now(): number;
-  /** Calls back once at or after `atMs`; the returned function cancels. */
+  /** Calls back once at `atMs` or when as much time has passed as it is away now, up to a minute late; the returned function cancels. */
   at(atMs: number, callback: () => void): () => void;
 }
 
-/** setTimeout's limit; longer waits are cut into pieces of this length. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/**
+ * Longer waits are cut into pieces of this length, between which the clock is looked at: the system's timers stand still
+ * while a machine sleeps, and a deadline of days must not come late by the nights between.
+ */
+const LONGEST_TIMER_MS = 60_000;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   at(atMs, callback) {
     let timer: NodeJS.Timeout;
+    let left = Math.max(atMs - Date.now(), 0);
     const arm = () => {
-      const left = atMs - Date.now();
-      timer = setTimeout(left > LONGEST_TIMER_MS ? arm : callback, Math.min(Math.max(left, 0), LONGEST_TIMER_MS));
+      const piece = Math.min(left, LONGEST_TIMER_MS);
+      timer = setTimeout(() => {
+        left -= piece;
+        // Whichever is first, so that no clock that is set back makes anything wait longer than it was to.
+        if (left <= 0 || Date.now() >= atMs) callback();
+        else arm();
+      }, piece);
     };
     arm();
     return () => clearTimeout(timer);

@@ -126,7 +126,7 @@ test('a newer version from the proposer takes the place of the older', () => {
   const after = take(deal, newer);
   assert.deepEqual(currentVersion(after)?.document, bytes(2));
   assert.equal(refusal(after, event('acceptance', B, 1, 9, first.id)), 'not-current');
-  assert.equal(refusal(after, offer(A, 3, 2, first.id), END), 'expired');
+  assert.equal(refusal(after, offer(A, 3, 3, first.id), END), 'expired');
   assert.equal(refusal(after, offer(A, 1, 3, first.id)), 'not-current');
   assert.equal(refusal(after, offer(A, 3, 4, first.id)), 'not-current');
 });
@@ -341,4 +341,31 @@ test('the log of a deal is ASCII lines that can be checked', () => {
   const elsewhere = { ...entry, deal: 'aaaaaaaaaaaa' };
   const foreign = { ...elsewhere, id: entryId(elsewhere) };
   assert.throws(() => parseLog(formatLog([entry, foreign])), PeerFault);
+});
+
+test('an author cannot put another text behind a number of its own that was read already', () => {
+  const { deal: one, first } = offered(B);
+  const ours = offer(B, 5, 2, first.id);
+  const crossing = offer(A, 4, 2, first.id);
+  const both = take(take(one, ours), crossing);
+  assert.equal(both.versions.length, 3, 'crossing versions of both sides');
+  assert.equal(refusal(both, offer(A, 3, 2, first.id)), 'not-current', 'a second one of the same number');
+  const third = take(both, offer(A, 9, 3, crossing.id));
+  assert.equal(refusal(third, offer(A, 2, 2, first.id)), 'not-current', 'an older number');
+});
+
+test('what a peer repeats while an exchange is open does not make the log grow, and the log reads as it was written', () => {
+  let { deal, tip } = accepted(B);
+  for (let n = 0; n < 20; n += 1) {
+    const again = transaction(A, tip, { kind: 'withdraw', document: bytes(1), text: `${n}` }, NOW + n);
+    deal = take(deal, again);
+  }
+  assert.equal(deal.transactions.filter((one) => one.payload.kind === 'withdraw').length, 1);
+  const done = take(deal, event('contract', A, 1, 9, tip));
+  assert.deepEqual(replay(DEAL, B, A, done.transactions), done);
+});
+
+test('times that no calendar can write are refused', () => {
+  const late = { ...offer(A, 1), time: 253_402_300_800 };
+  assert.throws(() => decodeTransaction(encodeTransaction(late)), PeerFault);
 });

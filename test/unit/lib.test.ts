@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, rename, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
 import { FitError, PeerFault } from '../../src/lib/errors.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../../src/lib/log.ts';
 import { createMutex } from '../../src/lib/mutex.ts';
@@ -180,4 +181,29 @@ describe('log', () => {
     assert.equal(JSON.parse(await readFile(file, 'utf8')).msg, 'after');
     assert.equal((await stat(file)).mode & 0o777, 0o600);
   });
+});
+
+test('a time comes also after the machine has slept, and not later when the clock was set back', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 1_800_000_000_000;
+  t.mock.method(Date, 'now', () => now);
+  const DAY = 86_400_000;
+  let called = 0;
+  systemClock.at(now + 10 * DAY, () => {
+    called += 1;
+  });
+  // Ten days, of which the machine was awake for two minutes.
+  now += 9 * DAY;
+  t.mock.timers.tick(60_000);
+  assert.equal(called, 0);
+  now += DAY;
+  t.mock.timers.tick(60_000);
+  assert.equal(called, 1);
+
+  systemClock.at(now + 1000, () => {
+    called += 1;
+  });
+  now -= DAY;
+  t.mock.timers.tick(1000);
+  assert.equal(called, 2);
 });
