@@ -17,7 +17,17 @@ import type {
   StatusResult,
 } from '../../src/rpc/agent.ts';
 import { needsOpenssl, openssl } from '../support/openssl.ts';
-import { CONTRACT, endAll, fit, parsed, runProgram, sameContract, Trader, temporary } from '../support/traders.ts';
+import {
+  CONTRACT,
+  endAll,
+  fit,
+  opensslVerifies,
+  parsed,
+  runProgram,
+  sameContract,
+  Trader,
+  temporary,
+} from '../support/traders.ts';
 
 const folder = temporary();
 const elm = new Trader(folder, 'elm');
@@ -272,14 +282,7 @@ test('export writes nothing over anything, and verify judges both forms', needsO
   await elm.ok('deal', 'export', first, '--dir', 'elm-out', '--force');
   assert.deepEqual(readFileSync(at('elm.asics')), before);
   assert.equal((await runProgram('cmp', [at('elm-out/contract.p7s'), at('oak-out/contract.p7s')])).code, 0);
-  for (const out of ['elm-out', 'oak-out']) {
-    const said = openssl(
-      // biome-ignore format: one command line
-      ['cms', '-verify', '-cades', '-binary', '-inform', 'der', '-in', 'contract.p7s', '-content', 'contract.md', '-CAfile', 'certificates.pem', '-out', '/dev/null'],
-      { cwd: at(out) },
-    );
-    assert.ok(said.ok, said.text);
-  }
+  for (const out of ['elm-out', 'oak-out']) opensslVerifies(at(out));
   for (const args of [
     ['elm.asics'],
     ['elm-out/contract.p7s', '--content', 'elm-out/contract.md'],
@@ -406,7 +409,7 @@ test('settings', async () => {
   await elm.ok('config', 'set', 'exchange.patience', '6s');
   assert.equal((await elm.fit('config', 'get', 'exchange.patience')).stdout, '6s\n');
   await elm.fails(2, 'config', 'set', 'exchange.patience', 'long');
-  await elm.fails(2, 'config', 'set', 'exchange.nonsense', '1');
+  await elm.fails(3, 'config', 'set', 'exchange.nonsense', '1');
   await elm.fails(3, 'config', 'get', 'exchange.nonsense');
   assert.equal((await elm.fit('config', 'get', 'exchange.patience')).stdout, '6s\n');
 });
@@ -465,15 +468,15 @@ test('keys: request, issued certificate, export, another passphrase', needsOpens
   await elm.fails(2, 'key', 'export', '--out', 'elm.pem', ...elm.pw);
 
   const made = openssl(
-    // biome-ignore format: one command line
-    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=Test CA', '-days', '3650'],
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=TestCA -days 3650'.split(
+      ' ',
+    ),
     { cwd: folder },
   );
   assert.ok(made.ok, made.text);
   write('ext', 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,nonRepudiation\n');
   const issued = openssl(
-    // biome-ignore format: one command line
-    ['x509', '-req', '-in', 'elm.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-days', '3650', '-extfile', 'ext', '-out', 'issued.pem'],
+    'x509 -req -in elm.csr -CA ca.pem -CAkey ca.key -days 3650 -extfile ext -out issued.pem'.split(' '),
     { cwd: folder },
   );
   assert.ok(issued.ok, issued.text);

@@ -369,15 +369,10 @@ export async function startTrio(setup: Setup = {}): Promise<Trio> {
   return { elm, oak, notary };
 }
 
-/** Writes evidence to a folder and lets `openssl` judge it as the README in it says. */
-export function opensslVerifies(files: ReadonlyMap<string, Uint8Array>, folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, data] of files) writeFileSync(join(folder, name), data);
-  const said = openssl(
-    // biome-ignore format: one command line
-    ['cms', '-verify', '-cades', '-binary', '-inform', 'der', '-in', 'contract.p7s', '-content', 'contract.md', '-CAfile', 'certificates.pem', '-out', '/dev/null'],
-    { cwd: folder },
-  );
+/** `openssl` on the plain files of a contract, as the README beside them says. */
+export function opensslVerifies(folder: string): void {
+  const command = 'cms -verify -cades -binary -inform der -in contract.p7s -content contract.md';
+  const said = openssl([...command.split(' '), '-CAfile', 'certificates.pem', '-out', '/dev/null'], { cwd: folder });
   assert.ok(said.ok && /successful/.test(said.text), said.text);
 }
 
@@ -386,5 +381,8 @@ export async function sameContract(one: Trader, other: Trader, deal: string): Pr
   const [mine, theirs] = await Promise.all([one.evidence(deal), other.evidence(deal)]);
   for (const name of ['contract.md', 'contract.p7s'])
     assert.deepEqual(mine.get(name), theirs.get(name), `${name} of both sides`);
-  opensslVerifies(mine, join(one.folder, `evidence-${deal}`));
+  const folder = join(one.folder, `evidence-${deal}`);
+  mkdirSync(folder, { recursive: true });
+  for (const [name, data] of mine) writeFileSync(join(folder, name), data);
+  opensslVerifies(folder);
 }
