@@ -136,6 +136,17 @@ function openNotes(facts: Outlook, { them, arbiter, until, deadline }: Circumsta
   ];
 }
 
+/** What the acceptance that is about to be given leads to: the position after message 1. */
+function onceAccepted(position: Position, circumstances: Circumstances): readonly string[] {
+  const accepted: Position = { ...position, phase: 'promised', holdsPromise: false };
+  const facts = outlook('O', 'promised', false);
+  return [
+    `once you accept they hold ${theyHold(accepted, facts, circumstances)}`,
+    `once you accept, if they stop: ${ifTheyStop(accepted, facts, circumstances)}`,
+    `once you accept, who could cheat: ${whoCouldCheat(accepted, facts, circumstances)}`,
+  ];
+}
+
 function notes(position: Position, facts: Outlook, circumstances: Circumstances): readonly string[] {
   const { them, arbiter, verified, margin, arbiterSilent } = circumstances;
   const open = !['offered', 'contracted', 'aborted', 'dropped'].includes(position.phase);
@@ -143,6 +154,7 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
   const promised = facts.peerHoldsPromise !== 'no';
   return [
     ...(open ? openNotes(facts, circumstances) : []),
+    ...(position.phase === 'offered' && position.role === 'originator' ? onceAccepted(position, circumstances) : []),
     ...(position.phase === 'offered' && position.role === 'responder'
       ? ['if they accept, your daemon answers by itself; you can withdraw until it has']
       : []),

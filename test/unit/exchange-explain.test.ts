@@ -64,6 +64,17 @@ test('after message 1 the responder can conclude alone, after message 2 both can
     );
 });
 
+test('who is asked to accept is told what follows from it', () => {
+  for (const mode of ['invisible', 'affidavit'] as const) {
+    const after = explain(at('O', 'promised', { mode }), AT_EASE);
+    const { notes } = explain(at('O', 'offered', { mode }), AT_EASE);
+    assert.ok(notes.includes(`once you accept they hold ${after.theyHold}`));
+    assert.ok(notes.includes(`once you accept, if they stop: ${after.ifTheyStop}`));
+    assert.ok(notes.includes(`once you accept, who could cheat: ${after.whoCouldCheat}`));
+  }
+  assert.ok(!explain(at('R', 'offered'), AT_EASE).notes.some((note) => note.startsWith('once you accept')));
+});
+
 test('facts, not a list: what stopping means follows from the tables', () => {
   const ends = (role: 'O' | 'R', phase: Position['phase'], holds: boolean) => {
     const facts = outlook(role, phase === 'offered' ? 'idle' : phase, holds);

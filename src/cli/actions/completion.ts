@@ -1,6 +1,5 @@
 /** fit completion: scripts for three shells, made from the commands themselves. */
 import type { Command, Option } from 'commander';
-import { FitError } from '../../lib/errors.ts';
 import type { Context } from '../context.ts';
 
 interface Entry {
@@ -8,11 +7,14 @@ interface Entry {
   readonly path: string;
   readonly commands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly Option[];
+  /** What an argument may be, where that is a list. */
+  readonly values: readonly string[];
 }
 
 function entriesOf(command: Command, path: readonly string[]): readonly Entry[] {
   const commands = command.commands.map((one) => ({ name: one.name(), description: one.description() }));
-  const own: Entry = { path: path.join(' '), commands, options: command.options };
+  const values = command.registeredArguments.flatMap((argument) => argument.argChoices ?? []);
+  const own: Entry = { path: path.join(' '), commands, options: command.options, values };
   return [own, ...command.commands.flatMap((one) => entriesOf(one, [...path, one.name()]))];
 }
 
@@ -25,19 +27,21 @@ function choicesOf(option: Option): readonly string[] {
   return option.argChoices ?? [];
 }
 
+/** Options with a list of choices, each once. */
+function choosing(entries: readonly Entry[]): readonly Option[] {
+  const options = entries.flatMap((entry) => entry.options).filter((option) => choicesOf(option).length > 0);
+  return [...new Map(options.map((option) => [option.long, option])).values()];
+}
+
 function bash(entries: readonly Entry[], globals: readonly Option[]): string {
   const cases = entries.map((entry) => {
-    const words = [...entry.commands.map((one) => one.name), ...flags(entry.options)].join(' ');
+    const words = [...entry.commands.map((one) => one.name), ...entry.values, ...flags(entry.options)].join(' ');
     return `    '${entry.path}') words='${words}' ;;`;
   });
-  const choices = [
-    ...new Map(entries.flatMap((entry) => entry.options).map((option) => [option.long, option])).values(),
-  ]
-    .filter((option) => choicesOf(option).length > 0)
-    .map(
-      (option) =>
-        `    ${option.long}) COMPREPLY=($(compgen -W '${choicesOf(option).join(' ')}' -- "$current")); return ;;`,
-    );
+  const choices = choosing(entries).map(
+    (option) =>
+      `    ${option.long}) COMPREPLY=($(compgen -W '${choicesOf(option).join(' ')}' -- "$current")); return ;;`,
+  );
   const paths = entries.filter((entry) => entry.path !== '').map((entry) => `'${entry.path}'`);
   return `# bash completion for fit; put it into ~/.local/share/bash-completion/completions/fit
 _fit() {
@@ -75,14 +79,21 @@ function zsh(entries: readonly Entry[], globals: readonly Option[]): string {
         .filter((flag) => flag !== undefined)
         .map((flag) => quoted(`${flag}:${option.description.replaceAll(':', '\\:')}`)),
     );
-    return `    '${entry.path}') commands=(${commands.join(' ')}); options=(${options.join(' ')}) ;;`;
+    const values = entry.values.map(quoted).join(' ');
+    return `    '${entry.path}') commands=(${commands.join(' ')}); values=(${values}); options=(${options.join(' ')}) ;;`;
   };
+  const choices = choosing(entries).map(
+    (option) => `    ${option.long}) compadd ${choicesOf(option).join(' ')}; return ;;`,
+  );
   const paths = entries.filter((entry) => entry.path !== '').map((entry) => quoted(entry.path));
   return `#compdef fit
 # zsh completion for fit; put it as _fit into a folder of $fpath
 _fit() {
   local path_='' word
-  local -a commands options
+  local -a commands values options
+  case \${words[CURRENT-1]} in
+${choices.join('\n')}
+  esac
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case "\${path_:+$path_ }$word" in
       ${paths.join('|')}) path_="\${path_:+$path_ }$word" ;;
@@ -95,6 +106,8 @@ ${entries.map(describe).join('\n')}
     _describe -o option options
   elif (( \${#commands} )); then
     _describe command commands
+  elif (( \${#values} )); then
+    compadd -a values
   else
     _files
   fi
@@ -118,6 +131,9 @@ function fish(entries: readonly Entry[], globals: readonly Option[]): string {
     for (const one of entry.commands) {
       lines.push(`complete -c fit -f -n ${quoted(condition)} -a ${one.name} -d ${quoted(one.description)}`);
     }
+    if (entry.values.length > 0) {
+      lines.push(`complete -c fit -f -n ${quoted(condition)} -a ${quoted(entry.values.join(' '))}`);
+    }
     if (path.length === 0) continue;
     const where = path.map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ');
     for (const option of entry.options) lines.push(fishOption(option, ` -n ${quoted(where)}`));
@@ -137,16 +153,10 @@ function fishOption(option: Option, where: string): string {
 
 const SHELLS = { bash, zsh, fish } as const;
 
-export async function completion(context: Context, _options: object, shell: string): Promise<undefined> {
-  const make = shell === 'bash' || shell === 'zsh' || shell === 'fish' ? SHELLS[shell] : undefined;
-  if (make === undefined) {
-    throw new FitError('usage', 'no completion for this shell', {
-      hint: `give one of ${Object.keys(SHELLS).join(', ')}`,
-    });
-  }
+export async function completion(context: Context, _options: object, shell: keyof typeof SHELLS): Promise<undefined> {
   const { createProgram } = await import('../program.ts');
   const program = createProgram();
-  const script = make(entriesOf(program, []), program.options);
+  const script = SHELLS[shell](entriesOf(program, []), program.options);
   if (context.out.isJson) context.out.json({ shell, script });
   else process.stdout.write(script);
   return undefined;

@@ -1,5 +1,5 @@
 /** fit config, lint, verify, arbiter, archive, events, doctor, completion, demo. */
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { examples } from '../help.ts';
 import { run } from '../run.ts';
 
@@ -92,7 +92,7 @@ export function registerTools(program: Command): void {
     program
       .command('completion')
       .description('print a completion script for a shell')
-      .argument('<shell>', 'bash, zsh or fish'),
+      .addArgument(new Argument('<shell>', 'which one').choices(['bash', 'zsh', 'fish'])),
     'fit completion bash > ~/.local/share/bash-completion/completions/fit',
     'fit completion zsh > ~/.zfunc/_fit',
     'fit completion fish > ~/.config/fish/completions/fit.fish',
