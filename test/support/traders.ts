@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -38,27 +38,29 @@ export interface RunOptions {
 }
 
 const children = new Set<ChildProcess>();
-/** Daemons that `fit daemon start` left in the background, with the home that must be in their environment. */
-const detached = new Map<number, string>();
 const folders = new Set<string>();
 
-function killDetached(): void {
-  for (const [pid, home] of detached) {
+/** Daemons in the background, that a command started: each has left its number in its home. */
+function killDetached(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const home = join(folder, name);
     try {
-      // A number may have been given to somebody else meanwhile.
+      const pid = Number(readFileSync(join(home, 'state', 'fitd.lock'), 'utf8'));
+      // The number may have been given to somebody else meanwhile.
       if (readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`FIT_HOME=${home}`)) process.kill(pid, 'SIGKILL');
     } catch {
-      // Gone already.
+      // No home, or nobody in it.
     }
   }
-  detached.clear();
 }
 
 /** Ends everything at once; for the end of a file, also an unexpected one. */
 export function endAll(): void {
   for (const child of children) child.kill('SIGKILL');
-  killDetached();
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  for (const folder of folders) {
+    killDetached(folder);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
   folders.clear();
 }
 
@@ -168,9 +170,7 @@ export class Trader {
   async ok<T>(...args: readonly string[]): Promise<T & { readonly schema: number }> {
     const said = await this.fit(...args, '--json');
     assert.equal(said.code, 0, `fit ${args.join(' ')}: ${said.stderr}`);
-    const value = parsed<T & { readonly pid?: number }>(said);
-    if (args[0] === 'daemon' && typeof value.pid === 'number') detached.set(value.pid, this.home);
-    return value;
+    return parsed<T>(said);
   }
 
   /** `fit …`, which must fail with this exit code, say why on stderr in our voice, and print no result. */
