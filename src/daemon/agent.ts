@@ -35,12 +35,15 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
   const { parts, deals, views, arbiter, paths } = daemon;
   const { keyring, contacts, identity, outbox, link, config, store, events, clock } = parts;
 
+  /** The keyring's era in which this connection has proven the passphrase. */
+  let provenIn: number | undefined;
+
   const needKey = (): void => {
     if (!daemon.open) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
   };
   const needConsent = (): void => {
     needKey();
-    if (!connection.proven) {
+    if (!connection.proven || provenIn !== keyring.era) {
       throw new FitError('needs-passphrase', 'this needs the passphrase', {
         hint: 'give --passphrase-file, --passphrase-fd or --passphrase-command',
       });
@@ -102,7 +105,9 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       return status();
     },
     async prove({ passphrase }) {
+      const { era } = keyring;
       await keyring.check(passphrase);
+      provenIn = era;
       connection.proven = true;
       return { proven: true };
     },

@@ -18,13 +18,14 @@ import { identityFault } from '../crypto/pki/chain.ts';
 import { peerIdFromText, peerIdText } from '../crypto/transport.ts';
 import { AssertionFailed, assert, present } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
-import { decode, enc, encode, read } from '../lib/cbor.ts';
+import { enc } from '../lib/cbor.ts';
 import { type Clock, seconds, systemClock } from '../lib/clock.ts';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { ensureDirs, type HomePaths } from '../lib/paths.ts';
 import { createDaemonLog } from '../lib/pino-log.ts';
 import { systemRng } from '../lib/rng.ts';
 import { createLibp2pLink } from '../p2p/libp2p-link.ts';
+import { TokenBucket } from '../p2p/limits.ts';
 import type { Link, Protocol, Remote } from '../p2p/link.ts';
 import { serve } from '../rpc/server.ts';
 import { createAgent } from './agent.ts';
@@ -36,6 +37,7 @@ import { createDeals, type Deals } from './deals.ts';
 import { createEvents } from './events.ts';
 import { createExchanges } from './exchanges.ts';
 import { createIdentity } from './identity.ts';
+import { createInbox, type Unread } from './inbox.ts';
 import { openKeyring } from './keyring.ts';
 import { listenAddress, remembered } from './listen.ts';
 import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
@@ -75,7 +77,9 @@ export interface StartOptions {
   readonly worker: URL;
 }
 
-const MAX_INBOX = 1000;
+/** Faults that are logged and told. */
+const FAULTS_PER_SECOND = 1;
+const FAULTS_AT_ONCE = 20;
 /** Until what could not be stored is tried again. */
 const RETRY_MS = 10_000;
 
@@ -150,7 +154,10 @@ async function assemble(setting: Setting): Promise<Daemon> {
     accept: async (peer: string, hello: Uint8Array) =>
       toHex(checkBinding(peerIdFromText(peer), hello, seconds(clock.now())).hash),
   };
+  /** A peer may break the protocol as often as it likes, but not fill the log and push all other events out with it. */
+  const faults = new TokenBucket(FAULTS_PER_SECOND, FAULTS_AT_ONCE, clock);
   const onFault = (peer: string, fault: PeerFault): void => {
+    if (!faults.take()) return;
     log.warn({ peer, code: fault.code }, 'a peer broke the protocol');
     events.emit({ kind: 'peer-fault', detail: fault.code });
   };
@@ -270,28 +277,19 @@ async function assemble(setting: Setting): Promise<Daemon> {
     }
   };
 
+  const inbox = await createInbox(archive, clock);
   let unlocking: Promise<void> | undefined;
   /** What is being put into the inbox at this moment. */
   const keeping = new Set<Promise<Ack>>();
 
   /** Locked: kept as it came, acknowledged, read at the next unlock. */
-  const keepUnread = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
+  const keepUnread = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Ack> => {
     if (contacts.peerOf(from.certificate) === undefined) return { kind: 'later', why: 'unknown-sender' };
-    let count = 0;
-    for await (const [, value] of archive.list('inbox')) {
-      if (Buffer.compare(value, encode([protocol, from.peer, from.certificate, body])) === 0) return { kind: 'ok' };
-      count += 1;
-    }
-    if (count >= MAX_INBOX) return { kind: 'later', why: 'full' };
-    const key = `${String(clock.now()).padStart(16, '0')}-${toHex(rng(4))}`;
-    await archive.batch([
-      { kind: 'put', space: 'inbox', key, value: encode([protocol, from.peer, from.certificate, body]) },
-    ]);
-    return { kind: 'ok' };
+    return (await inbox.keep({ protocol, from, body })) ? { kind: 'ok' } : { kind: 'later', why: 'full' };
   };
 
   /** While the daemon opens, messages wait: what came before them is read first. */
-  const ackTo = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
+  const ackTo = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Ack> => {
     if (!open) await unlocking?.catch(() => {});
     if (open) return take(protocol, from, body);
     const kept = keepUnread(protocol, from, body);
@@ -303,7 +301,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
     }
   };
 
-  const ackOf = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Uint8Array> => {
+  const ackOf = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Uint8Array> => {
     if (body.length === HELLO.length && Buffer.compare(body, HELLO) === 0) {
       // Whoever greets takes messages now, also what it did not take before.
       parts.outbox.wake(from.certificate);
@@ -331,17 +329,12 @@ async function assemble(setting: Setting): Promise<Daemon> {
   /** Reads what came while locked, in the order in which it came. What cannot be taken yet (a full disk) stays for later. */
   const drainInbox = async (): Promise<void> => {
     await Promise.allSettled(keeping);
-    const unread: (readonly [string, Uint8Array])[] = [];
-    for await (const one of archive.list('inbox')) unread.push(one);
     let left = 0;
-    for (const [key, value] of unread) {
-      const [protocol, peer, certificate, body] = read.array(decode(value, 512 * 1024), 4, 'unread message');
-      const from = { peer: read.text(peer, 128, 'peer'), certificate: read.text(certificate, 64, 'certificate') };
-      const known = read.oneOf(protocol, ['/fit/message/1', '/fit/exchange/1'], 'protocol');
+    for (const [key, { protocol, from, body }] of await inbox.unread()) {
       try {
-        const ack = await take(known, from, read.blob(body, 512 * 1024, 'body'));
+        const ack = await take(protocol, from, body);
         if (ack.kind === 'later') left += 1;
-        else await archive.batch([{ kind: 'delete', space: 'inbox', key }]);
+        else await inbox.remove(key);
       } catch (error) {
         left += 1;
         log.warn({ error }, 'an unread message could not be taken');
@@ -374,17 +367,13 @@ async function assemble(setting: Setting): Promise<Daemon> {
       archive.unlock(secrets.archiveKey);
       journal = await openJournal(archive);
       await contacts.load();
-      const fresh = await identity.refresh(link.addresses());
+      // One write with the messages that tell it: a card that changed and was not told would never be.
+      await identity.refresh(link.addresses(), (card) => deals.sendCard(card));
       await dealStore.load();
       endPhase();
       endPhase = () => {};
       await parts.exchanges.resume();
       await drainInbox();
-      if (fresh) {
-        const { ops, posted } = deals.sendCard(identity.card().bytes);
-        await archive.batch(ops);
-        posted();
-      }
       open = true;
     } catch (error) {
       await closeUp();

@@ -234,9 +234,10 @@ export function createContacts(ports: ContactPorts): Contacts {
     peerOf: (certificate) => book.get(certificate)?.peer,
     async update(certificate, bytes) {
       const contact = of(certificate);
+      // Before anything is computed for it: anybody may connect.
+      if (contact === undefined) throw new PeerFault('bad-record', 'a card of a stranger');
       const card = parseCard(bytes);
-      if (contact === undefined || hashOf(card) !== certificate)
-        throw new PeerFault('bad-record', 'a card of somebody else');
+      if (hashOf(card) !== certificate) throw new PeerFault('bad-record', 'a card of somebody else');
       const update = compareCards(contact.card, card);
       if (update === 'changed') throw new PeerFault('bad-record', 'a card with other keys');
       if (update === 'newer') await save({ ...contact, card }, 'contact-updated');

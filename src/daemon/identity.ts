@@ -4,6 +4,7 @@
  * known, so that exchanges that name them are still served.
  */
 import type { Archive } from '../archive/sealed-store.ts';
+import type { StoreOp } from '../archive/store.ts';
 import { type ControlSigner, transportStatement } from '../commerce/binding.ts';
 import { type Card, type CardFields, makeCard, parseCard } from '../commerce/card.ts';
 import { signControl } from '../crypto/control.ts';
@@ -43,8 +44,11 @@ export interface Identity {
   readonly peer: Uint8Array;
   readonly peerText: string;
   load(): Promise<void>;
-  /** Makes a new card if what it says has changed. Needs an unlocked keyring. True if there is a new one. */
-  refresh(addresses: readonly string[]): Promise<boolean>;
+  /** Makes a new card if what it says has changed. Needs an unlocked keyring. `tell`: what to write with it, and then do. */
+  refresh(
+    addresses: readonly string[],
+    tell?: (card: Uint8Array) => { readonly ops: readonly StoreOp[]; readonly posted: () => void },
+  ): Promise<void>;
   /** Throws `FitError('locked')` before the first unlock. */
   card(): Card;
   self(): ArbiterSelf;
@@ -122,7 +126,7 @@ export function createIdentity(ports: IdentityPorts): Identity {
         };
       });
     },
-    async refresh(listening) {
+    async refresh(listening, tell) {
       const secrets = keyring.secrets();
       const certificate = present(keyring.chain[0], 'certificate');
       const addresses = listening.map(bare).slice(0, 8);
@@ -133,11 +137,10 @@ export function createIdentity(ports: IdentityPorts): Identity {
         verifier: secrets.verifier.public,
         roles: roles(),
       };
-      if (card !== undefined && equal(says(wanted), says({ ...card, certificate: card.certificate.hash })))
-        return false;
+      if (card !== undefined && equal(says(wanted), says({ ...card, certificate: card.certificate.hash }))) return;
       const now = seconds(ports.clock.now());
       const sign: ControlSigner = (purpose, ...items) => signControl(secrets.signing, purpose, ...items);
-      card = makeCard(
+      const fresh = makeCard(
         {
           serial: Math.max((card?.serial ?? 0) + 1, now),
           chain: keyring.chain.map((one) => one.der),
@@ -151,23 +154,26 @@ export function createIdentity(ports: IdentityPorts): Identity {
         },
         sign,
       );
-      for (const role of card.roles) {
+      for (const role of fresh.roles) {
         if (terms.some((one) => equal(one.hash, role.termsDigest))) continue;
         terms = [{ hash: role.termsDigest, minMargin: role.minMargin, maxWindow: role.maxNotAfter }, ...terms].slice(
           0,
           256,
         );
       }
+      const told = tell?.(fresh.bytes);
       await archive.batch([
-        { kind: 'put', space: 'meta', key: 'card', value: card.bytes },
+        { kind: 'put', space: 'meta', key: 'card', value: fresh.bytes },
         {
           kind: 'put',
           space: 'meta',
           key: 'terms',
           value: encode(terms.map((one) => [one.hash, one.minMargin, one.maxWindow])),
         },
+        ...(told?.ops ?? []),
       ]);
-      return true;
+      card = fresh;
+      told?.posted();
     },
     card() {
       if (card === undefined)

@@ -14,7 +14,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeBinding } from '../commerce/binding.ts';
+import { BINDING_MAX_BYTES, makeBinding } from '../commerce/binding.ts';
 import { unwrapSecret, wrapSecret } from '../crypto/aead.ts';
 import { signControl } from '../crypto/control.ts';
 import { generateKem } from '../crypto/kem.ts';
@@ -23,10 +23,12 @@ import { type Certificate, parseCertificate, selfSigned } from '../crypto/pki/ce
 import { fromPem, toPem } from '../crypto/pki/pem.ts';
 import { peerIdOf, signTransport } from '../crypto/transport.ts';
 import { generateVerifierKey } from '../crypto/verifier-key.ts';
-import { assert, present } from '../lib/assert.ts';
+import { present } from '../lib/assert.ts';
+import { equal } from '../lib/bytes.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
+import { createMutex } from '../lib/mutex.ts';
 import type { Rng } from '../lib/rng.ts';
 
 const CERTIFICATE_YEARS = 5;
@@ -51,6 +53,8 @@ export interface Secrets {
 
 export interface Keyring {
   readonly locked: boolean;
+  /** Another number after every `lock` and change of passphrase: what was proven before counts no more. */
+  readonly era: number;
   /** Leaf first. */
   readonly chain: readonly Certificate[];
   readonly transportSeed: Uint8Array;
@@ -174,7 +178,9 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     parseCertificate,
   );
   let binding: Uint8Array = new Uint8Array(readFileSync(file.binding));
+  const transportSeed = new Uint8Array(readFileSync(file.transport));
   let held: Secrets | undefined;
+  let era = 0;
   let wrong = 0;
   let notBeforeMs = 0;
 
@@ -191,9 +197,14 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     }
   };
 
-  const guarded = async <T>(attempt: () => Promise<T>): Promise<T> => {
+  const turns = createMutex();
+  /** One attempt at a time: many at once must not all pass before the first has failed. */
+  const guarded = <T>(attempt: () => Promise<T>): Promise<T> => turns.run('passphrase', () => tried(attempt));
+
+  const tried = async <T>(attempt: () => Promise<T>): Promise<T> => {
     const wait = notBeforeMs - clock.now();
-    if (wait > 0) {
+    // A wait longer than the longest is one from before the clock was set.
+    if (wait > 0 && wait <= LONGEST_WAIT_MS) {
       throw new FitError('rate-limited', 'too many wrong passphrases', { hint: `wait ${Math.ceil(wait / 1000)} s` });
     }
     try {
@@ -210,6 +221,11 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     }
   };
 
+  const bind = (signing: KeyObject): void => {
+    binding = bindingOf(present(chain[0], 'certificate'), signing, transportSeed);
+    put(file.binding, binding);
+  };
+
   const openVault = async (passphrase: string): Promise<Vault> =>
     decodeVault(await unwrapSecret(passphrase, readFileSync(file.vault)));
 
@@ -217,10 +233,13 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     get locked() {
       return held === undefined;
     },
+    get era() {
+      return era;
+    },
     get chain() {
       return chain;
     },
-    transportSeed: new Uint8Array(readFileSync(file.transport)),
+    transportSeed,
     spoolKey: new Uint8Array(readFileSync(file.spool)),
     get binding() {
       return binding;
@@ -245,8 +264,12 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
       // CBC has no integrity: a key that does not belong to the certificate is as good as a wrong passphrase.
       if (!isOurs(opened.signing)) throw new FitError('bad-key', 'the signing key does not belong to the certificate');
       held = opened;
+      // An interrupted import: on every connection the old certificate would still be shown.
+      const [, shown] = read.array(decode(binding, BINDING_MAX_BYTES), 5, 'binding');
+      if (!equal(read.blob(shown, BINDING_MAX_BYTES, 'certificate'), leaf.der)) bind(opened.signing);
     },
     lock() {
+      era += 1;
       if (held === undefined) return;
       for (const secret of [held.archiveKey, held.verifier.secret, ...held.kem.map((key) => key.secret)])
         secret.fill(0);
@@ -258,27 +281,32 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
         secret.fill(0);
     },
     async changePassphrase(old, fresh) {
-      const [vault, signing] = await guarded(async () => [await openVault(old), await openSigning(old)] as const);
-      const [pem, sealed] = await Promise.all([encryptPkcs8(signing, fresh), wrapSecret(fresh, encodeVault(vault))]);
-      // Order matters: see openSigning.
-      writeFileSync(`${file.signing}.new`, pem, { mode: 0o600, flush: true });
-      put(file.vault, sealed);
-      renameSync(`${file.signing}.new`, file.signing);
+      await guarded(async () => {
+        const [vault, signing] = [await openVault(old), await openSigning(old)];
+        const [pem, sealed] = await Promise.all([encryptPkcs8(signing, fresh), wrapSecret(fresh, encodeVault(vault))]);
+        // Order matters: see openSigning.
+        writeFileSync(`${file.signing}.new`, pem, { mode: 0o600, flush: true });
+        put(file.vault, sealed);
+        renameSync(`${file.signing}.new`, file.signing);
+        era += 1;
+      });
     },
     encryptedKey() {
       return readFileSync(file.signing, 'utf8');
     },
-    async replaceIdentity(fresh, other) {
-      assert(held !== undefined, 'identity replaced while locked');
-      const pem = other === undefined ? undefined : await encryptPkcs8(other.key, other.passphrase);
-      // Order matters: see unlock.
-      if (pem !== undefined) writeFileSync(`${file.signing}.new`, pem, { mode: 0o600, flush: true });
-      put(file.certificates, certificatesPem(fresh));
-      if (pem !== undefined) renameSync(`${file.signing}.new`, file.signing);
-      if (other !== undefined) held = { ...held, signing: other.key };
-      chain = fresh;
-      binding = bindingOf(present(fresh[0], 'certificate'), held.signing, this.transportSeed);
-      put(file.binding, binding);
-    },
+    replaceIdentity: (fresh, other) =>
+      guarded(async () => {
+        // Once more, now that no change of passphrase can come in between: the key lies under the same one as the vault.
+        if (other !== undefined) await openVault(other.passphrase);
+        const pem = other === undefined ? undefined : await encryptPkcs8(other.key, other.passphrase);
+        if (held === undefined) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
+        // Order matters: see unlock.
+        if (pem !== undefined) writeFileSync(`${file.signing}.new`, pem, { mode: 0o600, flush: true });
+        put(file.certificates, certificatesPem(fresh));
+        if (pem !== undefined) renameSync(`${file.signing}.new`, file.signing);
+        if (other !== undefined) held = { ...held, signing: other.key };
+        chain = fresh;
+        bind(held.signing);
+      }),
   };
 }

@@ -66,11 +66,11 @@ export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
 
   const send = async (xid: string): Promise<void> => {
     if (stopped || !ports.locked()) return;
-    const bytes = await ports.archive.get('spool', xid);
-    if (bytes === undefined) return;
-    const spooled = decodeSpooled(bytes);
-    if (spooled.answer !== null) return;
     try {
+      const bytes = await ports.archive.get('spool', xid);
+      if (bytes === undefined) return;
+      const spooled = decodeSpooled(bytes);
+      if (spooled.answer !== null) return;
       ports.link.learn(spooled.peer, spooled.addresses);
       const options = { timeoutMs: REQUEST_TIMEOUT_MS };
       const { peer, certificate, request } = spooled;

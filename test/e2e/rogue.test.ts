@@ -113,7 +113,7 @@ test('a card that is none is refused, not retried for ever', async () => {
 });
 
 test('one contact cannot take all the room that a locked daemon has', async () => {
-  const { elm, oak, notary } = trio;
+  const { elm, oak } = trio;
   const deal = 'mmmmmmmmmmm1';
   const { id } = await rogue.offer({ deal });
   await (await elm.agent()).lock();
@@ -122,11 +122,25 @@ test('one contact cannot take all the room that a locked daemon has', async () =
     acks.push((await rogue.say(deal, id, { kind: 'message', text: `m${i}` }, nowSec())).kind);
   assert.ok(acks.filter((one) => one === 'ok').length <= 100, 'not all kept');
   assert.ok(acks.includes('later'));
-  const other = await startRogue(oak, notary, 'unused');
-  await other.stop();
   const offer = await oak.offer(elm);
   await (await elm.agent()).unlock({ passphrase: PASSPHRASE });
   assert.equal(await elm.waitFor(offer, ['offered']), 'offered');
+});
+
+test('a proof of the passphrase ends with a lock and with a change of the passphrase', async () => {
+  const { elm } = trio;
+  const agent = await connect(elm.paths.socket);
+  const consents = () => agent.keyCsr();
+  await agent.prove({ passphrase: PASSPHRASE });
+  await consents();
+  await agent.lock();
+  await agent.unlock({ passphrase: PASSPHRASE });
+  await assert.rejects(consents(), code('needs-passphrase'));
+  await agent.prove({ passphrase: PASSPHRASE });
+  await agent.keyPassphrase({ old: PASSPHRASE, new: 'another one' });
+  await assert.rejects(consents(), code('needs-passphrase'));
+  await agent.keyPassphrase({ old: 'another one', new: PASSPHRASE });
+  agent.close();
 });
 
 test('guesses at the passphrase are limited also when they come all at once', async () => {
