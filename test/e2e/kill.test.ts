@@ -6,7 +6,7 @@
  * at random times they find what a list of points forgets; FIT_TEST_SEED repeats such a run.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test as nodeTest, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -87,6 +87,12 @@ async function underWay({ author, signer }: Pair): Promise<{ deal: string; accep
     () => false,
   );
   return { deal, accepting };
+}
+
+/** The victim has said that it will stop itself; a SIGCONT that came before the stop would be lost. */
+async function frozen({ pid }: Trader): Promise<void> {
+  const state = () => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
+  while (state() !== 'T') await new Promise((again) => setImmediate(again));
 }
 
 /** Waits for both ends, which must be one. */
@@ -190,6 +196,7 @@ describe('stopped at a write for longer than patience', { concurrency: PAIRS }, 
         order(victim, ordered(point, 'SIGSTOP'));
         const { deal } = await underWay(pair);
         await stopped;
+        await frozen(victim);
         if (alone(point)) assert.equal(await survivor.waitFor(deal, ENDED), 'contracted');
         else await new Promise((done) => setTimeout(done, 1.5 * PATIENCE_MS));
         victim.signal('SIGCONT');
@@ -303,6 +310,7 @@ describe('others', { concurrency: PAIRS }, () => {
         order(pair[side], { space: 'exchanges', n, when: 'before', signal: 'SIGSTOP' });
         const { deal } = await underWay(pair);
         await stopped;
+        await frozen(pair[side]);
         const agent = await pair[side].agent();
         const locking = agent.lock();
         pair[side].signal('SIGCONT');
