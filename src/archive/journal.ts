@@ -45,7 +45,7 @@ export interface Journal {
   entries(from?: number): AsyncIterable<JournalEntry>;
 }
 
-export const MAX_PAYLOAD_BYTES = 1 << 20;
+const MAX_PAYLOAD_BYTES = 1 << 20;
 const VERSION = 1;
 const MAX_KIND = 64;
 const MAX_REF = 128;
@@ -70,7 +70,7 @@ function checkNew(entry: NewEntry): void {
 }
 
 /** Throws `FitError('archive-corrupt')`. */
-export function decodeEntry(key: string, bytes: Uint8Array): JournalEntry {
+function decodeEntry(key: string, bytes: Uint8Array): JournalEntry {
   try {
     const [version, seq, previous, time, kind, ref, payload] = read.array(decode(bytes, MAX_ENTRY_BYTES), 7, 'entry');
     read.literal(version, VERSION, 'entry version');

@@ -80,7 +80,7 @@ function writeWhole(file: string, data: Uint8Array, flags: 'wx', mode: number): 
 }
 
 /** Throws `file-exists`, `disk-full` or `bad-file`. `mode` is 0600 for what contains a key. */
-export function writeFileSafely(file: string, data: Uint8Array, force: boolean, mode = 0o666): void {
+function writeFileSafely(file: string, data: Uint8Array, force: boolean, mode = 0o666): void {
   try {
     if (!force) {
       writeWhole(file, data, 'wx', mode);

@@ -32,11 +32,4 @@ export function parseNumber(text: string, what: string): number {
 }
 
 /** The states in which nothing more happens by itself. */
-export const FINAL_STATES = [
-  'contracted',
-  'declined',
-  'withdrawn',
-  'expired',
-  'aborted',
-  'failed',
-] as const satisfies readonly DealStateName[];
+export const FINAL_STATES = DEAL_STATES.filter((state) => state !== 'offered' && state !== 'signing');

@@ -27,7 +27,7 @@ const VERSION = 1;
 const PREFIX = 'fit1';
 const CHECKSUM_BYTES = 4;
 /** Of the text form. */
-export const CARD_MAX_TEXT = 32 * 1024;
+const CARD_MAX_TEXT = 32 * 1024;
 /** Of the binary form: what fits into the text form. */
 export const CARD_MAX_BYTES = Math.floor(((CARD_MAX_TEXT - PREFIX.length) * 3) / 4) - CHECKSUM_BYTES;
 export const MAX_NAME = 64;
@@ -36,7 +36,7 @@ const CERTIFICATE_MAX_BYTES = 8 * 1024;
 const MAX_ADDRESSES = 8;
 const MAX_ADDRESS = 128;
 const MAX_KEM_KEYS = 4;
-export const MAX_TERMS_BYTES = 12 * 1024;
+const MAX_TERMS_BYTES = 12 * 1024;
 
 export interface KemKey {
   /** X25519, 32 bytes. */

@@ -14,7 +14,6 @@
  */
 import { assert, unreachable } from '../lib/assert.ts';
 import { compare, equal } from '../lib/bytes.ts';
-import type { Refusal } from './messages.ts';
 import { type ExchangeKind, makeTransaction, type Payload, type Transaction } from './transaction.ts';
 
 /** From here on messages and offers are refused; what an exchange and the end of a deal have to say is still taken. */
@@ -66,7 +65,21 @@ export interface Deal {
 }
 
 /** `wrong-state`: our own order does not fit; never told to a peer. */
-export type DealRefusal = Refusal | 'wrong-state' | 'exchange-open';
+export type DealRefusal =
+  | 'unknown-sender'
+  | 'unknown-deal'
+  | 'unknown-parent'
+  | 'bad-document'
+  | 'bad-card'
+  | 'not-current'
+  | 'under-way'
+  | 'ended'
+  | 'expired'
+  | 'full'
+  | 'not-yours'
+  | 'malformed'
+  | 'wrong-state'
+  | 'exchange-open';
 
 export type Reduction =
   | { readonly ok: true; readonly deal: Deal; readonly changed: boolean }

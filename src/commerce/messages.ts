@@ -4,7 +4,7 @@
  *
  *     request = [1, "negotiation", deal, parent | null, time, kind, payload]     payload of an offer: with the bytes of document and card
  *             | [1, "card", card]
- *     reply   = [1, "accepted", transaction id | SHA-256 of the card] | [1, "refused", code]
+ *     reply   = [1, "ok" | "later" | "no", reason | "", time]     an acknowledgement, as for every letter (daemon/outbox.ts)
  *
  * The sender is who the link has proven; it stands in no message. A request that was handled before is answered as before.
  * Guarantees: strict, canonical, bounded; encode and decode undo each other; only `PeerFault` is thrown.
@@ -30,7 +30,6 @@ import {
 const VERSION = 1;
 /** Of a request: a document, a card and little else. */
 export const MESSAGE_MAX_BYTES = MAX_TEXT_BYTES + CARD_MAX_BYTES + 1024;
-const REPLY_MAX_BYTES = 256;
 
 export type Body =
   | { readonly kind: 'message'; readonly text: string }
@@ -62,27 +61,6 @@ export interface Negotiation {
 }
 
 export type Message = Negotiation | { readonly kind: 'card'; readonly card: Uint8Array };
-
-/** Why a request was not taken. `under-way`: an acceptance is being carried out; `ended`: the deal is final. */
-export const REFUSALS = [
-  'unknown-sender',
-  'unknown-deal',
-  'unknown-parent',
-  'bad-document',
-  'bad-card',
-  'not-current',
-  'under-way',
-  'ended',
-  'expired',
-  'full',
-  'not-yours',
-  'malformed',
-] as const;
-export type Refusal = (typeof REFUSALS)[number];
-
-export type Reply =
-  | { readonly kind: 'accepted'; readonly id: Uint8Array }
-  | { readonly kind: 'refused'; readonly code: Refusal };
 
 function bodyItems(body: Body): readonly Cbor[] {
   switch (body.kind) {
@@ -159,17 +137,6 @@ export function decodeMessage(bytes: Uint8Array): Message {
     time: readTime(time),
     body: readBody(body, payload),
   };
-}
-
-export function encodeReply(reply: Reply): Uint8Array {
-  return encode([VERSION, reply.kind, reply.kind === 'accepted' ? reply.id : reply.code]);
-}
-
-export function decodeReply(bytes: Uint8Array): Reply {
-  const [, kind, value] = read.array(versioned(bytes, REPLY_MAX_BYTES), 3, 'reply');
-  return read.oneOf(kind, ['accepted', 'refused'], 'reply') === 'accepted'
-    ? { kind: 'accepted', id: read.bytes(value, 32, 'id') }
-    : { kind: 'refused', code: read.oneOf(value, REFUSALS, 'code') };
 }
 
 /** The transaction that a negotiation message is, at either side: `by` is the certificate hash of its sender. */

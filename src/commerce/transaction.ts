@@ -14,18 +14,9 @@ import { ID_PATTERN } from '../lib/rng.ts';
 export const NEGOTIATION_KINDS = ['message', 'offer', 'counter-offer', 'decline', 'withdraw'] as const;
 export type NegotiationKind = (typeof NEGOTIATION_KINDS)[number];
 /** `end`: an exchange that ended without contract and without token: nothing of it binds, nobody needs the arbiter. */
-export const EXCHANGE_KINDS = [
-  'acceptance',
-  'promise',
-  'release',
-  'abort',
-  'resolve',
-  'contract',
-  'aborted',
-  'end',
-] as const;
+const EXCHANGE_KINDS = ['acceptance', 'promise', 'release', 'abort', 'resolve', 'contract', 'aborted', 'end'] as const;
 export type ExchangeKind = (typeof EXCHANGE_KINDS)[number];
-export const LOCAL_KINDS = ['expiry', 'failure'] as const;
+const LOCAL_KINDS = ['expiry', 'failure'] as const;
 export type TransactionKind = NegotiationKind | ExchangeKind | (typeof LOCAL_KINDS)[number];
 
 /** Characters. Messages and reasons are shown through the sanitiser, never signed. */
@@ -63,11 +54,7 @@ export interface Transaction {
   readonly payload: Payload;
 }
 
-export function isNegotiation(kind: TransactionKind): kind is NegotiationKind {
-  return NEGOTIATION_KINDS.some((one) => one === kind);
-}
-
-export function payloadItems(payload: Payload): readonly LogValue[] {
+function payloadItems(payload: Payload): readonly LogValue[] {
   switch (payload.kind) {
     case 'message':
       return [payload.text];
@@ -95,7 +82,7 @@ export function payloadItems(payload: Payload): readonly LogValue[] {
 }
 
 /** Throws `PeerFault('malformed')` for a payload that is not of its kind. */
-export function readPayload(kind: Cbor | undefined, value: Cbor | undefined): Payload {
+function readPayload(kind: Cbor | undefined, value: Cbor | undefined): Payload {
   const items = (length: number) => read.array(value, length, 'payload');
   const document = (item: Cbor | undefined) => read.bytes(item, 32, 'document');
   const known = read.oneOf(kind, [...NEGOTIATION_KINDS, ...EXCHANGE_KINDS, ...LOCAL_KINDS], 'kind');

@@ -37,7 +37,7 @@ export function modOrder(value: bigint): bigint {
   return rest < 0n ? rest + ORDER : rest;
 }
 
-export function modField(value: bigint): bigint {
+function modField(value: bigint): bigint {
   const rest = value % FIELD;
   return rest < 0n ? rest + FIELD : rest;
 }

@@ -19,7 +19,7 @@ import type { Promises } from './requests.ts';
 /** A document whose exchange runs in affidavit mode must contain this sentence and name the arbiter's certificate. */
 export const AFFIDAVIT_CLAUSE = 'a promise alone binds nobody';
 
-export const STATEMENT_MAX_BYTES = 4096;
+const STATEMENT_MAX_BYTES = 4096;
 
 /** The exact text, UTF-8 with LF. */
 export function statementText(record: ExchangeRecord, promises: Promises): Uint8Array {

@@ -53,7 +53,7 @@ export type ArbiterEffect<V> =
   /** Status of an undecided exchange: unsigned, and no promise of anything. */
   | { readonly kind: 'undecided'; readonly to: ArbiterRole };
 
-export const ARBITER_EFFECTS = ['record', 'open', 'answer', 'refuse', 'unknown', 'undecided'] as const;
+const ARBITER_EFFECTS = ['record', 'open', 'answer', 'refuse', 'unknown', 'undecided'] as const;
 type EffectName = (typeof ARBITER_EFFECTS)[number];
 type Guard = 'forgotten' | 'expired' | 'byOriginator' | 'bothOpened';
 export type ArbiterRow = Row<ArbiterPhase, ArbiterInput<unknown>['kind'], Guard, EffectName>;

@@ -27,7 +27,7 @@ export interface LogEntry {
   readonly payload: readonly LogValue[];
 }
 
-export const LOG_MAX_BYTES = 32 * 1024 * 1024;
+const LOG_MAX_BYTES = 32 * 1024 * 1024;
 const MAX_ENTRIES = 10_000;
 
 export function entryId(entry: Omit<LogEntry, 'id'>): Uint8Array {

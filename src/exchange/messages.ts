@@ -8,7 +8,7 @@ import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import type { Role } from './items.ts';
 import { PROMISE_MAX_BYTES, RELEASE_BYTES } from './promise.ts';
-import { type ExchangeRecord, RECORD_MAX_BYTES, recordFromCbor, recordToCbor, xidOf } from './record.ts';
+import { type ExchangeRecord, RECORD_MAX_BYTES, recordFromCbor, recordToCbor } from './record.ts';
 
 export type ExchangeMessage =
   /** 1: brings X. */
@@ -66,9 +66,4 @@ export function decodeMessage(bytes: Uint8Array): ExchangeMessage {
     default:
       throw new PeerFault('malformed', 'exchange message: unknown kind');
   }
-}
-
-/** The exchange a message belongs to. */
-export function xidOfMessage(message: ExchangeMessage): Uint8Array {
-  return message.kind === 'promise' && message.role === 'O' ? xidOf(message.record) : message.xid;
 }

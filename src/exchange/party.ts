@@ -60,7 +60,7 @@ export type PartyInput<V> =
 
 export type PartyInputKind = PartyInput<unknown>['kind'];
 
-export const PARTY_EFFECTS = [
+const PARTY_EFFECTS = [
   'record',
   'consume',
   'sendPromise',

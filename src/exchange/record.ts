@@ -16,7 +16,7 @@ export const MODES = ['invisible', 'affidavit'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** How the arbiter checks content. `full` and `window` come with content items. */
-export const CHECKS = ['none'] as const;
+const CHECKS = ['none'] as const;
 export type ContentCheck = (typeof CHECKS)[number];
 
 /** Hashes and the nonce have 32 bytes, points 33 (compressed). Times are seconds since 1970, `margin` is seconds. */

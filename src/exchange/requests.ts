@@ -45,9 +45,9 @@ const VERSION = 1;
 const CERTIFICATE_MAX_BYTES = 8192;
 const CHAIN_MAX = 4;
 const BODY_MAX_BYTES = RECORD_MAX_BYTES + 2 * (CHAIN_MAX * CERTIFICATE_MAX_BYTES + PROMISE_MAX_BYTES) + 256;
-export const REQUEST_MAX_BYTES = BODY_MAX_BYTES + 128;
+const REQUEST_MAX_BYTES = BODY_MAX_BYTES + 128;
 /** A request as it travels. */
-export const SEALED_REQUEST_MAX_BYTES = REQUEST_MAX_BYTES + 256;
+const SEALED_REQUEST_MAX_BYTES = REQUEST_MAX_BYTES + 256;
 
 /** Under a tag of its own per kind: an abort is never a resolve. */
 function purpose(kind: RequestKind): string {

@@ -20,7 +20,7 @@ export interface LintFinding {
 
 export const MAX_TEXT_BYTES = 64 * 1024;
 /** Longer lines hide text beyond the edge of a screen. */
-export const MAX_LINE = 200;
+const MAX_LINE = 200;
 const MAX_FINDINGS = 50;
 /** More of one kind tells a reader nothing new. */
 const MAX_PER_CODE = 10;

@@ -76,7 +76,7 @@ export function homePaths(environment: Environment = process.env): HomePaths {
 }
 
 /** The folder that must be 0700 and ours. */
-export function socketFolder(paths: HomePaths): string {
+function socketFolder(paths: HomePaths): string {
   return dirname(paths.socket);
 }
 

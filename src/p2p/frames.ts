@@ -12,7 +12,7 @@ import { concat } from '../lib/bytes.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 
-export const FRAME_VERSION = 1;
+const FRAME_VERSION = 1;
 
 /** What a frame adds to its body: array, version, kind, and the head of a byte string (1 + 1 + 1 + 5), rounded up. */
 export const FRAME_OVERHEAD = 16;

@@ -5,12 +5,11 @@ import './polyfill.ts';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { assert } from '../lib/assert.ts';
 import { concat, fromHex } from '../lib/bytes.ts';
-import { PeerFault } from '../lib/errors.ts';
 
-export const SEED_BYTES = 32;
+const SEED_BYTES = 32;
 
 /** PKCS#8 of an Ed25519 key up to the seed (RFC 8410 §7). */
 const PKCS8_HEAD = fromHex('302e020100300506032b657004220420');
@@ -31,15 +30,4 @@ export function transportKey(seed: Uint8Array): Ed25519PrivateKey {
 /** The PeerId of a 32-byte seed, as text (`12D3Koo…`). */
 export function peerOf(seed: Uint8Array): string {
   return peerIdFromPrivateKey(transportKey(seed)).toString();
-}
-
-/** The multihash of a PeerId, 38 bytes for Ed25519. Throws `PeerFault('malformed')` for anything but an Ed25519 PeerId. */
-export function peerBytes(peer: string): Uint8Array {
-  try {
-    const id = peerIdFromString(peer);
-    if (id.type !== 'Ed25519' || id.toString() !== peer) throw new RangeError('not the text of an Ed25519 PeerId');
-    return new Uint8Array(id.toMultihash().bytes);
-  } catch (error) {
-    throw new PeerFault('malformed', 'PeerId', { cause: error });
-  }
 }

@@ -5,7 +5,7 @@
 import { FIT_ERRORS, type FitCode, FitError, isFitError, PeerFault } from '../lib/errors.ts';
 
 /** Range of JSON-RPC 2.0 that is left to servers; the exact code is in `data.code`. */
-export const FIT_FAULT = -32000;
+const FIT_FAULT = -32000;
 
 export interface WireFault {
   readonly code: number;

@@ -1,7 +1,7 @@
 /** The five payloads of /fit/exchange/1. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { decodeMessage, type ExchangeMessage, encodeMessage, xidOfMessage } from '../../src/exchange/messages.ts';
+import { decodeMessage, type ExchangeMessage, encodeMessage } from '../../src/exchange/messages.ts';
 import { type ExchangeRecord, recordToCbor, xidOf } from '../../src/exchange/record.ts';
 import { type Cbor, encode } from '../../src/lib/cbor.ts';
 import { PeerFault } from '../../src/lib/errors.ts';
@@ -24,10 +24,9 @@ before(async () => {
   ];
 });
 
-test('decode undoes encode, and every message names its exchange', () => {
+test('decode undoes encode', () => {
   for (const message of messages) {
     assert.deepEqual(decodeMessage(encodeMessage(message)), message);
-    assert.deepEqual(xidOfMessage(message), xidOf(record));
   }
 });
 

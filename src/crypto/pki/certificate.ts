@@ -130,7 +130,7 @@ function readPoint(bits: Uint8Array): Pick<Certificate, 'publicKey' | 'point'> {
 }
 
 /** Uncompressed point of a P-256 key, private or public: 65 bytes. */
-export function uncompressedPoint(key: KeyObject): Uint8Array {
+function uncompressedPoint(key: KeyObject): Uint8Array {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;
   return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })).slice(-65);
 }

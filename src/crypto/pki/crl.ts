@@ -10,7 +10,7 @@ import { readExtensions } from './extensions.ts';
 import { readSigned, type Signed, verifySigned } from './signature.ts';
 import { readTime } from './time.ts';
 
-export const CRL_MAX_BYTES = 4 * 1024 * 1024;
+const CRL_MAX_BYTES = 4 * 1024 * 1024;
 
 const OID = { crlNumber: '2.5.29.20', authorityKeyId: '2.5.29.35', reason: '2.5.29.21', invalidityDate: '2.5.29.24' };
 const KNOWN_IN_LIST: readonly string[] = [OID.crlNumber, OID.authorityKeyId];

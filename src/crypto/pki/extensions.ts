@@ -2,7 +2,7 @@
 import { DerReader, malformed, octetString, oid, oidText, readAll, sequence, TAG, tlv } from './der.ts';
 
 /** In the order of their bits. */
-export const KEY_USAGES = [
+const KEY_USAGES = [
   'digitalSignature',
   'nonRepudiation',
   'keyEncipherment',

@@ -10,7 +10,7 @@ import { CHAIN_MAX, identityFault, isIssuedBy } from './chain.ts';
 import { decryptPbes2 } from './pbes2.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';
 
-export const IMPORT_MAX_BYTES = 256 * 1024;
+const IMPORT_MAX_BYTES = 256 * 1024;
 const MAX_CERTIFICATES = 32;
 
 export interface ImportedIdentity {

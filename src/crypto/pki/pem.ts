@@ -1,7 +1,7 @@
 /** PEM (RFC 7468): text around the blocks is skipped, as openssl writes it; inside a block nothing odd is accepted. */
 import { FitError } from '../../lib/errors.ts';
 
-export const PEM_MAX_CHARACTERS = 1024 * 1024;
+const PEM_MAX_CHARACTERS = 1024 * 1024;
 const MAX_BLOCKS = 256;
 
 export interface PemBlock {

@@ -3,7 +3,7 @@ import { utf8 } from '../../lib/bytes.ts';
 import { type DerReader, malformed, TAG, tlv } from './der.ts';
 
 /** 2050-01-01 and 10000-01-01: UTCTime ends before the first, GeneralizedTime before the second. */
-export const UTC_TIME_END = 2_524_608_000;
+const UTC_TIME_END = 2_524_608_000;
 const TIME_END = 253_402_300_800;
 
 /** `YYYYMMDDHHMMSSZ` */
