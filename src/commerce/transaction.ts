@@ -17,7 +17,6 @@ export type NegotiationKind = (typeof NEGOTIATION_KINDS)[number];
 const EXCHANGE_KINDS = ['acceptance', 'promise', 'release', 'abort', 'resolve', 'contract', 'aborted', 'end'] as const;
 export type ExchangeKind = (typeof EXCHANGE_KINDS)[number];
 const LOCAL_KINDS = ['expiry', 'failure'] as const;
-export type TransactionKind = NegotiationKind | ExchangeKind | (typeof LOCAL_KINDS)[number];
 
 /** Characters. Messages and reasons are shown through the sanitiser, never signed. */
 export const MAX_MESSAGE = 4000;

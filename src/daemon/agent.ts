@@ -20,8 +20,8 @@ import { FitError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent, DealChange, DealStateName, StatusResult, WhoamiResult } from '../rpc/agent.ts';
 import type { Connection } from '../rpc/server.ts';
-import type { Daemon } from './compose.ts';
 import { flatten, readConfig, setConfig } from './config.ts';
+import type { Daemon } from './daemon.ts';
 import type { Offered } from './deals.ts';
 import { examine } from './doctor.ts';
 

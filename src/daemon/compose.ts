@@ -5,7 +5,7 @@
  * this home, also after a SIGKILL), the link listens, the socket answers. Locked, a daemon takes and queues messages and
  * sends requests to the arbiter that were prepared; unlocked, it goes on with everything unfinished.
  */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { type Journal, openJournal } from '../archive/journal.ts';
 import { openLevelStore } from '../archive/level-store.ts';
@@ -13,7 +13,6 @@ import { createArchive } from '../archive/sealed-store.ts';
 import type { Store } from '../archive/store.ts';
 import { checkBinding } from '../commerce/binding.ts';
 import { createEscrowPool } from '../crypto/escrow-pool.ts';
-import type { Certificate } from '../crypto/pki/certificate.ts';
 import { identityFault } from '../crypto/pki/chain.ts';
 import { peerIdFromText, peerIdText } from '../crypto/transport.ts';
 import { AssertionFailed, assert, present } from '../lib/assert.ts';
@@ -29,11 +28,12 @@ import { TokenBucket } from '../p2p/limits.ts';
 import type { Link, Protocol, Remote } from '../p2p/link.ts';
 import { serve } from '../rpc/server.ts';
 import { createAgent } from './agent.ts';
-import { type ArbiterRole, createArbiterRole } from './arbiter-role.ts';
+import { createArbiterRole } from './arbiter-role.ts';
 import { type Config, readConfig } from './config.ts';
 import { createContacts } from './contacts.ts';
+import type { Daemon } from './daemon.ts';
 import { createDealStore } from './deal-store.ts';
-import { createDeals, type Deals } from './deals.ts';
+import { createDeals } from './deals.ts';
 import { createEvents } from './events.ts';
 import { createExchanges } from './exchanges.ts';
 import { createIdentity } from './identity.ts';
@@ -43,30 +43,7 @@ import { listenAddress, remembered } from './listen.ts';
 import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { watchSpool } from './spool.ts';
-import { createViews, type Views } from './views.ts';
-
-export interface Daemon {
-  readonly parts: Parts;
-  readonly deals: Deals;
-  readonly views: Views;
-  readonly arbiter: ArbiterRole;
-  readonly paths: HomePaths;
-  readonly startedMs: number;
-  /** Unlocked, and everything unfinished has been taken up again. */
-  readonly open: boolean;
-  unlock(passphrase: string): Promise<void>;
-  lock(): Promise<void>;
-  /** Another certificate, with another key or for the same one. Only while no deal is open. */
-  replaceIdentity(
-    chain: readonly Certificate[],
-    other: { readonly key: KeyObject; readonly passphrase: string } | undefined,
-  ): Promise<void>;
-  /** Ends everything in order; resolves `stopped`. */
-  stop(): Promise<void>;
-  /** A bug of ours: says so and ends at once. What was recorded is what the next start continues from. */
-  crash(error: unknown): void;
-  readonly stopped: Promise<void>;
-}
+import { createViews } from './views.ts';
 
 export interface StartOptions {
   readonly passphrase?: string | undefined;

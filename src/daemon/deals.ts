@@ -11,7 +11,6 @@ import { type Card, parseCard } from '../commerce/card.ts';
 import {
   currentVersion,
   type Deal,
-  type DealRefusal,
   expiryOf,
   isFinalState,
   newDeal,
@@ -22,26 +21,29 @@ import {
 } from '../commerce/deal.ts';
 import { completeDocument, type Document, parseDocument, type Terms } from '../commerce/document.ts';
 import { decodeMessage, encodeMessage, type Message, type Negotiation, transactionOf } from '../commerce/messages.ts';
-import { type ExchangeKind, MAX_MESSAGE, makeTransaction, type Transaction } from '../commerce/transaction.ts';
+import { MAX_MESSAGE, type Transaction } from '../commerce/transaction.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { checkRecord, makeRecord, type Parties, type RecordLimits } from '../exchange/contract.ts';
+import { checkRecord, makeRecord } from '../exchange/contract.ts';
 import { exchangeTerms } from '../exchange/document.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import type { PartyState } from '../exchange/party.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
 import { assert, present } from '../lib/assert.ts';
-import { equal, fromHex, toHex } from '../lib/bytes.ts';
+import { equal, toHex } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import { newId } from '../lib/rng.ts';
 import type { Remote } from '../p2p/link.ts';
 import type { Contact } from './contacts.ts';
+import { createDealParties, roleOf } from './deal-parties.ts';
 import type { Consent } from './deal-store.ts';
+import { course, exchangeTransaction } from './exchange-course.ts';
 import type { Exchange } from './exchange-record.ts';
 import type { Admission } from './exchanges.ts';
 import type { Ack, Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
+import { refusal } from './refusal.ts';
 
 export interface OfferRequest {
   readonly document: Uint8Array;
@@ -61,33 +63,12 @@ export interface Offered {
   readonly warnings: readonly string[];
 }
 
-/** ID stands for the deal's. */
-const REFUSAL_TEXT: Readonly<Record<DealRefusal, readonly [message: string, hint: string]>> = {
-  'unknown-sender': ['the peer is not a contact', 'fit contact add'],
-  'unknown-deal': ['there is no such deal', 'fit deal list'],
-  'unknown-parent': ['something before this is missing', 'fit deal show ID'],
-  'bad-document': ['the document may not be signed', 'fit lint'],
-  'bad-card': ['the arbiter’s card is not valid', 'fit contact show'],
-  'not-current': ['this is not the current version', 'fit deal diff ID, then decide again'],
-  'under-way': ['an acceptance is under way', 'fit deal explain ID'],
-  ended: ['the deal has ended', 'fit deal show ID says how; a new proposal starts a new deal'],
-  expired: ['the offer has expired', 'propose it again'],
-  full: ['the deal has too many transactions', 'start a new one'],
-  'not-yours': ['this is not yours to do', 'fit deal show ID says whose move it is'],
-  malformed: ['this does not fit the deal', 'fit deal show ID'],
-  'wrong-state': ['not possible in the state that the deal is in', 'fit deal show ID'],
-  'exchange-open': ['an acceptance is under way', 'fit deal explain ID'],
-};
-
-function refusal(code: DealRefusal, deal: string): FitError {
-  const [message, hint] = REFUSAL_TEXT[code];
-  return new FitError('wrong-state', message, { hint: hint.replace('ID', deal), data: { refusal: code } });
-}
-
 export type Deals = ReturnType<typeof createDeals>;
 
 export function createDeals(parts: Parts) {
-  const { store, contacts, identity, outbox, clock, rng, events, config } = parts;
+  const { store, contacts, identity, outbox, clock, rng, events } = parts;
+  const { arbiterOf, pinnedArbiter, timesFor, warningsFor, partiesFor, limitsFor, arbiterAddress } =
+    createDealParties(parts);
   const locks = createMutex();
   const waiters = new Set<() => void>();
   /** Seconds that a peer's clock was ahead of ours when it last acknowledged something. */
@@ -166,27 +147,6 @@ export function createDeals(parts: Parts) {
       .map((one) => store.saveConsent({ ...one, status: 'withdrawn' }));
   };
 
-  const arbiterOf = async (
-    version: Version,
-  ): Promise<{ readonly card: Card; readonly contact: Contact | undefined }> => {
-    const card = parseCard(await store.fetch('card', toHex(version.arbiterCard)));
-    return { card, contact: contacts.of(toHex(card.certificate.hash)) };
-  };
-
-  const roleOf = (card: Card) => {
-    const role = card.roles.find((one) => one.role === 'arbiter');
-    if (role === undefined)
-      throw new FitError('bad-card', 'this contact is not an arbiter', { hint: 'fit contact list shows roles' });
-    return role;
-  };
-
-  const pinnedArbiter = (contact: Contact | undefined, id: string): Contact => {
-    if (contact !== undefined) return contact;
-    throw new FitError('arbiter-not-pinned', 'the arbiter named in the text is not among your contacts', {
-      hint: `ask it for its card, or take the one that came with the offer: fit contact add --deal ${id} --as notary`,
-    });
-  };
-
   /** Expired offers end when somebody looks; a timer looks too. */
   const settle = async (deal: Deal): Promise<Deal> => {
     const due = expiryOf(deal, now());
@@ -206,26 +166,6 @@ export function createDeals(parts: Parts) {
       return after;
     });
   };
-
-  /** Times for a new version: the arbiter's help must outlast the offer by its margin, within what its terms allow. */
-  const timesFor = (expires: number | undefined, role: ReturnType<typeof roleOf>, chainEnd: number) => {
-    const at = now();
-    const offerUntil = at + (expires ?? config.offer.expires);
-    const margin = Math.max(config.exchange.margin, role.minMargin);
-    const latest = Math.min(at + role.maxNotAfter, chainEnd, ...role.kem.slice(0, 1).map((key) => key.notAfter));
-    const notAfter = Math.min(Math.max(at + config.exchange.not_after, offerUntil + margin + 86_400), latest);
-    if (offerUntil >= notAfter - margin) {
-      throw new FitError('usage', 'the offer would outlast the arbiter’s help', { hint: 'choose a shorter --expires' });
-    }
-    return { offerUntil, margin, notAfter };
-  };
-
-  const warningsFor = (contact: Contact, arbiter: Contact): string[] => [
-    ...(contact.verified
-      ? []
-      : [`${contact.name} is not verified: compare the words of fit contact show ${contact.name} with them`]),
-    ...(arbiter.verified ? [] : [`the arbiter ${arbiter.name} is not verified`]),
-  ];
 
   /** What the peer, and our own archive at the next start, would refuse to read is never stored. */
   const checkText = (text: string): void => {
@@ -316,36 +256,6 @@ export function createDeals(parts: Parts) {
     xid: null,
   });
 
-  /** Both sides and the arbiter, from our own card, the pinned card and the arbiter's card that came with the offer. */
-  const partiesFor = (weAre: 'O' | 'R', contact: Contact, arbiter: Card, kemHash: Uint8Array | undefined): Parties => {
-    const key = roleOf(arbiter).kem.find((one) => kemHash === undefined || equal(sha256(one.public), kemHash));
-    if (key === undefined) throw new PeerFault('bad-record', 'another key of the arbiter’s');
-    const self = identity.card();
-    const own = { certificate: self.certificate, verifier: self.verifier };
-    const peer = { certificate: contact.card.certificate, verifier: contact.card.verifier };
-    const T = { certificate: arbiter.certificate, kem: key.public, terms: roleOf(arbiter).termsDigest };
-    return weAre === 'O' ? { O: own, R: peer, T } : { O: peer, R: own, T };
-  };
-
-  const limitsFor = (arbiter: Card, parties: Parties, offeredAt: number): RecordLimits => {
-    const role = roleOf(arbiter);
-    const key = role.kem.find((one) => equal(one.public, parties.T.kem));
-    return {
-      now: now(),
-      skew: DEFAULT_SKEW,
-      minMargin: role.minMargin,
-      maxWindow: role.maxNotAfter,
-      kemNotAfter: key?.notAfter,
-      offeredAt,
-    };
-  };
-
-  const arbiterAddress = (arbiter: Card, contact: Contact | undefined): Exchange['arbiter'] => ({
-    certificate: toHex(arbiter.certificate.hash),
-    peer: parts.peerText(contact?.card.peer ?? arbiter.peer),
-    addresses: (contact?.card ?? arbiter).addresses,
-  });
-
   /** The author's or the addressee's word that ends a deal before anybody signed. */
   const end = async (prefix: string, kind: 'decline' | 'withdraw', reason: string): Promise<Deal> => {
     checkText(reason);
@@ -418,51 +328,6 @@ export function createDeals(parts: Parts) {
       return { kind: 'ok' };
     });
 
-  const exchangeTransaction = (deal: Deal, exchange: Exchange, kind: ExchangeKind, by: Uint8Array): Transaction => {
-    const { document } = exchange.record;
-    const parent = deal.versions.find((version) => equal(version.document, document))?.transaction ?? tipOf(deal);
-    return makeTransaction({
-      deal: deal.id,
-      parent,
-      by,
-      time: now(),
-      payload: { kind, document, xid: fromHex(exchange.xid) },
-    });
-  };
-
-  /** The transactions that a recorded state of an exchange adds to its deal. */
-  const course = (
-    exchange: Exchange,
-    state: PartyState<Uint8Array>,
-  ): readonly (readonly [ExchangeKind, Uint8Array])[] => {
-    const own = us();
-    const peer = fromHex(exchange.peer);
-    const arbiter = exchange.parties.T.certificate.hash;
-    switch (state.phase) {
-      case 'promised':
-        return exchange.role === 'originator'
-          ? [['promise', own]]
-          : [
-              ['acceptance', peer],
-              ['promise', own],
-            ];
-      case 'released':
-        return [['release', own]];
-      case 'aborting':
-        return [['abort', own]];
-      case 'resolving':
-        return [['resolve', own]];
-      case 'contracted':
-        return [['contract', state.via === 'arbiter' ? arbiter : peer]];
-      case 'aborted':
-        return [['aborted', arbiter]];
-      case 'dropped':
-        return [['end', own]];
-      case 'proving':
-        return [];
-    }
-  };
-
   return {
     exclusive: <T>(deal: string, task: () => Promise<T>): Promise<T> => locks.run(deal, task),
 
@@ -531,7 +396,7 @@ export function createDeals(parts: Parts) {
           consent: consent.id,
         };
         const prepared = parts.exchanges.prepare(exchange);
-        const after = take(deal, exchangeTransaction(deal, prepared.exchange, 'acceptance', us()), now());
+        const after = take(deal, exchangeTransaction(deal, prepared.exchange, 'acceptance', us(), now()), now());
         const given = store.saveConsent(consent);
         await commit(deal, after, [...given.ops, ...prepared.ops], [given.done]);
         fresh = prepared;
@@ -635,9 +500,9 @@ export function createDeals(parts: Parts) {
     recording(exchange: Exchange, state: PartyState<Uint8Array>, consume: boolean) {
       const before = held(exchange.deal);
       let after = before;
-      for (const [kind, by] of course(exchange, state)) {
+      for (const [kind, by] of course(exchange, state, us())) {
         // The clock has been asked when the peer was admitted; here the log only follows.
-        const reduction = reduce(after, exchangeTransaction(after, exchange, kind, by), 0);
+        const reduction = reduce(after, exchangeTransaction(after, exchange, kind, by, now()), 0);
         if (reduction.ok) after = reduction.deal;
       }
       const saved = store.save(after);

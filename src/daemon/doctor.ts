@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import { isoTime, seconds } from '../lib/clock.ts';
-import type { Daemon } from './compose.ts';
+import type { Daemon } from './daemon.ts';
 
 export interface Check {
   readonly check: string;

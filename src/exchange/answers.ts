@@ -35,7 +35,7 @@ const STATEMENT_SIGNATURE_MAX_BYTES = 10 * 1024;
 /** Every sealed answer's plaintext has this length. Room for a statement with an arbiter's certificate of 8 KiB. */
 const PADDED_BYTES = 12 * 1024;
 const ANSWER_MAX_BYTES = PADDED_BYTES - 4;
-export const REPLY_MAX_BYTES = PADDED_BYTES + 512;
+const REPLY_MAX_BYTES = PADDED_BYTES + 512;
 
 const TOKEN = 'token';
 const TOKEN_TEXT = 'will not be completed';

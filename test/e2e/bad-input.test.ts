@@ -8,7 +8,8 @@ import { appendFileSync, copyFileSync, readdirSync, readFileSync, statSync, writ
 import { join, resolve } from 'node:path';
 import { after, before, test as nodeTest, type TestContext } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Daemon, startDaemon } from '../../src/daemon/compose.ts';
+import { startDaemon } from '../../src/daemon/compose.ts';
+import type { Daemon } from '../../src/daemon/daemon.ts';
 import { openKeyring } from '../../src/daemon/keyring.ts';
 import { decodeAck } from '../../src/daemon/outbox.ts';
 import { decodeMessage, encodeMessage } from '../../src/exchange/messages.ts';
