@@ -170,13 +170,9 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     assert(body.length <= MAX_FRAME_BYTES, 'request within the largest frame');
     const deadline = new Deadline(options, this.#stopped.signal);
     try {
-      const outgoing = this.#pace(peer);
-      await outgoing.enter(deadline.signal);
-      try {
-        return await this.#attempt(peer, certificate, protocol, body, deadline);
-      } finally {
-        outgoing.leave();
-      }
+      return await this.#pace(peer).run(deadline.signal, () =>
+        this.#attempt(peer, certificate, protocol, body, deadline),
+      );
     } finally {
       deadline.clear();
     }

@@ -138,12 +138,7 @@ class MemoryEnd implements MemoryLink, End {
     const outgoing = this.#outgoing.get(peer) ?? new Outgoing(this.#limits, this.#network.clock);
     this.#outgoing.set(peer, outgoing);
     try {
-      await outgoing.enter(deadline.signal);
-      try {
-        return await this.#attempt(peer, certificate, protocol, body, deadline);
-      } finally {
-        outgoing.leave();
-      }
+      return await outgoing.run(deadline.signal, () => this.#attempt(peer, certificate, protocol, body, deadline));
     } finally {
       deadline.clear();
     }

@@ -46,6 +46,16 @@ export class Outgoing {
     this.#next();
   }
 
+  /** `work` in its turn. */
+  async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    await this.enter(signal);
+    try {
+      return await work();
+    } finally {
+      this.leave();
+    }
+  }
+
   get idle(): boolean {
     return this.#waiting.length === 0 && this.#bucket.full;
   }
