@@ -153,6 +153,9 @@ test('every error code is explained in docs/errors.md, and no other', () => {
     [...readFileSync('docs/errors.md', 'utf8').matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => match[1] ?? ''),
   );
   assert.deepEqual([...documented].sort(), [...Object.keys(FIT_ERRORS), ...PEER_FAULTS].sort());
+  const code = [...text].filter(([file]) => file !== 'src/lib/errors.ts').map(([, content]) => content);
+  const unused = [...documented].filter((one) => !code.some((content) => content.includes(`'${one}'`)));
+  assert.deepEqual(unused, []);
 });
 
 test('one version', () => {

@@ -603,6 +603,8 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     },
     async order(xid, order) {
       const entry = live.get(xid);
+      // Asked before, and asked again and again until there is an answer: ordering it twice is one order.
+      if (entry?.exchange.machine.phase === (order === 'abort' ? 'aborting' : 'resolving')) return;
       if (entry === undefined || !(await feed(entry, { kind: order, now: now() }))) {
         throw new FitError(
           'wrong-state',
