@@ -336,7 +336,7 @@ export function linkSuite(name: string, createWorld: () => World): void {
     withWorld(
       'refuses a flood, disconnects a peer that goes on, keeps it out for a while; others notice nothing',
       async (world) => {
-        const limits = { rate: 20, burst: 10, strikes: 15, forgiveness: 1, banMs: 400 };
+        const limits = { rate: 20, burst: 10, strikes: 15, forgiveness: 1, banMs: 2_000 };
         const b = await world.start(2, { limits });
         const a = await world.start(1, { limits: GENEROUS });
         const c = await world.start(3);
