@@ -11,7 +11,6 @@ import { safeText } from '../lib/text.ts';
 
 /** The exit codes of fitd under which the CLI reports its failure. */
 const CODES: Readonly<Record<number, FitCode>> = {
-  [EXIT.usage]: 'usage',
   [EXIT.notFound]: 'no-home',
   [EXIT.refused]: 'refused',
   [EXIT.needsInput]: 'needs-passphrase',
@@ -44,13 +43,13 @@ function environmentFor(environment: NodeJS.ProcessEnv, paths: HomePaths): NodeJ
   return (rest.FIT_HOME ?? '') === '' ? rest : { ...rest, FIT_HOME: paths.home };
 }
 
-/** What fitd wrote on stderr: `fit: message` and `fit: hint: …`. */
-function faultOf(exitCode: number, stderr: string): FitError {
+/** What fitd wrote on stderr: `fit: message` and `fit: hint: …`. `usage`: the code of exit 2. */
+function faultOf(exitCode: number, stderr: string, usage: FitCode = 'usage'): FitError {
   const lines = stderr.split('\n').filter((line) => line.startsWith('fit: '));
   const hint = lines.findLast((line) => line.startsWith('fit: hint: '))?.slice('fit: hint: '.length);
   const message = lines.findLast((line) => !line.startsWith('fit: hint: '))?.slice('fit: '.length);
   return new FitError(
-    CODES[exitCode] ?? 'internal',
+    exitCode === EXIT.usage ? usage : (CODES[exitCode] ?? 'internal'),
     safeText(message ?? `fitd ended with code ${exitCode}`, { maxLength: 500 }),
     hint === undefined ? {} : { hint: safeText(hint, { maxLength: 500 }) },
   );
@@ -152,7 +151,7 @@ export async function fitdRun(
   const ready = child.stdio[READY_FD] as Readable;
   const exited = exitOf(child);
   const isReady = await firstLineOf(ready);
-  if (!isReady) throw faultOf(await exited, tail(paths.log, start));
+  if (!isReady) throw faultOf(await exited, tail(paths.log, start), 'bad-config');
   exited.catch(() => {});
   ready.destroy();
   child.unref();

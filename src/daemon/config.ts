@@ -22,7 +22,13 @@ const LISTEN = /^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]{1,253}):([0-9]{1,5})$/;
 
 const schema = z.strictObject({
   name: z.string().min(1).max(64),
-  listen: z.string().regex(LISTEN, 'write HOST:PORT, for example 127.0.0.1:4001').default('127.0.0.1:0'),
+  listen: z
+    .string()
+    .refine(
+      (text) => Number(LISTEN.exec(text)?.[2] ?? Number.NaN) <= 65_535,
+      'write HOST:PORT, for example 127.0.0.1:4001',
+    )
+    .default('127.0.0.1:0'),
   roles: z
     .array(z.enum(['arbiter'], 'the role that can be served is arbiter'))
     .max(8)

@@ -107,7 +107,8 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
       this.#node = undefined;
       await node.stop();
       const taken = error instanceof Error && error.message.includes('EADDRINUSE');
-      throw new FitError('internal', taken ? 'the address to listen on is taken' : 'cannot listen on the address', {
+      throw new FitError('bad-config', taken ? 'the address to listen on is taken' : 'cannot listen on that address', {
+        hint: 'change listen in fit.toml',
         cause: error,
         data: taken ? { taken: true } : {},
       });

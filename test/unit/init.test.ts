@@ -15,6 +15,7 @@ const request = { name: 'Elm', roles: [], passphrase: 'secret words' };
 test('refused settings make nothing', async () => {
   for (const [setting, message] of [
     [{ listen: 'nowhere' }, /fit\.toml: listen: write host:port/],
+    [{ listen: '127.0.0.1:65536' }, /fit\.toml: listen: write host:port/],
     [{ patience: 'soon' }, /fit\.toml: exchange\.patience: write a number/],
     [{ roles: ['king'] }, /the role that can be served is arbiter/],
     [{ name: '' }, /fit\.toml: name/],

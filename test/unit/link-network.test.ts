@@ -69,8 +69,8 @@ clean('listens on a free port and says where; a taken one is reported as such', 
     binder: binderOf(2),
   });
   cleanup(() => second.stop());
-  await assert.rejects(second.start(), { code: 'internal', data: { taken: true } });
-  await assert.rejects(start(cleanup, 3, {}, '/ip4/203.0.113.1/tcp/0'), { code: 'internal', data: {} });
+  await assert.rejects(second.start(), { code: 'bad-config', data: { taken: true } });
+  await assert.rejects(start(cleanup, 3, {}, '/ip4/203.0.113.1/tcp/0'), { code: 'bad-config', data: {} });
   await link.stop();
   await second.start();
   assert.equal(second.addresses().length, 1);
