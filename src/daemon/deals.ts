@@ -35,6 +35,7 @@ import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import { newId } from '../lib/rng.ts';
 import type { Remote } from '../p2p/link.ts';
+import { createAllowance } from './allowance.ts';
 import type { Contact } from './contacts.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
 import type { Consent } from './deal-store.ts';
@@ -70,6 +71,7 @@ export function createDeals(parts: Parts) {
   const { arbiterOf, pinnedArbiter, timesFor, warningsFor, partiesFor, limitsFor, arbiterAddress } =
     createDealParties(parts);
   const locks = createMutex();
+  const allowance = createAllowance(clock);
   const waiters = new Set<() => void>();
   /** Seconds that a peer's clock was ahead of ours when it last acknowledged something. */
   const ahead = new Map<string, number>();
@@ -446,6 +448,8 @@ export function createDeals(parts: Parts) {
 
     /** One message of a contact's. Throws `PeerFault` for one that no honest daemon sends. */
     async receive(from: Remote, body: Uint8Array): Promise<Ack> {
+      if (contacts.of(from.certificate) !== undefined && !allowance.take(from.certificate, body.length))
+        return { kind: 'later', why: 'flood' };
       const message = decodeMessage(body);
       try {
         if (message.kind === 'card') {

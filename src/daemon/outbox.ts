@@ -7,6 +7,7 @@ import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
 import { decode, enc, read } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
+import { FitError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type Link, MAX_FRAME_BYTES, PROTOCOLS, type Protocol } from '../p2p/link.ts';
 
@@ -62,7 +63,7 @@ export interface OutboxPorts {
 
 export interface Outbox {
   load(): Promise<void>;
-  /** The write to put into the caller's batch, and what to call when that batch is durable. */
+  /** The write to put into the caller's batch, and what to call when that batch is durable. Throws `busy` if too much waits. */
   post(letter: Letter): { readonly ops: readonly StoreOp[]; readonly posted: () => void };
   /** The recipient is there: try now. */
   wake(certificate: string): void;
@@ -176,8 +177,14 @@ export function createOutbox(ports: OutboxPorts): Outbox {
       const waiting = queue.letters.some(
         (other) => other.ref === letter.ref && Buffer.compare(other.body, letter.body) === 0,
       );
-      if (waiting || queue.letters.length >= MAX_WAITING_PER_PEER)
-        return { ops: [], posted: () => void run(letter.to) };
+      const full = queue.letters.length >= MAX_WAITING_PER_PEER;
+      // What an exchange has to say is bounded by itself, and a newer card is told at the next change.
+      if (full && letter.ref.startsWith('d/')) {
+        throw new FitError('busy', 'too many messages wait for this contact', {
+          hint: 'it has not taken them yet: fit contact show says whether it is online',
+        });
+      }
+      if (waiting || (full && letter.ref === 'card')) return { ops: [], posted: () => void run(letter.to) };
       const key = `${letter.to}/${String(sequence++).padStart(16, '0')}`;
       return {
         ops: [{ kind: 'put', space: 'outbox', key, value: encodeLetter(letter) }],
