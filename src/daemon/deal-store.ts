@@ -30,7 +30,7 @@ export interface Consent {
 export interface Evidence {
   readonly xid: string;
   readonly via: 'peer' | 'arbiter';
-  /** contract.p7s, or the arbiter's statement (exchanges.ts, `encodeAffidavit`). */
+  /** contract.p7s, or the arbiter's statement (exchange-effects.ts, `encodeAffidavit`). */
   readonly contract: Uint8Array;
   readonly mode: 'invisible' | 'affidavit';
   /** DER: originator, responder, arbiter. */

@@ -12,19 +12,10 @@ import type { StoreOp } from '../archive/store.ts';
 import { signP256 } from '../crypto/ecdsa.ts';
 import type { EscrowPool } from '../crypto/escrow-pool.ts';
 import { generateKem } from '../crypto/kem.ts';
-import type { Affidavit } from '../exchange/affidavit.ts';
 import { openAnswer, verifyAnswer } from '../exchange/answers.ts';
 import { completeContract, type Parties, template } from '../exchange/contract.ts';
-import { decodeMessage, type ExchangeMessage, encodeMessage } from '../exchange/messages.ts';
-import {
-  begin,
-  isFinal,
-  type PartyEffect,
-  type PartyInput,
-  type PartyRole,
-  type PartyState,
-  step,
-} from '../exchange/party.ts';
+import { decodeMessage, type ExchangeMessage } from '../exchange/messages.ts';
+import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../exchange/party.ts';
 import {
   affidavitPromise,
   checkRelease,
@@ -32,22 +23,33 @@ import {
   encodeRelease,
   promiseCheck,
   promiseJob,
-  RELEASE_BYTES,
 } from '../exchange/promise.ts';
 import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
 import { makeRequest, type Promises, sealRequest } from '../exchange/requests.ts';
 import { AssertionFailed, present, unreachable } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
-import { decode, enc, read } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMutex } from '../lib/mutex.ts';
 import type { Link, Remote } from '../p2p/link.ts';
-import { decodeExchange, type Exchange, encodeExchange } from './exchange-record.ts';
+import {
+  answerKeyOf,
+  doneKey,
+  encodeAffidavit,
+  letter,
+  letterFor,
+  openKey,
+  otherRole,
+  ownRole,
+  signatureOf,
+  storedOps,
+  summary,
+} from './exchange-effects.ts';
+import { decodeExchange, type Exchange } from './exchange-record.ts';
 import type { Keyring } from './keyring.ts';
 import type { Ack, Letter, Outbox } from './outbox.ts';
-import { decodeSpooled, encodeSpooled } from './spool.ts';
+import { decodeSpooled } from './spool.ts';
 
 const ARBITER_TIMEOUT_MS = 30_000;
 const FIRST_RETRY_MS = 200;
@@ -133,34 +135,6 @@ interface Live {
   gone: boolean;
 }
 
-const otherRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'R' : 'O');
-const ownRole = (role: PartyRole): 'O' | 'R' => (role === 'originator' ? 'O' : 'R');
-
-/** Finished exchanges lie apart: a start reads the open ones only. */
-const openKey = (xid: string): string => `open/${xid}`;
-const doneKey = (xid: string): string => `done/${xid}`;
-
-/** Where an arbiter's answer is kept: a token apart from a completion. */
-const answerKeyOf = (xid: string, token: boolean): string => `answer/${xid}/${token ? 'token' : 'resolved'}`;
-
-/** Our own signature out of our own release. */
-function signatureOf(release: Uint8Array): Uint8Array {
-  return read.bytes(read.array(decode(release, RELEASE_BYTES), 2, 'own release')[1], 64, 'own signature');
-}
-
-/** For the journal: what happened, without anything secret. */
-function summary(exchange: Exchange, state: PartyState<Uint8Array>): Uint8Array {
-  return enc(exchange.deal, exchange.role, state.phase, state.via);
-}
-
-/** What stands for the contract when the arbiter's statement does (PROTOCOL §9). */
-export function encodeAffidavit(affidavit: Affidavit): Uint8Array {
-  return enc('affidavit', affidavit.text, affidavit.signature);
-}
-
-/** The reference under which a message waits in the outbox. */
-const letterRef = (xid: string, what: string): string => `x/${xid}/${what}`;
-
 export function createExchanges(ports: ExchangePorts): Exchanges {
   const live = new Map<string, Live>();
   const locks = createMutex();
@@ -171,49 +145,6 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     const entry: Live = { exchange, timers: new Map(), asking: false, trouble: null, gone: false };
     live.set(exchange.xid, entry);
     return entry;
-  };
-
-  const letter = (exchange: Exchange, message: ExchangeMessage, what: string, until: number | null = null): Letter => ({
-    to: exchange.peer,
-    protocol: '/fit/exchange/1',
-    body: encodeMessage(message),
-    ref: letterRef(exchange.xid, what),
-    until,
-  });
-
-  const letterFor = (exchange: Exchange, effect: PartyEffect<Uint8Array>): Letter | undefined => {
-    const { record } = exchange;
-    const xid = xidOf(record);
-    switch (effect.kind) {
-      case 'send':
-        if (effect.message === 'release') {
-          // Message 3 must not leave for the first time inside the margin, also not from a queue (PROTOCOL §6).
-          const until = exchange.role === 'originator' ? record.notAfter - record.margin : null;
-          const message = { kind: 'release', role: ownRole(exchange.role), xid, release: effect.value } as const;
-          return letter(exchange, message, 'release', until);
-        }
-        return exchange.role === 'originator'
-          ? letter(exchange, { kind: 'promise', role: 'O', record, promise: effect.value }, 'promise')
-          : letter(exchange, { kind: 'promise', role: 'R', xid, promise: effect.value }, 'promise');
-      case 'sendDeclined':
-        return letter(exchange, { kind: 'declined', xid }, 'declined');
-      default:
-        return undefined;
-    }
-  };
-
-  /** The request that a locked daemon can still send, readable without the passphrase (PROTOCOL §6). */
-  const spoolOps = (exchange: Exchange, state: PartyState<Uint8Array>): readonly StoreOp[] => {
-    if (isFinal(state.phase) || state.resolve === null) return [{ kind: 'delete', space: 'spool', key: exchange.xid }];
-    const due = exchange.record.notAfter - exchange.record.margin;
-    return [
-      {
-        kind: 'put',
-        space: 'spool',
-        key: exchange.xid,
-        value: encodeSpooled({ ...exchange.arbiter, due, request: state.resolve, answer: null }),
-      },
-    ];
   };
 
   /** Performs the effects of one step in order. */
@@ -229,12 +160,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     for (const effect of effects) {
       if (effect.kind === 'record') {
         const more = ports.recording(exchange, effect.state, effect.consume);
-        const value = encodeExchange(exchange, effect.state);
-        if (isFinal(effect.state.phase)) {
-          ops.push({ kind: 'delete', space: 'exchanges', key: openKey(exchange.xid) });
-          ops.push({ kind: 'put', space: 'exchanges', key: doneKey(exchange.xid), value });
-        } else ops.push({ kind: 'put', space: 'exchanges', key: openKey(exchange.xid), value });
-        ops.push(...spoolOps(exchange, effect.state), ...more.ops);
+        ops.push(...storedOps(exchange, effect.state), ...more.ops);
         entries.push(
           {
             time: now(),
@@ -575,8 +501,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         answerKey: generateKem(),
         machine: begin<Uint8Array>('originator', { notAfter: record.notAfter, margin: record.margin }, null),
       };
-      const value = encodeExchange(exchange, exchange.machine);
-      return { exchange, ops: [{ kind: 'put', space: 'exchanges', key: openKey(exchange.xid), value }] };
+      return { exchange, ops: storedOps(exchange, exchange.machine) };
     },
     async accept({ exchange }) {
       const entry = adopt(exchange);
