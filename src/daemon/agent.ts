@@ -5,7 +5,7 @@
 
 import { verifyArchive } from '../archive/verify.ts';
 import { encodeCard } from '../commerce/card.ts';
-import { type Deal, isFinalState, openExchange } from '../commerce/deal.ts';
+import { type Deal, isFinalState } from '../commerce/deal.ts';
 import { logEntryOf } from '../commerce/transaction.ts';
 import { createCsr } from '../crypto/pki/csr.ts';
 import { importIdentity } from '../crypto/pki/import.ts';
@@ -140,15 +140,6 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
     },
     async contactRemove({ contact }) {
       needKey();
-      const { card } = contacts.named(contact);
-      const hash = toHex(card.certificate.hash);
-      const open = [...store.all()].some(
-        (one) => toHex(one.them) === hash && (one.state === 'offered' || openExchange(one) !== undefined),
-      );
-      if (open)
-        throw new FitError('wrong-state', 'a deal with this contact is open', {
-          hint: 'decline, withdraw or finish it first',
-        });
       await contacts.remove(contact);
       return { removed: contact };
     },

@@ -44,7 +44,7 @@ export interface ArbiterPorts {
 }
 
 export interface ArbiterRole {
-  /** Reads the counter and the clock's high-water mark: both are there while locked. */
+  /** Reads the counter, which is there while locked. */
   load(): Promise<void>;
   /** Request frame → reply frame. Throws (no reply: ask again) while locked. */
   handle(body: Uint8Array): Promise<Uint8Array>;
@@ -61,6 +61,7 @@ interface Case {
 }
 
 const MAX_CASE_BYTES = 64 * 1024;
+const CLOCK_KEY = 'arbiter-clock';
 
 function encodeCase({ state, originator, responder, decided }: Case): Uint8Array {
   return encode([1, state.phase, state.token, state.cause, state.answer, originator, responder, decided]);
@@ -96,6 +97,19 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
   /** Seconds; never less than at any decision before. */
   const now = (): number => Math.max(seconds(ports.clock.now()), highWater);
 
+  let mark: Promise<number> | undefined;
+  /** Under the vault key: whoever could write it without the passphrase could let every exchange expire. */
+  const storedMark = (): Promise<number> => {
+    mark ??= ports.archive.get('evidence', CLOCK_KEY).then(
+      (stored) => (stored === undefined ? 0 : read.uint(read.array(decode(stored, 16), 1, 'clock')[0], 'clock')),
+      (error) => {
+        mark = undefined;
+        throw error;
+      },
+    );
+    return mark;
+  };
+
   const load = async (xid: string): Promise<ArbiterState<Uint8Array>> => {
     const stored = await ports.archive.get('cases', xid);
     return stored === undefined ? initialArbiterState() : decodeCase(stored).state;
@@ -125,7 +139,7 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           [{ time: input.now, kind: `case-${effect.state.phase}`, ref: xid, payload: enc(effect.state.cause) }],
           [
             { kind: 'put', space: 'cases', key: xid, value: encodeCase(decided) },
-            { kind: 'put', space: 'meta', key: 'clock', value: enc(highWater) },
+            { kind: 'put', space: 'evidence', key: CLOCK_KEY, value: enc(highWater) },
           ],
         );
         ports.events.emit({ kind: 'case', detail: effect.state.phase });
@@ -191,14 +205,13 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
     async load() {
       const counted = await ports.archive.get('meta', 'arbiter-requests');
       if (counted !== undefined) received = read.uint(read.array(decode(counted, 16), 1, 'counter')[0], 'counter');
-      const mark = await ports.archive.get('meta', 'clock');
-      if (mark !== undefined) highWater = read.uint(read.array(decode(mark, 16), 1, 'clock')[0], 'clock');
     },
     async handle(body) {
       received += 1;
       ports.events.emit({ kind: 'arbiter-request' });
       await ports.archive.batch([{ kind: 'put', space: 'meta', key: 'arbiter-requests', value: enc(received) }]);
       const { kem } = ports.keyring.secrets();
+      highWater = Math.max(highWater, await storedMark());
       let opened: ReturnType<typeof openRequest>;
       try {
         opened = openRequest(body, kem);

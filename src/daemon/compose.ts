@@ -154,7 +154,17 @@ async function assemble(setting: Setting): Promise<Daemon> {
       .then((reply) => deals.heard(certificate, decodeAck(reply).peerTime))
       .catch((error) => log.debug({ error }, 'a contact is away'));
   };
-  const contacts = createContacts({ archive, journal: theJournal, identity, link, clock, events, onAdded: greet });
+  const inUse = (certificate: string): boolean => deals.isOpenWith(certificate);
+  const contacts = createContacts({
+    archive,
+    journal: theJournal,
+    identity,
+    link,
+    clock,
+    events,
+    inUse,
+    onAdded: greet,
+  });
   await contacts.loadBook();
   const dealStore = createDealStore(archive);
   const pool = createEscrowPool({ worker: options.worker });
@@ -379,12 +389,13 @@ async function assemble(setting: Setting): Promise<Daemon> {
       return open;
     },
     async unlock(passphrase) {
+      // What another connection's passphrase does is waited for; this one's is judged by itself.
+      while (unlocking !== undefined) await unlocking.catch(() => {});
       if (!keyring.locked) {
         await keyring.check(passphrase);
-        await unlocking;
         return;
       }
-      unlocking ??= keyring
+      unlocking = keyring
         .unlock(passphrase)
         .then(openUp)
         .finally(() => {

@@ -58,6 +58,8 @@ export interface ContactPorts {
   readonly link: Link;
   readonly clock: Clock;
   readonly events: Events;
+  /** Whether a deal with this certificate's owner is open: without its address nothing could be sent to it any more. */
+  readonly inUse: (certificate: string) => boolean;
   /** A certificate was pinned: what its owner sent before could not be taken. */
   readonly onAdded: (certificate: string) => void;
 }
@@ -131,6 +133,13 @@ export function createContacts(ports: ContactPorts): Contacts {
     };
   };
 
+  const refuseInUse = (card: Card): void => {
+    if (!ports.inUse(hashOf(card))) return;
+    throw new FitError('wrong-state', 'a deal with this contact is open', {
+      hint: 'decline, withdraw or finish it first',
+    });
+  };
+
   /** Whether `card` may take the place of `pinned` without a person's word. */
   const checkReplacement = (pinned: Card, card: Card, replace: boolean): void => {
     const update = compareCards(pinned, card);
@@ -192,6 +201,7 @@ export function createContacts(ports: ContactPorts): Contacts {
       }
       if (pinned !== undefined) {
         checkReplacement(pinned.card, card, replace);
+        if (hashOf(pinned.card) !== hashOf(card)) refuseInUse(pinned.card);
         if (equal(pinned.card.bytes, card.bytes)) return show(pinned);
       }
       if (contacts.size >= MAX_CONTACTS) throw new FitError('refused', `no more than ${MAX_CONTACTS} contacts`);
@@ -217,6 +227,7 @@ export function createContacts(ports: ContactPorts): Contacts {
     },
     async remove(name) {
       const contact = named(name);
+      refuseInUse(contact.card);
       const certificate = hashOf(contact.card);
       book.delete(certificate);
       const time = seconds(ports.clock.now());

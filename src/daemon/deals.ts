@@ -446,6 +446,11 @@ export function createDeals(parts: Parts) {
       return held(deal.id);
     },
 
+    isOpenWith: (certificate: string): boolean =>
+      [...store.all()].some(
+        (one) => toHex(one.them) === certificate && (one.state === 'offered' || openExchange(one) !== undefined),
+      ),
+
     /** One message of a contact's. Throws `PeerFault` for one that no honest daemon sends. */
     async receive(from: Remote, body: Uint8Array): Promise<Ack> {
       if (contacts.of(from.certificate) !== undefined && !allowance.take(from.certificate, body.length))

@@ -127,6 +127,23 @@ test('one contact cannot take all the room that a locked daemon has', async () =
   assert.equal(await elm.waitFor(offer, ['offered']), 'offered');
 });
 
+test('a contact with an open deal is not replaced by somebody else, who would cut it off', async () => {
+  const { elm, oak, notary } = trio;
+  const agent = await elm.agent();
+  await agent.prove({ passphrase: PASSPHRASE });
+  const deal = await elm.offer(oak);
+  const other = await startRogue(elm, notary, 'other');
+  await agent.contactRemove({ contact: 'other' });
+  const replace = () => agent.contactAdd({ card: other.cardText, as: 'oak', replace: true });
+  await assert.rejects(replace(), code('wrong-state'));
+  assert.equal(
+    (await agent.contactShow({ contact: 'oak' })).fingerprint,
+    (await (await oak.agent()).whoami()).fingerprint,
+  );
+  await agent.dealWithdraw({ deal });
+  await other.stop();
+});
+
 test('a proof of the passphrase ends with a lock and with a change of the passphrase', async () => {
   const { elm } = trio;
   const agent = await connect(elm.paths.socket);
