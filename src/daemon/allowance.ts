@@ -1,31 +1,47 @@
 /**
- * How much one contact may make this daemon keep. Offers, messages and cards of a contact are stored for good, so a contact
- * that sends them without end would fill the disk; who exceeds the allowance is told to try later, and loses nothing by it.
+ * How much others may make this daemon keep. What a contact sends (offers, messages, cards) and what an arbiter decides is
+ * stored for good, so whoever sends without end would fill the disk; who exceeds its allowance is told to try later, and
+ * loses nothing by it.
  */
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../p2p/limits.ts';
 
-/** At once after a quiet time, and per second in the long run: some 16 000 short messages, then two a second. */
-const BURST_BYTES = 128 * 1024 * 1024;
-const BYTES_PER_SECOND = 16 * 1024;
-/** What the shortest message costs: its transaction, its entry in the journal, its share of memory. */
-const LEAST_BYTES = 8 * 1024;
-
-export interface Allowance {
-  /** Whether a message of `bytes` may be kept now. */
-  take(certificate: string, bytes: number): boolean;
+export interface Measure {
+  /** At once after a quiet time, and per second in the long run. */
+  readonly burst: number;
+  readonly perSecond: number;
+  /** What the smallest costs. */
+  readonly least: number;
 }
 
-export function createAllowance(clock: Clock): Allowance {
+/** Bytes. Even the shortest message costs its transaction, its entry in the journal, its share of memory: some 16 000 at once. */
+export const OF_A_CONTACT: Measure = { burst: 128 * 1024 * 1024, perSecond: 16 * 1024, least: 8 * 1024 };
+/** Requests to an arbiter. Certificates and PeerIds are free, so the account is the address's (PROTOCOL §7). */
+export const OF_AN_ADDRESS: Measure = { burst: 300, perSecond: 2, least: 1 };
+
+export interface Allowance {
+  /** Whether `amount` more may be taken from this account now. */
+  take(account: string, amount: number): boolean;
+}
+
+/** Accounts that are full again are as good as new ones; looked for when there are so many. */
+const KEPT_ACCOUNTS = 10_000;
+
+export function createAllowance(clock: Clock, { burst, perSecond, least }: Measure): Allowance {
   const buckets = new Map<string, TokenBucket>();
+  let sweepAt = KEPT_ACCOUNTS;
   return {
-    take(certificate, bytes) {
-      let bucket = buckets.get(certificate);
+    take(account, amount) {
+      let bucket = buckets.get(account);
       if (bucket === undefined) {
-        bucket = new TokenBucket(BYTES_PER_SECOND, BURST_BYTES, clock);
-        buckets.set(certificate, bucket);
+        if (buckets.size >= sweepAt) {
+          for (const [key, one] of buckets) if (one.full) buckets.delete(key);
+          sweepAt = buckets.size + KEPT_ACCOUNTS;
+        }
+        bucket = new TokenBucket(perSecond, burst, clock);
+        buckets.set(account, bucket);
       }
-      return bucket.take(Math.max(bytes, LEAST_BYTES));
+      return bucket.take(Math.max(amount, least));
     },
   };
 }

@@ -28,6 +28,7 @@ import { TokenBucket } from '../p2p/limits.ts';
 import type { Link, Protocol, Remote } from '../p2p/link.ts';
 import { serve } from '../rpc/server.ts';
 import { createAgent } from './agent.ts';
+import { createAllowance, OF_AN_ADDRESS } from './allowance.ts';
 import { createArbiterRole } from './arbiter-role.ts';
 import { type Config, readConfig } from './config.ts';
 import { createContacts } from './contacts.ts';
@@ -300,7 +301,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
     link.handle(protocol, (from, body) => ackOf(protocol, from, body));
   }
   if (config.roles.includes('arbiter')) {
-    link.handle('/fit/arbiter/1', async (_from, body) => {
+    const asking = createAllowance(clock, OF_AN_ADDRESS);
+    link.handle('/fit/arbiter/1', async ({ peer, host }, body) => {
+      if (!asking.take(host ?? peer, 1)) throw new FitError('busy', 'too many requests from one address');
       if (!open) await unlocking?.catch(() => {});
       if (!open) throw new FitError('locked', 'the arbiter is locked');
       return arbiter.handle(body);

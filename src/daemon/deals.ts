@@ -35,7 +35,7 @@ import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import { newId } from '../lib/rng.ts';
 import type { Remote } from '../p2p/link.ts';
-import { createAllowance } from './allowance.ts';
+import { createAllowance, OF_A_CONTACT } from './allowance.ts';
 import type { Contact } from './contacts.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
 import type { Consent } from './deal-store.ts';
@@ -71,7 +71,7 @@ export function createDeals(parts: Parts) {
   const { arbiterOf, pinnedArbiter, timesFor, warningsFor, partiesFor, limitsFor, arbiterAddress } =
     createDealParties(parts);
   const locks = createMutex();
-  const allowance = createAllowance(clock);
+  const allowance = createAllowance(clock, OF_A_CONTACT);
   const waiters = new Set<() => void>();
   /** Seconds that a peer's clock was ahead of ours when it last acknowledged something. */
   const ahead = new Map<string, number>();

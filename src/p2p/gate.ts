@@ -22,6 +22,11 @@ function endOf(address: Multiaddr): { readonly host: string; readonly end: strin
   return { host, end: `${host}:${tcp?.value ?? ''}` };
 }
 
+/** The address that a connection comes from or goes to, without its port: what limits per host count by. */
+export function hostOf(address: Multiaddr): string {
+  return endOf(address).host;
+}
+
 export class Gate implements ConnectionGater {
   readonly #limits: LinkLimits;
   readonly #isBanned: (peer: string) => boolean;

@@ -23,6 +23,8 @@ export interface Remote {
   readonly peer: string;
   /** SHA-256 of the end-entity certificate that the peer's binding proved, lower-case hex. */
   readonly certificate: string;
+  /** The address of the other end, where the link has one: for limits, not for identity. */
+  readonly host?: string;
 }
 
 /** Supplied by the daemon: makes and checks the certificate ↔ PeerId binding. */

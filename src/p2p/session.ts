@@ -8,6 +8,7 @@ import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { FrameChannel } from './channel.ts';
 import { timeoutSignal } from './deadline.ts';
 import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
+import { hostOf } from './gate.ts';
 import { runHandler } from './handling.ts';
 import { gone, greet, IDENTITY_PROTOCOL, MAX_HELLO_BYTES, welcome } from './handshake.ts';
 import { isPeerFault, type LinkLimits, type PeerAccount } from './limits.ts';
@@ -168,16 +169,20 @@ export class Session {
     );
   }
 
+  #remoteWith(certificate: string): Remote {
+    return { peer: this.peer, certificate, host: hostOf(this.connection.remoteAddr) };
+  }
+
   async #dial(): Promise<Remote> {
     const signal = timeoutSignal(this.#host.limits.handshakeMs);
     const stream = await this.connection.newStream(IDENTITY_PROTOCOL, { signal });
     const channel = new FrameChannel(stream, MAX_HELLO_BYTES);
-    return { peer: this.peer, certificate: await greet(channel, this.peer, this.#host) };
+    return this.#remoteWith(await greet(channel, this.peer, this.#host));
   }
 
   async #listen(channel: FrameChannel): Promise<Remote> {
     const welcomed = await welcome(channel, this.peer, this.#host, this.#account);
-    if (typeof welcomed === 'string') return { peer: this.peer, certificate: welcomed };
+    if (typeof welcomed === 'string') return this.#remoteWith(welcomed);
     // The refusal is to arrive before the connection goes.
     await channel.end(CLOSE_MS);
     await this.close();

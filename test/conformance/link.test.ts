@@ -18,7 +18,7 @@ function worldOf(create: Create): World {
       const seen: Started['seen'] = [];
       const link = create(number, setup, again, (peer, { code }) => reported.push({ peer, code }));
       links.push(link);
-      link.onPeer((remote, up) => seen.push({ ...remote, up }));
+      link.onPeer(({ peer, certificate }, up) => seen.push({ peer, certificate, up }));
       await link.start();
       return { number, certificate: certificateOf(number), link, reported, seen };
     },

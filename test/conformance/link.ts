@@ -63,8 +63,8 @@ export function linkSuite(name: string, createWorld: () => World): void {
       const [a, b] = await pairOf(world);
       const from: unknown[] = [];
       for (const end of [a, b])
-        end.link.handle('/fit/message/1', async (remote, body) => {
-          from.push(remote);
+        end.link.handle('/fit/message/1', async ({ peer, certificate }, body) => {
+          from.push({ peer, certificate });
           return body;
         });
       const largest = new Uint8Array(MAX_FRAME_BYTES).fill(7);

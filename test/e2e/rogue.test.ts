@@ -168,3 +168,17 @@ test('guesses at the passphrase are limited also when they come all at once', as
   assert.ok(wrong <= 5, `${wrong} guesses were tried`);
   for (const one of connections) one.close();
 });
+
+test('an arbiter keeps what one address asks within bounds, whoever it says it is', async () => {
+  const { notary } = trio;
+  const received = async () => (await (await notary.agent()).status()).received.arbiter;
+  const before = await received();
+  const askers = await Promise.all(['one', 'two'].map((name) => startRogue(notary, notary, name)));
+  const asked = askers.flatMap((one) =>
+    Array.from({ length: 250 }, () => one.request('/fit/arbiter/1', Uint8Array.of(0x80)).catch(() => undefined)),
+  );
+  await Promise.all(asked);
+  const more = (await received()) - before;
+  assert.ok(more > 0 && more < 330, `${more} of ${asked.length} requests were taken`);
+  await Promise.all(askers.map((one) => one.stop()));
+});

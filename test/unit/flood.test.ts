@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createMemoryStore } from '../../src/archive/memory-store.ts';
 import { createArchive } from '../../src/archive/sealed-store.ts';
-import { createAllowance } from '../../src/daemon/allowance.ts';
+import { createAllowance, OF_A_CONTACT } from '../../src/daemon/allowance.ts';
 import { createInbox } from '../../src/daemon/inbox.ts';
 import { createOutbox, type Letter } from '../../src/daemon/outbox.ts';
 import { isFitError } from '../../src/lib/errors.ts';
@@ -16,7 +16,7 @@ const body = (n: number) => Uint8Array.of(n >> 8, n & 255);
 
 test('a contact that sends without end is told to wait, another one is not', async () => {
   const clock = new ManualClock();
-  const allowance = createAllowance(clock);
+  const allowance = createAllowance(clock, OF_A_CONTACT);
   let taken = 0;
   while (allowance.take('a', 100)) taken += 1;
   assert.ok(taken >= 10_000 && taken < 20_000, `${taken}`);
