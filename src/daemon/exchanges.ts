@@ -126,6 +126,11 @@ export interface Exchanges {
   stop(): void;
 }
 
+interface Made {
+  readonly promise: Uint8Array;
+  readonly release: Uint8Array;
+}
+
 interface Live {
   readonly exchange: Exchange;
   readonly timers: Map<'patience' | 'deadline', () => void>;
@@ -224,23 +229,22 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     arm(at);
   };
 
-  /** Signs and proves, then takes the step that records it. Runs under the exchange's lock. */
-  const prove = async (entry: Live): Promise<void> => {
-    const { exchange } = entry;
+  /** Our signature and the promise of it: nothing of them leaves before they are recorded. */
+  const makePromise = async (exchange: Exchange): Promise<Made> => {
     const role = ownRole(exchange.role);
     const { signing } = ports.keyring.secrets();
     const signature = signP256(signing, template(exchange.record, role, exchange.parties).signedAttributes);
     const release = encodeRelease(exchange.record, signature);
-    let promise: Uint8Array;
-    if (exchange.record.mode === 'affidavit') {
-      promise = affidavitPromise(exchange.record, role, signing, exchange.parties);
-    } else {
-      const job = promiseJob(exchange.record, role, signature, exchange.parties);
-      promise = encodePromise({
-        noncePoint: job.noncePoint,
-        proof: await ports.pool.prove(job.label, job.witnesses, job.keys),
-      });
-    }
+    if (exchange.record.mode === 'affidavit')
+      return { release, promise: affidavitPromise(exchange.record, role, signing, exchange.parties) };
+    const job = promiseJob(exchange.record, role, signature, exchange.parties);
+    const proof = await ports.pool.prove(job.label, job.witnesses, job.keys);
+    return { release, promise: encodePromise({ noncePoint: job.noncePoint, proof }) };
+  };
+
+  /** Takes the step that records what was made. Runs under the exchange's lock. */
+  const recordPromise = async (entry: Live, { promise, release }: Made): Promise<void> => {
+    const { exchange } = entry;
     const peerPromise = exchange.machine.peerPromise;
     const resolve = peerPromise === null ? {} : { resolve: resolveRequest(exchange, promise, peerPromise) };
     await apply(entry, () => ({
@@ -260,7 +264,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const goOn = async (entry: Live): Promise<void> => {
     const { exchange } = entry;
     try {
-      if (exchange.machine.phase === 'proving') await prove(entry);
+      if (exchange.machine.phase === 'proving') await recordPromise(entry, await makePromise(exchange));
       else await apply(entry, () => ({ kind: 'resumed', now: now() }));
     } catch (error) {
       if (error instanceof AssertionFailed) throw error;
@@ -393,7 +397,6 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       const admission = await ports.admit(from, record);
       if (admission.kind === 'no') return admission;
       admission.check(record);
-      await verifyPromise({ record, parties: admission.parties }, 'O', promise);
       const exchange: Exchange = {
         xid,
         deal: record.deal,
@@ -408,7 +411,9 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       };
       const entry = adopt(exchange);
       try {
-        await prove(entry);
+        // Side by side: our promise depends on X alone, and is dropped unseen if theirs does not verify.
+        const [made] = await Promise.all([makePromise(exchange), verifyPromise(exchange, 'O', promise)]);
+        await recordPromise(entry, made);
       } catch (error) {
         // Nothing of it is recorded: the originator's next attempt begins anew.
         if (exchange.machine.phase === 'proving') live.delete(xid);
