@@ -46,6 +46,9 @@ import type { Parts } from './parts.ts';
 import { watchSpool } from './spool.ts';
 import { createViews } from './views.ts';
 
+/** A responder proves while it verifies. Workers start with their first job and end when idle. */
+const ESCROW_THREADS = 2;
+
 export interface StartOptions {
   readonly passphrase?: string | undefined;
   /** Ports that tests replace. */
@@ -168,7 +171,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   });
   await contacts.loadBook();
   const dealStore = createDealStore(archive);
-  const pool = createEscrowPool({ worker: options.worker });
+  const pool = createEscrowPool({ worker: options.worker, threads: ESCROW_THREADS });
   undo.push(() => pool.close());
 
   const parts: Parts = {
@@ -270,10 +273,12 @@ async function assemble(setting: Setting): Promise<Daemon> {
   /** What is being put into the inbox at this moment. */
   const keeping = new Set<Promise<Ack>>();
 
-  /** Locked: kept as it came, acknowledged, read at the next unlock. */
+  /** Locked: kept as it came, read at the next unlock. */
   const keepUnread = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Ack> => {
     if (contacts.peerOf(from.certificate) === undefined) return { kind: 'later', why: 'unknown-sender' };
-    return (await inbox.keep({ protocol, from, body })) ? { kind: 'ok' } : { kind: 'later', why: 'full' };
+    if (!(await inbox.keep({ protocol, from, body }))) return { kind: 'later', why: 'full' };
+    // Kept, in case the sender is away when somebody unlocks; but its patience is not to begin before we can answer.
+    return protocol === '/fit/exchange/1' ? { kind: 'later', why: 'locked' } : { kind: 'ok' };
   };
 
   /** While the daemon opens, messages wait: what came before them is read first. */

@@ -182,3 +182,15 @@ test('an arbiter keeps what one address asks within bounds, whoever it says it i
   assert.ok(more > 0 && more < 330, `${more} of ${asked.length} requests were taken`);
   await Promise.all(askers.map((one) => one.stop()));
 });
+
+test('a locked daemon is not a silent one: patience with it begins when it could have answered', async () => {
+  const { elm, oak } = await startTrio({ patience: '1s' });
+  const deal = await elm.offer(oak);
+  await oak.waitFor(deal, ['offered']);
+  await (await elm.agent()).lock();
+  await (await oak.consenting()).dealAccept({ deal });
+  await assert.rejects(oak.waitFor(deal, ['contracted'], 3000), code('timed-out'));
+  assert.equal((await (await oak.agent()).dealShow({ deal })).state, 'signing');
+  await (await elm.agent()).unlock({ passphrase: PASSPHRASE });
+  assert.equal(await oak.waitFor(deal, ['contracted']), 'contracted');
+});
