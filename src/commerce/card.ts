@@ -36,7 +36,7 @@ const CERTIFICATE_MAX_BYTES = 8 * 1024;
 const MAX_ADDRESSES = 8;
 const MAX_ADDRESS = 128;
 const MAX_KEM_KEYS = 4;
-const MAX_TERMS_BYTES = 12 * 1024;
+export const MAX_TERMS_BYTES = 12 * 1024;
 
 export interface KemKey {
   /** X25519, 32 bytes. */

@@ -5,8 +5,11 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'smol-toml';
 import { z } from 'zod';
+import { MAX_NAME, MAX_TERMS_BYTES } from '../commerce/card.ts';
+import { utf8 } from '../lib/bytes.ts';
 import { formatDuration, parseDuration } from '../lib/duration.ts';
 import { FitError } from '../lib/errors.ts';
+import { isPlainLine, lint } from '../lib/lint.ts';
 
 const duration = z.string().transform((text, context) => {
   try {
@@ -21,7 +24,8 @@ const duration = z.string().transform((text, context) => {
 const LISTEN = /^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]{1,253}):([0-9]{1,5})$/;
 
 const schema = z.strictObject({
-  name: z.string().min(1).max(64),
+  // What the card could not say would keep the daemon from unlocking.
+  name: z.string().refine((text) => isPlainLine(text, MAX_NAME), 'write a plain line of at most 64 characters'),
   listen: z
     .string()
     .refine(
@@ -45,7 +49,13 @@ const schema = z.strictObject({
   arbiter: z
     .strictObject({
       /** Terms shown to traders; the default text if empty. */
-      terms: z.string().max(16_384).default(''),
+      terms: z
+        .string()
+        .refine(
+          (text) => text === '' || (utf8(text).length <= MAX_TERMS_BYTES && lint(utf8(text)).length === 0),
+          'write at most 12 KiB of text that could be signed: fit lint says what is amiss',
+        )
+        .default(''),
       /** The longest notAfter it serves, from the time of signing. */
       max_not_after: duration.default(90 * 86_400),
       min_margin: duration.default(3600),
