@@ -260,8 +260,9 @@ test('evidence with one flipped byte is no evidence', async () => {
 });
 
 test('an interruption at any moment: 130, or what was asked for is done; nothing lies about', async () => {
+  const before = (await dealsOf(elm)).length;
+  let done = 0;
   for (let i = 0; i < 8; i += 1) {
-    const known = (await dealsOf(elm)).length;
     const said = await elm.fitWith(
       { meanwhile: (child) => setTimeout(() => child.kill('SIGINT'), 60 + i * 60) },
       'deal',
@@ -271,12 +272,11 @@ test('an interruption at any moment: 130, or what was asked for is done; nothing
       '--json',
     );
     assert.ok(said.code === 130 || said.code === 0, `${said.code} ${said.stderr}`);
-    const now = (await dealsOf(elm)).length;
-    if (said.code === 0) assert.equal(now, known + 1);
-    else {
-      assert.equal(said.stdout, '');
-      assert.ok(now === known || now === known + 1);
-    }
+    if (said.code === 0) done += 1;
+    else assert.equal(said.stdout, '');
+    // What was interrupted may have been asked for already, and be done a moment later.
+    const made = (await dealsOf(elm)).length - before;
+    assert.ok(made >= done && made <= i + 1, `${made} made, ${done} told`);
   }
   const waiting = await elm.fitWith(
     { meanwhile: (child) => setTimeout(() => child.kill('SIGINT'), 400) },
