@@ -14,6 +14,8 @@ import { type Link, MAX_FRAME_BYTES, PROTOCOLS, type Protocol } from '../p2p/lin
 const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
+/** A letter's deletion goes with the next write, at the latest after this. */
+const FLUSH_AFTER_MS = 1000;
 /** A recipient that never comes must not fill the disk. */
 const MAX_WAITING_PER_PEER = 1000;
 
@@ -68,7 +70,7 @@ export interface Outbox {
   /** The recipient is there: try now. */
   wake(certificate: string): void;
   waiting(): number;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 interface Queue {
@@ -114,12 +116,30 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     queue.retryMs = Math.min(queue.retryMs * 2, LONGEST_RETRY_MS);
   };
 
+  /** Deletions of letters that are done with. Losing them in a crash only sends those again, so they wait for company. */
+  let deletions: StoreOp[] = [];
+  let cancelFlush: (() => void) | undefined;
+
+  const takeDeletions = (): StoreOp[] => {
+    cancelFlush?.();
+    cancelFlush = undefined;
+    const taken = deletions;
+    deletions = [];
+    return taken;
+  };
+
+  const flush = async (): Promise<void> => {
+    const ops = takeDeletions();
+    if (ops.length === 0) return;
+    await ports.archive.batch(ops).catch((error) => {
+      ports.log.warn({ error }, 'messages that are done with stay in the outbox');
+    });
+  };
+
   const remove = (queue: Queue, letter: Waiting): void => {
     queue.letters.splice(queue.letters.indexOf(letter), 1);
-    // Not awaited: if this is lost in a crash the letter is sent again, which harms nobody.
-    ports.archive.batch([{ kind: 'delete', space: 'outbox', key: letter.key }]).catch((error) => {
-      ports.log.warn({ error }, 'a message that is done with stays in the outbox');
-    });
+    deletions.push({ kind: 'delete', space: 'outbox', key: letter.key });
+    cancelFlush ??= ports.clock.at(ports.clock.now() + FLUSH_AFTER_MS, () => void flush());
   };
 
   /** Sends the head of the queue until it is empty or the recipient cannot be reached. */
@@ -187,7 +207,7 @@ export function createOutbox(ports: OutboxPorts): Outbox {
       if (waiting || (full && letter.ref === 'card')) return { ops: [], posted: () => void run(letter.to) };
       const key = `${letter.to}/${String(sequence++).padStart(16, '0')}`;
       return {
-        ops: [{ kind: 'put', space: 'outbox', key, value: encodeLetter(letter) }],
+        ops: [...takeDeletions(), { kind: 'put', space: 'outbox', key, value: encodeLetter(letter) }],
         posted: () => {
           queue.letters.push({ ...letter, key });
           void run(letter.to);
@@ -203,9 +223,10 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     waiting() {
       return [...queues.values()].reduce((sum, queue) => sum + queue.letters.length, 0);
     },
-    stop() {
+    async stop() {
       abort.abort();
       for (const queue of queues.values()) queue.cancelTimer?.();
+      await flush();
     },
   };
 }
