@@ -49,6 +49,10 @@ import { createViews } from './views.ts';
 /** A responder proves while it verifies. Workers start with their first job and end when idle. */
 const ESCROW_THREADS = 2;
 
+/** Further greetings of a contact that did not answer the one at the start. */
+const GREETINGS = 4;
+const FIRST_GREETING_RETRY_MS = 500;
+
 export interface StartOptions {
   readonly passphrase?: string | undefined;
   /** Ports that tests replace. */
@@ -150,13 +154,18 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const identity = createIdentity({ archive, keyring, config, clock, rng });
   await identity.load();
   /** Tells a contact that waits for us that we are here. */
-  const greet = (certificate: string): void => {
+  const greet = (certificate: string, attempt = 0): void => {
     const peer = contacts.peerOf(certificate);
     if (peer === undefined) return;
     link
       .request(peer, certificate, '/fit/message/1', HELLO, { timeoutMs: 10_000 })
       .then((reply) => deals.heard(certificate, decodeAck(reply).peerTime))
-      .catch((error) => log.debug({ error }, 'a contact is away'));
+      .catch((error) => {
+        log.debug({ error }, 'a contact is away');
+        // It may only not have noticed yet that our last connection is gone.
+        if (attempt >= GREETINGS || !open) return;
+        clock.at(clock.now() + FIRST_GREETING_RETRY_MS * 2 ** attempt, () => open && greet(certificate, attempt + 1));
+      });
   };
   const inUse = (certificate: string): boolean => deals.isOpenWith(certificate);
   const contacts = createContacts({
