@@ -75,6 +75,8 @@ export function createDeals(parts: Parts) {
   const waiters = new Set<() => void>();
   /** Seconds that a peer's clock was ahead of ours when it last acknowledged something. */
   const ahead = new Map<string, number>();
+  /** Contacts whose difference has been told. */
+  const warned = new Set<string>();
   const now = (): number => seconds(clock.now());
   const us = (): Uint8Array => identity.card().certificate.hash;
 
@@ -86,12 +88,16 @@ export function createDeals(parts: Parts) {
 
   /** What a peer's clock shows, as it says with every acknowledgement. */
   const heard = (certificate: string, peerTime: number): void => {
-    const differs = (sec: number | undefined): boolean => Math.abs(sec ?? 0) > DEFAULT_SKEW;
-    const before = ahead.get(certificate);
+    const differs = (sec: number): boolean => Math.abs(sec) > DEFAULT_SKEW;
     const offset = peerTime - now();
     ahead.set(certificate, offset);
+    // Letters of the last run may be acknowledged before the contacts are read: told once their name is known.
     const contact = contacts.of(certificate)?.name;
-    if (differs(offset) && !differs(before) && contact !== undefined) events.emit({ kind: 'clock-differs', contact });
+    if (!differs(offset)) warned.delete(certificate);
+    else if (contact !== undefined && !warned.has(certificate)) {
+      warned.add(certificate);
+      events.emit({ kind: 'clock-differs', contact });
+    }
   };
 
   const told = (deal: Deal, kind: string): void => {
