@@ -176,6 +176,8 @@ export interface FitEvent {
   readonly deal?: string;
   readonly state?: DealStateName;
   readonly contact?: string;
+  /** A request for approval (rpc/approvals.ts). */
+  readonly request?: string;
   readonly detail?: string;
 }
 
