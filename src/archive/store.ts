@@ -16,6 +16,8 @@ export const SPACES = [
   'deals',
   'exchanges',
   'consents',
+  'audit',
+  'policy',
   'evidence',
   'cases',
   'outbox',

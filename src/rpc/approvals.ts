@@ -184,10 +184,7 @@ export interface ApprovalAgent {
   policyConfirm(params: { readonly hash: string }): Promise<PolicyStatus>;
 
   /** [key] Oldest first, from `from` on (default: the last `limit`). `limit` at most 1000, default 100. */
-  auditList(params: {
-    readonly from?: number;
-    readonly limit?: number;
-  }): Promise<{
+  auditList(params: { readonly from?: number; readonly limit?: number }): Promise<{
     readonly entries: readonly AuditEntry[];
     readonly head: { readonly seq: number; readonly hash: string };
   }>;

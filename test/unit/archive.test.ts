@@ -5,15 +5,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Level } from 'level';
+import { type ChainEntry, createWalk, decodeHead, entryKey, JOURNAL } from '../../src/archive/chain.ts';
 import { createGroupCommit } from '../../src/archive/group-commit.ts';
-import {
-  createWalk,
-  decodeHead,
-  HEAD_KEY,
-  type JournalEntry,
-  journalKey,
-  openJournal,
-} from '../../src/archive/journal.ts';
+import { openJournal } from '../../src/archive/journal.ts';
 import { storeError } from '../../src/archive/level-errors.ts';
 import { openLevelStore } from '../../src/archive/level-store.ts';
 import { createMemoryStore } from '../../src/archive/memory-store.ts';
@@ -191,7 +185,8 @@ describe('archive', () => {
     archive.unlock(vaultKey);
     assert.deepEqual(await archive.get('deals', 'k'), new Uint8Array(utf8('k')));
     assert.equal(await archive.get('deals', 'k2'), undefined);
-    await archive.batch([{ kind: 'delete', space: 'journal', key: 'k' }]);
+    const chains = ['journal', 'audit'] as const;
+    await archive.batch(chains.map((space) => ({ kind: 'delete', space, key: 'k' })));
     assert.equal((await verifyArchive(archive)).problem, null);
     const again = await createArchive(store, { spoolKey });
     assert.equal(again.locked, true);
@@ -306,7 +301,7 @@ describe('journal', () => {
       heads.flat().map(({ seq }) => seq),
       Array.from({ length: 40 }, (_, i) => i + 1),
     );
-    const read: JournalEntry[] = [];
+    const read: ChainEntry[] = [];
     for await (const one of journal.entries()) read.push(one);
     assert.deepEqual(
       read.map(({ hash }) => toHex(hash)),
@@ -376,14 +371,14 @@ describe('journal', () => {
   test('missing, exchanged and foreign entries break the chain, even if their writer held the keys', async () => {
     const { archive, journal } = await unlocked();
     for (let i = 1; i <= 4; i += 1) await journal.append([entry(i)]);
-    const at = async (seq: number) => (await archive.get('journal', journalKey(seq))) ?? new Uint8Array();
+    const at = async (seq: number) => (await archive.get('journal', entryKey(seq))) ?? new Uint8Array();
     const two = await at(2);
     const cases: [string, StoreOp[], RegExp][] = [
-      ['missing', [{ kind: 'delete', space: 'journal', key: journalKey(2) }], /entry 2 of the journal is not there/],
-      ['missing last', [{ kind: 'delete', space: 'journal', key: journalKey(4) }], /ends at 3 of 4/],
-      ['in another place', [{ kind: 'put', space: 'journal', key: journalKey(3), value: two }], /malformed/],
-      ['no entry', [{ kind: 'put', space: 'journal', key: journalKey(3), value: utf8('?') }], /malformed/],
-      ['head lost', [{ kind: 'delete', space: 'meta', key: HEAD_KEY }], /does not end at its head/],
+      ['missing', [{ kind: 'delete', space: 'journal', key: entryKey(2) }], /entry 2 of the journal is not there/],
+      ['missing last', [{ kind: 'delete', space: 'journal', key: entryKey(4) }], /ends at 3 of 4/],
+      ['in another place', [{ kind: 'put', space: 'journal', key: entryKey(3), value: two }], /malformed/],
+      ['no entry', [{ kind: 'put', space: 'journal', key: entryKey(3), value: utf8('?') }], /malformed/],
+      ['head lost', [{ kind: 'delete', space: 'meta', key: JOURNAL.headKey }], /does not end at its head/],
     ];
     for (const [name, change, expected] of cases) {
       const other = await unlocked();
@@ -395,10 +390,10 @@ describe('journal', () => {
     // Another journal's entry with the right number.
     const other = await unlocked();
     for (let i = 1; i <= 4; i += 1) await other.journal.append([entry(i, 'other')]);
-    await other.archive.batch([{ kind: 'put', space: 'journal', key: journalKey(4), value: await at(4) }]);
+    await other.archive.batch([{ kind: 'put', space: 'journal', key: entryKey(4), value: await at(4) }]);
     assert.match((await verifyArchive(other.archive)).problem ?? '', /entry 4 of the journal does not follow/);
     await assert.rejects(openJournal(other.archive), code('archive-corrupt'));
-    assert.throws(() => decodeHead(utf8('?')), code('archive-corrupt'));
-    assert.throws(() => createWalk().step(journalKey(2), two), /entry 1 of the journal is not there/);
+    assert.throws(() => decodeHead(JOURNAL, utf8('?')), code('archive-corrupt'));
+    assert.throws(() => createWalk(JOURNAL).step(entryKey(2), two), /entry 1 of the journal is not there/);
   });
 });
