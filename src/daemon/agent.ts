@@ -19,11 +19,16 @@ import { isoTime, seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent, DealChange, DealStateName, StatusResult, WhoamiResult } from '../rpc/agent.ts';
+import type { ConsentSource } from '../rpc/approvals.ts';
 import type { Connection } from '../rpc/server.ts';
 import { flatten, readConfig, setConfig } from './config.ts';
 import type { Daemon } from './daemon.ts';
-import type { Offered } from './deals.ts';
+
+import { createApprovalAgent } from './agent-approvals.ts';
+import type { Authority } from './approvals.ts';
+import { askerOf } from './asker.ts';
 import { examine } from './doctor.ts';
+import type { Offered } from './offers.ts';
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
@@ -35,20 +40,50 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
   const { parts, deals, views, arbiter, paths } = daemon;
   const { keyring, contacts, identity, outbox, link, config, store, events, clock } = parts;
 
-  /** The keyring's era in which this connection has proven the passphrase. */
-  let provenIn: number | undefined;
+  /** The proof of the passphrase over this connection: in which era of the keyring, how, and when it was last of use. */
+  let proof: { readonly era: number; readonly source: ConsentSource; usedMs: number } | undefined;
+  let asker: ReturnType<typeof askerOf> | undefined;
+
+  /** How this connection has proven the passphrase; null if it has not, or too long ago. Being asked is use. */
+  const provenBy = (): ConsentSource | null => {
+    if (proof === undefined || !connection.proven || proof.era !== keyring.era) return null;
+    if (clock.now() - proof.usedMs > config.consent.idle * 1000) {
+      connection.proven = false;
+      return null;
+    }
+    proof.usedMs = clock.now();
+    return proof.source;
+  };
 
   const needKey = (): void => {
     if (!daemon.open) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
   };
   const needConsent = (): void => {
     needKey();
-    if (!connection.proven || provenIn !== keyring.era) {
+    if (provenBy() === null) {
       throw new FitError('needs-passphrase', 'this needs the passphrase', {
         hint: 'give --passphrase-file, --passphrase-fd or --passphrase-command',
       });
     }
   };
+  /** On whose word this connection signs. `held` is told the request that waits for its own decision. */
+  const authority = (hold: boolean | undefined): Authority => ({
+    source: provenBy(),
+    asker: () => {
+      asker ??= askerOf(connection.socket);
+      return asker;
+    },
+    ...(hold === true
+      ? {
+          hold: (request: string) =>
+            connection.onClose(() => {
+              deals.approvals
+                .letGo(request)
+                .catch((error) => parts.log.warn({ error }, 'a held request could not be ended'));
+            }),
+        }
+      : {}),
+  });
   const deal = async (prefix: string): Promise<Deal> => {
     needKey();
     return deals.settle(store.find(prefix));
@@ -104,13 +139,19 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       await daemon.lock();
       return status();
     },
-    async prove({ passphrase }) {
+    async prove({ passphrase, source }) {
       const { era } = keyring;
       await keyring.check(passphrase);
-      provenIn = era;
+      proof = { era, source: source ?? 'terminal', usedMs: clock.now() };
       connection.proven = true;
       return { proven: true };
     },
+    async forget() {
+      proof = undefined;
+      connection.proven = false;
+      return { proven: false };
+    },
+    ...createApprovalAgent(daemon, { needKey, needConsent, provenBy }),
     async stop() {
       // After the answer has left.
       setImmediate(() => void daemon.stop());
@@ -136,7 +177,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
     },
     async contactVerify({ contact, words }) {
       needKey();
-      return contacts.verify(contact, words);
+      return contacts.verify(contact, words, provenBy() !== null);
     },
     async contactRemove({ contact }) {
       needKey();
@@ -144,28 +185,19 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       return { removed: contact };
     },
 
-    async dealPropose({ document, to, arbiter: by, expires, mode, dryRun }) {
-      if (dryRun === true) needKey();
-      else needConsent();
-      return change(
-        await deals.propose({
-          document: fromBase64(document),
-          to,
-          arbiter: by,
-          expires,
-          mode,
-          dryRun: dryRun ?? false,
-        }),
-      );
+    async dealPropose({ document, to, arbiter: by, expires, mode, dryRun, hold }) {
+      needKey();
+      const request = { document: fromBase64(document), to, arbiter: by, expires, mode, dryRun: dryRun ?? false };
+      return change(await deals.propose(request, authority(hold)));
     },
-    async dealCounter({ deal: prefix, document, expires, dryRun }) {
-      if (dryRun === true) needKey();
-      else needConsent();
-      return change(await deals.counter(prefix, { document: fromBase64(document), expires, dryRun: dryRun ?? false }));
+    async dealCounter({ deal: prefix, document, expires, dryRun, hold }) {
+      needKey();
+      const request = { document: fromBase64(document), expires, dryRun: dryRun ?? false };
+      return change(await deals.counter(prefix, request, authority(hold)));
     },
-    async dealAccept({ deal: prefix, document }) {
-      needConsent();
-      const { text: _, ...accepted } = change(await deals.accept(prefix, document));
+    async dealAccept({ deal: prefix, document, hold }) {
+      needKey();
+      const { text: _, ...accepted } = change(await deals.accept(prefix, document, authority(hold)));
       return accepted;
     },
     async dealDecline({ deal: prefix, reason }) {

@@ -31,6 +31,7 @@ import { createAgent } from './agent.ts';
 import { createAllowance, OF_AN_ADDRESS } from './allowance.ts';
 import { createArbiterRole } from './arbiter-role.ts';
 import { type Config, readConfig } from './config.ts';
+import { createConsents } from './consents.ts';
 import { createContacts } from './contacts.ts';
 import type { Daemon } from './daemon.ts';
 import { createDealStore } from './deal-store.ts';
@@ -43,6 +44,8 @@ import { openKeyring } from './keyring.ts';
 import { listenAddress, remembered } from './listen.ts';
 import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
+import { createPolicy } from './policy.ts';
+import { createRequestView } from './request-view.ts';
 import { watchSpool } from './spool.ts';
 import { createViews } from './views.ts';
 
@@ -180,6 +183,18 @@ async function assemble(setting: Setting): Promise<Daemon> {
   });
   await contacts.loadBook();
   const dealStore = createDealStore(archive);
+  const consents = createConsents(archive);
+  const policy = createPolicy({
+    archive,
+    clock,
+    path: paths.policy,
+    certificateOf: (name) => contacts.certificateOf(name),
+    onEdited: () => {
+      events.emit({ kind: 'policy-edited' });
+      if (open) deals.policyChanged().catch((error) => log.error({ error }, 'consents could not be withdrawn'));
+    },
+  });
+  undo.push(() => policy.stop());
   const pool = createEscrowPool({ worker: options.worker, threads: ESCROW_THREADS });
   undo.push(() => pool.close());
 
@@ -187,6 +202,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
     archive,
     journal: theJournal,
     store: dealStore,
+    consents,
+    policy,
     keyring,
     identity,
     contacts,
@@ -228,6 +245,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
   };
   const deals = createDeals(parts);
   const views = createViews(parts, deals);
+  const viewRequest = createRequestView(parts);
+  deals.approvals.view = viewRequest;
   const arbiter = createArbiterRole({
     archive,
     journal: theJournal,
@@ -361,6 +380,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
     keyring.lock();
     contacts.unload();
     dealStore.unload();
+    consents.unload();
+    policy.unload();
     endPhase();
     endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
   };
@@ -374,11 +395,16 @@ async function assemble(setting: Setting): Promise<Daemon> {
       // One write with the messages that tell it: a card that changed and was not told would never be.
       await identity.refresh(link.addresses(), (card) => deals.sendCard(card));
       await dealStore.load();
+      await consents.load();
+      await policy.load();
       endPhase();
       endPhase = () => {};
       await parts.exchanges.resume();
       await drainInbox();
       open = true;
+      // What a connection of the last run held has nobody to decide it any more.
+      await deals.approvals.sweep((consent) => consent.held);
+      await deals.policyChanged();
     } catch (error) {
       await closeUp();
       throw error;
@@ -398,6 +424,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
     parts,
     deals,
     views,
+    viewRequest,
     arbiter,
     paths,
     startedMs,

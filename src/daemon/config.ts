@@ -46,6 +46,14 @@ const schema = z.strictObject({
     })
     .prefault({}),
   offer: z.strictObject({ expires: duration.default(7 * 86_400) }).prefault({}),
+  consent: z
+    .strictObject({
+      /** How long a request waits for a person. */
+      expires: duration.default(86_400),
+      /** How long a proof of the passphrase lasts that nobody uses. */
+      idle: duration.default(15 * 60),
+    })
+    .prefault({}),
   arbiter: z
     .strictObject({
       /** Terms shown to traders; the default text if empty. */
@@ -142,6 +150,8 @@ const DURATION_KEYS: ReadonlySet<string> = new Set([
   'exchange.not_after',
   'exchange.margin',
   'offer.expires',
+  'consent.expires',
+  'consent.idle',
   'arbiter.max_not_after',
   'arbiter.min_margin',
   'arbiter.retention',

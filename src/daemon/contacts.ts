@@ -28,6 +28,8 @@ export interface Contact {
   readonly name: string;
   readonly card: Card;
   readonly verified: boolean;
+  /** Verified by somebody who had proven the passphrase: what rules trust. */
+  readonly attested: boolean;
   /** Seconds since 1970. */
   readonly added: number;
 }
@@ -40,9 +42,12 @@ export interface Contacts {
   add(text: string, as: string, replace: boolean): Promise<ContactResult>;
   list(): readonly ContactResult[];
   show(name: string): ContactResult;
-  verify(name: string, words: string): Promise<ContactResult>;
+  /** `attested`: whoever says so has proven the passphrase. */
+  verify(name: string, words: string, attested: boolean): Promise<ContactResult>;
   remove(name: string): Promise<void>;
   named(name: string): Contact;
+  /** SHA-256 of a contact's certificate, hex. */
+  certificateOf(name: string): string | undefined;
   /** By certificate hash, hex. */
   of(certificate: string): Contact | undefined;
   peerOf(certificate: string): string | undefined;
@@ -89,7 +94,14 @@ export function createContacts(ports: ContactPorts): Contacts {
     const before = contacts.get(contact.name);
     if (before !== undefined && hashOf(before.card) !== certificate) book.delete(hashOf(before.card));
     book.set(certificate, { peer: peerIdText(contact.card.peer), addresses: contact.card.addresses });
-    const value = encode([1, contact.name, contact.card.bytes, contact.verified, contact.added]);
+    const value = encode([
+      2,
+      contact.name,
+      contact.card.bytes,
+      contact.verified,
+      contact.added,
+      contact.attested,
+    ]);
     const time = seconds(ports.clock.now());
     await ports
       .journal()
@@ -127,6 +139,7 @@ export function createContacts(ports: ContactPorts): Contacts {
       roles: contact.card.roles.map((role) => role.role),
       words: words(contact.card),
       verified: contact.verified,
+      attested: contact.attested,
       online: ports.link.connected(peer),
       serial: contact.card.serial,
       added: isoTime(contact.added),
@@ -171,12 +184,13 @@ export function createContacts(ports: ContactPorts): Contacts {
     async load() {
       contacts.clear();
       for await (const [, value] of ports.archive.list('contacts')) {
-        const [version, name, card, verified, added] = read.array(decode(value, MAX_STORED), 5, 'contact');
-        read.literal(version, 1, 'contact version');
+        const [version, name, card, verified, added, attested] = read.list(decode(value, MAX_STORED), 6, 'contact');
+        if (version !== 1) read.literal(version, 2, 'contact version');
         const contact = {
           name: read.text(name, 32, 'name'),
           card: parseCard(read.blob(card, MAX_STORED, 'card')),
           verified: verified === true,
+          attested: verified === true && attested === true,
           added: read.uint(added, 'added'),
         };
         contacts.set(contact.name, contact);
@@ -207,7 +221,13 @@ export function createContacts(ports: ContactPorts): Contacts {
       if (contacts.size >= MAX_CONTACTS) throw new FitError('refused', `no more than ${MAX_CONTACTS} contacts`);
       const sameKeys = pinned !== undefined && compareCards(pinned.card, card) !== 'changed';
       await save(
-        { name: as, card, verified: sameKeys && pinned.verified, added: sameKeys ? pinned.added : now },
+        {
+          name: as,
+          card,
+          verified: sameKeys && pinned.verified,
+          attested: sameKeys && pinned.attested,
+          added: sameKeys ? pinned.added : now,
+        },
         'contact-added',
       );
       ports.onAdded(hashOf(card));
@@ -215,14 +235,15 @@ export function createContacts(ports: ContactPorts): Contacts {
     },
     list: () => [...contacts.values()].map(show),
     show: (name) => show(named(name)),
-    async verify(name, spoken) {
+    async verify(name, spoken, attested) {
       const contact = named(name);
       if (!sameWords(spoken, words(contact.card))) {
         throw new FitError('words-differ', 'the words are not those of this contact', {
           hint: 'read them again, all 16; if they still differ, the card is not theirs',
         });
       }
-      if (!contact.verified) await save({ ...contact, verified: true }, 'contact-verified');
+      if (!contact.verified || (attested && !contact.attested))
+        await save({ ...contact, verified: true, attested: attested || contact.attested }, 'contact-verified');
       return show(named(name));
     },
     async remove(name) {
@@ -241,6 +262,10 @@ export function createContacts(ports: ContactPorts): Contacts {
       ports.events.emit({ kind: 'contact-removed', contact: name });
     },
     named,
+    certificateOf(name) {
+      const contact = contacts.get(name);
+      return contact === undefined ? undefined : hashOf(contact.card);
+    },
     of,
     peerOf: (certificate) => book.get(certificate)?.peer,
     async update(certificate, bytes) {

@@ -1,5 +1,5 @@
 /**
- * Deals on disk and in memory: the log of each deal, the documents and cards it names by digest, its consents and evidence.
+ * Deals on disk and in memory: the log of each deal, the documents and cards it names by digest, its evidence.
  * Guarantee: what `reduce` accepted is what is stored, record by record; memory follows the disk, never runs ahead of it.
  */
 import type { Archive } from '../archive/sealed-store.ts';
@@ -8,23 +8,6 @@ import { type Deal, replay } from '../commerce/deal.ts';
 import { decodeTransaction, encodeTransaction, type Transaction } from '../commerce/transaction.ts';
 import { decode, encode, read } from '../lib/cbor.ts';
 import { FitError } from '../lib/errors.ts';
-
-/** A person's word to sign exactly one text once, against the peer's signature on the same bytes (PROTOCOL §6). */
-export interface Consent {
-  readonly id: string;
-  readonly kind: 'offer' | 'acceptance';
-  readonly deal: string;
-  /** SHA-256 of the document, hex. */
-  readonly document: string;
-  readonly peer: string;
-  readonly arbiter: string;
-  /** Seconds since 1970. */
-  readonly granted: number;
-  readonly expires: number;
-  readonly status: 'standing' | 'used' | 'withdrawn';
-  /** Hex; the exchange that used it. */
-  readonly xid: string | null;
-}
 
 /** How an exchange ended, with what proves it. */
 export interface Evidence {
@@ -38,32 +21,6 @@ export interface Evidence {
 }
 
 const MAX_VALUE = 256 * 1024;
-
-function encodeConsent(consent: Consent): Uint8Array {
-  const { id, kind, deal, document, peer, arbiter, granted, expires, status, xid } = consent;
-  return encode([1, id, kind, deal, document, peer, arbiter, granted, expires, status, xid]);
-}
-
-function decodeConsent(bytes: Uint8Array): Consent {
-  const [version, id, kind, deal, document, peer, arbiter, granted, expires, status, xid] = read.array(
-    decode(bytes, 4096),
-    11,
-    'consent',
-  );
-  read.literal(version, 1, 'consent version');
-  return {
-    id: read.text(id, 64, 'id'),
-    kind: read.oneOf(kind, ['offer', 'acceptance'], 'kind'),
-    deal: read.text(deal, 12, 'deal'),
-    document: read.text(document, 64, 'document'),
-    peer: read.text(peer, 64, 'peer'),
-    arbiter: read.text(arbiter, 64, 'arbiter'),
-    granted: read.uint(granted, 'granted'),
-    expires: read.uint(expires, 'expires'),
-    status: read.oneOf(status, ['standing', 'used', 'withdrawn'], 'status'),
-    xid: xid === null ? null : read.text(xid, 64, 'xid'),
-  };
-}
 
 function encodeEvidence({ xid, via, contract, mode, certificates }: Evidence): Uint8Array {
   return encode([1, xid, via, contract, mode, [...certificates]]);
@@ -95,9 +52,6 @@ export interface DealStore {
   all(): Iterable<Deal>;
   /** The writes that take a deal from what is stored to `after`, and what to do when they are durable. */
   save(after: Deal): { readonly ops: readonly StoreOp[]; readonly done: () => void };
-  consent(id: string): Consent | undefined;
-  consentsOf(deal: string): readonly Consent[];
-  saveConsent(consent: Consent): { readonly ops: readonly StoreOp[]; readonly done: () => void };
   /** Documents and cards by SHA-256, hex. */
   keep(kind: 'document' | 'card', digest: string, bytes: Uint8Array): StoreOp;
   fetch(kind: 'document' | 'card', digest: string): Promise<Uint8Array>;
@@ -107,16 +61,6 @@ export interface DealStore {
 
 export function createDealStore(archive: Archive): DealStore {
   const deals = new Map<string, Deal>();
-  const consents = new Map<string, Consent>();
-  /** Consents by deal: few each, and asked for with every version. */
-  const byDeal = new Map<string, Set<string>>();
-
-  const enterConsent = (consent: Consent): void => {
-    consents.set(consent.id, consent);
-    const ids = byDeal.get(consent.deal) ?? new Set();
-    byDeal.set(consent.deal, ids.add(consent.id));
-  };
-
   return {
     async load() {
       const logs = new Map<string, { parties?: readonly [us: Uint8Array, them: Uint8Array]; log: Transaction[] }>();
@@ -129,7 +73,6 @@ export function createDealStore(archive: Archive): DealStore {
           stored.parties = [read.bytes(us, 32, 'us'), read.bytes(them, 32, 'them')];
         } else stored.log.push(decodeTransaction(value));
       }
-      for await (const [, value] of archive.list('consents')) enterConsent(decodeConsent(value));
       for (const [id, { parties, log }] of logs) {
         if (parties === undefined) throw new FitError('archive-corrupt', 'a deal without its parties');
         deals.set(id, replay(id, ...parties, log));
@@ -137,8 +80,6 @@ export function createDealStore(archive: Archive): DealStore {
     },
     unload() {
       deals.clear();
-      consents.clear();
-      byDeal.clear();
     },
     find(prefix) {
       const exact = deals.get(prefix);
@@ -160,12 +101,6 @@ export function createDealStore(archive: Archive): DealStore {
         .map((transaction, i) => put(logKey(after.id, stored + i), encodeTransaction(transaction)));
       if (stored === 0) ops.push(put(partiesKey(after.id), encode([after.us, after.them])));
       return { ops, done: () => void deals.set(after.id, after) };
-    },
-    consent: (id) => consents.get(id),
-    consentsOf: (deal) => [...(byDeal.get(deal) ?? [])].flatMap((id) => consents.get(id) ?? []),
-    saveConsent(consent) {
-      const op: StoreOp = { kind: 'put', space: 'consents', key: consent.id, value: encodeConsent(consent) };
-      return { ops: [op], done: () => enterConsent(consent) };
     },
     keep: (kind, digest, bytes) => ({ kind: 'put', space: 'evidence', key: `${kind}/${digest}`, value: bytes }),
     async fetch(kind, digest) {

@@ -1,11 +1,11 @@
 /**
- * Negotiation and consent: what a person or a peer does to a deal becomes a transaction, is checked by the pure reducer
+ * Negotiation: what a person or a peer does to a deal becomes a transaction, is checked by the pure reducer
  * (commerce/deal.ts), stored together with the message or exchange it causes, and told as an event.
  *
  * Guarantees: changes of one deal are made one at a time; a consent serves one text, one peer, one arbiter, once; a refusal
- * changes nothing. The exchange itself is exchanges.ts's; this file admits peers' acceptances to it and records its course.
+ * changes nothing. Offers and acceptances of ours are offers.ts's and acceptance.ts's, the exchange itself exchanges.ts's; this
+ * file admits peers' acceptances to it and records its course.
  */
-import type { NewEntry } from '../archive/journal.ts';
 import type { StoreOp } from '../archive/store.ts';
 import { type Card, parseCard } from '../commerce/card.ts';
 import {
@@ -17,74 +17,48 @@ import {
   openExchange,
   reduce,
   tipOf,
-  type Version,
 } from '../commerce/deal.ts';
-import { completeDocument, type Document, parseDocument, type Terms } from '../commerce/document.ts';
-import { decodeMessage, encodeMessage, type Message, type Negotiation, transactionOf } from '../commerce/messages.ts';
-import { MAX_MESSAGE, type Transaction } from '../commerce/transaction.ts';
+import { type Document, parseDocument } from '../commerce/document.ts';
+import { decodeMessage, encodeMessage, type Negotiation, transactionOf } from '../commerce/messages.ts';
+import { MAX_MESSAGE } from '../commerce/transaction.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { checkRecord, makeRecord } from '../exchange/contract.ts';
+import { checkRecord } from '../exchange/contract.ts';
 import { exchangeTerms } from '../exchange/document.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import type { PartyState } from '../exchange/party.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
 import { assert, present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
-import { seconds } from '../lib/clock.ts';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
-import { createMutex } from '../lib/mutex.ts';
-import { newId } from '../lib/rng.ts';
 import type { Remote } from '../p2p/link.ts';
+import type { ConsentSource } from '../rpc/approvals.ts';
+import { createAcceptance } from './acceptance.ts';
 import { createAllowance, OF_A_CONTACT } from './allowance.ts';
+import { createApprovals, type Wanted } from './approvals.ts';
+import type { Change, Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
-import type { Consent } from './deal-store.ts';
+import { createDealWrites } from './deal-writes.ts';
 import { course, exchangeTransaction } from './exchange-course.ts';
 import type { Exchange } from './exchange-record.ts';
 import type { Admission } from './exchanges.ts';
+import { createOffers, type Offered } from './offers.ts';
 import type { Ack, Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
-import { refusal } from './refusal.ts';
-
-export interface OfferRequest {
-  readonly document: Uint8Array;
-  readonly to: string;
-  readonly arbiter: string;
-  /** Seconds from now. */
-  readonly expires?: number | undefined;
-  readonly mode?: 'invisible' | 'affidavit' | undefined;
-  readonly dryRun: boolean;
-}
-
-export interface Offered {
-  readonly deal: string;
-  readonly document: Uint8Array;
-  readonly digest: string;
-  readonly state: Deal['state'];
-  readonly warnings: readonly string[];
-}
 
 export type Deals = ReturnType<typeof createDeals>;
 
 export function createDeals(parts: Parts) {
-  const { store, contacts, identity, outbox, clock, rng, events } = parts;
-  const { arbiterOf, pinnedArbiter, timesFor, warningsFor, partiesFor, limitsFor, arbiterAddress } =
-    createDealParties(parts);
-  const locks = createMutex();
+  const { store, consents, contacts, outbox, clock, events } = parts;
+  const { arbiterOf, partiesFor, limitsFor, arbiterAddress } = createDealParties(parts);
+  const writes = createDealWrites(parts);
+  const approvals = createApprovals(parts, writes);
+  const { locks, now, us, held, told, take, commit, letterTo, outdated } = writes;
   const allowance = createAllowance(clock, OF_A_CONTACT);
-  const waiters = new Set<() => void>();
   /** Seconds that a peer's clock was ahead of ours when it last acknowledged something. */
   const ahead = new Map<string, number>();
   /** Contacts whose difference has been told. */
   const warned = new Set<string>();
-  const now = (): number => seconds(clock.now());
-  const us = (): Uint8Array => identity.card().certificate.hash;
-
-  /** A deal that is known to be there, unless `fit lock` came in between. */
-  const held = (id: string): Deal => {
-    if (parts.keyring.locked) throw new FitError('locked', 'the daemon is locked', { hint: 'fit unlock' });
-    return present(store.get(id), 'deal');
-  };
 
   /** What a peer's clock shows, as it says with every acknowledgement. */
   const heard = (certificate: string, peerTime: number): void => {
@@ -100,61 +74,6 @@ export function createDeals(parts: Parts) {
     }
   };
 
-  const told = (deal: Deal, kind: string): void => {
-    const contact = contacts.of(toHex(deal.them))?.name;
-    events.emit({ kind, deal: deal.id, state: deal.state, ...(contact === undefined ? {} : { contact }) });
-    for (const waiter of [...waiters]) waiter();
-  };
-
-  /** Stores a deal's new transactions with whatever belongs to them, in one write. */
-  const commit = async (
-    before: Deal | undefined,
-    after: Deal,
-    ops: readonly StoreOp[] = [],
-    done: readonly (() => void)[] = [],
-  ): Promise<void> => {
-    const saved = store.save(after);
-    await parts.journal().append(entriesOf(before, after), [...saved.ops, ...ops]);
-    saved.done();
-    for (const then of done) then();
-    told(after, present(after.transactions.at(-1), 'transaction').payload.kind);
-  };
-
-  const entriesOf = (before: Deal | undefined, after: Deal): NewEntry[] =>
-    after.transactions.slice(before?.transactions.length ?? 0).map((one) => ({
-      time: now(),
-      kind: `deal-${one.payload.kind}`,
-      ref: after.id,
-      payload: one.id,
-    }));
-
-  const take = (deal: Deal, transaction: Transaction, at: number): Deal => {
-    const reduction = reduce(deal, transaction, at);
-    if (!reduction.ok) throw refusal(reduction.code, deal.id);
-    return reduction.deal;
-  };
-
-  const letterTo = (deal: Pick<Deal, 'id' | 'them'>, message: Message): Letter => ({
-    to: toHex(deal.them),
-    protocol: '/fit/message/1',
-    body: encodeMessage(message),
-    ref: `d/${deal.id}`,
-    until: null,
-  });
-
-  /** Consents of a deal for texts other than its current one no longer stand. */
-  const outdated = (deal: Deal) => {
-    const current = currentVersion(deal);
-    return store
-      .consentsOf(deal.id)
-      .filter(
-        (one) =>
-          one.status === 'standing' &&
-          (isFinalState(deal.state) || current === undefined || one.document !== toHex(current.document)),
-      )
-      .map((one) => store.saveConsent({ ...one, status: 'withdrawn' }));
-  };
-
   /** Expired offers end when somebody looks; a timer looks too. */
   const settle = async (deal: Deal): Promise<Deal> => {
     const due = expiryOf(deal, now());
@@ -164,105 +83,22 @@ export function createDeals(parts: Parts) {
       const expiry = expiryOf(present, now());
       if (expiry === undefined) return present;
       const after = take(present, expiry, now());
-      const withdrawn = outdated(after);
-      await commit(
-        present,
-        after,
-        withdrawn.flatMap((one) => one.ops),
-        withdrawn.map((one) => one.done),
-      );
+      await commit(present, after, { changes: outdated(after) });
       return after;
     });
   };
+
+  const offers = createOffers(parts, writes, approvals, settle);
+  const acceptance = createAcceptance(parts, writes, approvals, {
+    settle,
+    ahead: (certificate) => ahead.get(certificate) ?? 0,
+  });
 
   /** What the peer, and our own archive at the next start, would refuse to read is never stored. */
   const checkText = (text: string): void => {
     if (text.length > MAX_MESSAGE || !text.isWellFormed())
       throw new FitError('usage', `a message or reason has at most ${MAX_MESSAGE} characters of well-formed text`);
   };
-
-  /** A new version of ours: completed, linted, consented to, stored and posted in one write. */
-  const offer = async (
-    before: Deal | undefined,
-    id: string,
-    contact: Contact,
-    arbiter: Contact,
-    arbiterCard: Card,
-    request: Omit<OfferRequest, 'to' | 'arbiter'>,
-    answers?: Terms,
-  ): Promise<Offered> => {
-    const role = roleOf(arbiterCard);
-    const own = identity.card();
-    const ends = [own.certificate, contact.card.certificate, arbiterCard.certificate].map((one) => one.notAfter);
-    const times = timesFor(request.expires, role, Math.min(...ends));
-    const bytes = completeDocument(request.document, {
-      deal: id,
-      author: { name: own.name, certificate: own.certificate.hash },
-      addressee: { name: contact.card.name, certificate: contact.card.certificate.hash },
-      arbiter: { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
-      mode: request.mode ?? answers?.arbiter.mode ?? 'invisible',
-      ...times,
-      ...(answers === undefined ? {} : { answers }),
-      fixed: [
-        ...(request.mode === undefined ? [] : (['mode'] as const)),
-        ...(request.expires === undefined ? [] : (['offerUntil'] as const)),
-      ],
-    });
-    const document = parseDocument(bytes);
-    const digest = toHex(document.digest);
-    const warnings = warningsFor(contact, arbiter);
-    const deal = before ?? newDeal(id, own.certificate.hash, contact.card.certificate.hash);
-    const negotiation: Negotiation = {
-      kind: 'negotiation',
-      deal: id,
-      parent: tipOf(deal),
-      time: now(),
-      body: {
-        kind: before === undefined ? 'offer' : 'counter-offer',
-        version: (currentVersion(deal)?.number ?? 0) + 1,
-        document: bytes,
-        arbiterCard: arbiterCard.bytes,
-        offerUntil: document.terms.offerUntil,
-      },
-    };
-    const after = take(deal, transactionOf(negotiation, own.certificate.hash), now());
-    if (request.dryRun) return { deal: id, document: bytes, digest, state: after.state, warnings };
-    const consent = store.saveConsent(newConsent('offer', after, document, arbiterCard, document.terms.offerUntil));
-    const withdrawn = outdated(after);
-    const { ops, posted } = outbox.post(letterTo(after, negotiation));
-    await commit(
-      before,
-      after,
-      [
-        store.keep('document', digest, bytes),
-        store.keep('card', toHex(sha256(arbiterCard.bytes)), arbiterCard.bytes),
-        ...withdrawn.flatMap((one) => one.ops),
-        ...consent.ops,
-        ...ops,
-      ],
-      [...withdrawn.map((one) => one.done), consent.done, posted],
-    );
-    return { deal: id, document: bytes, digest, state: after.state, warnings };
-  };
-
-  const newConsent = (
-    kind: Consent['kind'],
-    deal: Deal,
-    document: Document,
-    arbiter: Card,
-    expires: number,
-  ): Consent => ({
-    id: toHex(rng(16)),
-    kind,
-    deal: deal.id,
-    document: toHex(document.digest),
-    peer: toHex(deal.them),
-    arbiter: toHex(arbiter.certificate.hash),
-    granted: now(),
-    expires,
-    status: 'standing',
-    xid: null,
-  });
 
   /** The author's or the addressee's word that ends a deal before anybody signed. */
   const end = async (prefix: string, kind: 'decline' | 'withdraw', reason: string): Promise<Deal> => {
@@ -274,14 +110,8 @@ export function createDeals(parts: Parts) {
       const body = { kind, document: current.document, text: reason } as const;
       const negotiation: Negotiation = { kind: 'negotiation', deal: id, parent: tipOf(deal), time: now(), body };
       const after = take(deal, transactionOf(negotiation, us()), now());
-      const withdrawn = outdated(after);
       const { ops, posted } = outbox.post(letterTo(after, negotiation));
-      await commit(
-        deal,
-        after,
-        [...withdrawn.flatMap((one) => one.ops), ...ops],
-        [...withdrawn.map((one) => one.done), posted],
-      );
+      await commit(deal, after, { ops, changes: outdated(after), done: [posted] });
       return after;
     });
   };
@@ -326,93 +156,76 @@ export function createDeals(parts: Parts) {
       const reduction = reduce(deal, transactionOf(message, them), now());
       if (!reduction.ok) return { kind: 'no', why: reduction.code };
       if (!reduction.changed) return { kind: 'ok' };
-      const withdrawn = outdated(reduction.deal);
-      await commit(
-        before,
-        reduction.deal,
-        [...keep, ...withdrawn.flatMap((one) => one.ops)],
-        withdrawn.map((one) => one.done),
-      );
+      await commit(before, reduction.deal, { ops: keep, changes: outdated(reduction.deal) });
       return { kind: 'ok' };
     });
+
+  /** What a step of an exchange does to the consent it rests on. Freed only by the arbiter's token. */
+  const consentChanges = (exchange: Exchange, state: PartyState<Uint8Array>, consume: boolean): Change[] => {
+    const consent = consents.get(exchange.consent);
+    if (consent === undefined) return [];
+    if (consume) return [consents.move(consent, 'used', now(), { xid: exchange.xid, usedAt: now() })];
+    if (state.phase === 'aborted' && consent.status === 'used') return [consents.move(consent, 'freed', now())];
+    // An acceptance that never promised anything: its consent can serve no other exchange.
+    const idle = state.phase === 'dropped' && consent.status === 'granted' && consent.kind === 'acceptance';
+    return idle ? [consents.move(consent, 'withdrawn', now())] : [];
+  };
 
   return {
     exclusive: <T>(deal: string, task: () => Promise<T>): Promise<T> => locks.run(deal, task),
 
-    async propose(request: OfferRequest): Promise<Offered> {
-      const contact = contacts.named(request.to);
-      const arbiter = contacts.named(request.arbiter);
-      if (contact.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
-      return offer(undefined, newId(rng), contact, arbiter, arbiter.card, request);
+    approvals,
+    propose: offers.propose,
+    counter: offers.counter,
+    accept: acceptance.accept,
+
+    /** Does what an open request asks for, on the word of whoever has proven the passphrase. */
+    async grant(consent: Consent, source: ConsentSource): Promise<Offered> {
+      const authority = { source, asker: async () => consent.asker, granting: consent };
+      const run = consent.kind === 'offer' ? offers.grant : acceptance.grant;
+      return approvals.granting(consent, () => run(consent, authority));
     },
 
-    async counter(prefix: string, request: Omit<OfferRequest, 'to' | 'arbiter'>): Promise<Offered> {
-      const { id } = await settle(store.find(prefix));
-      return locks.run(id, async () => {
-        const deal = held(id);
-        const contact = contacts.of(toHex(deal.them));
-        if (contact === undefined)
-          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
-        const version = present(currentVersion(deal), 'version');
-        const { card, contact: pinned } = await arbiterOf(version);
-        const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
-        return offer(deal, id, contact, pinnedArbiter(pinned, id), card, request, terms);
-      });
+    /** What rules would say about accepting the current version of a deal, or about an open request. */
+    async wantedOf(target: { readonly deal: Deal } | { readonly consent: Consent }): Promise<Wanted> {
+      const consent = 'consent' in target ? target.consent : undefined;
+      const version = 'deal' in target ? present(currentVersion(target.deal), 'version') : undefined;
+      const digest = consent?.document ?? toHex(present(version, 'version').document);
+      const document = parseDocument(await store.fetch('document', digest));
+      const peer = consent?.peer ?? ('deal' in target ? toHex(target.deal.them) : '');
+      const contact = contacts.of(peer);
+      if (contact === undefined)
+        throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+      const cardDigest = consent === undefined || consent.arbiterCard === '' ? undefined : consent.arbiterCard;
+      const card = parseCard(await store.fetch('card', cardDigest ?? toHex(present(version, 'version').arbiterCard)));
+      return {
+        kind: consent?.kind ?? 'acceptance',
+        deal: document.terms.deal,
+        document,
+        contact,
+        arbiter: card,
+        arbiterCard: toHex(sha256(card.bytes)),
+        arbiterContact: contacts.of(toHex(card.certificate.hash)),
+        base: null,
+        expires: document.terms.notAfter,
+        latest: document.terms.offerUntil,
+        keep: [],
+      };
     },
 
-    async accept(prefix: string, shown: string | undefined): Promise<Offered> {
-      const { id } = await settle(store.find(prefix));
-      let fresh: Parameters<typeof parts.exchanges.accept>[0] | undefined;
-      const result = await locks.run(id, async (): Promise<Offered> => {
-        const deal = held(id);
-        const version = present(currentVersion(deal), 'version');
-        const digest = toHex(version.document);
-        const bytes = await store.fetch('document', digest);
-        const contact = contacts.of(toHex(deal.them));
-        if (contact === undefined)
-          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
-        if (shown !== undefined && shown !== digest) {
-          throw new FitError(
-            'wrong-state',
-            `the offer changed while you were reading: this is version ${version.number}`,
-            { hint: `fit deal diff ${id}, then accept again` },
-          );
-        }
-        const { card: arbiter, contact: pinned } = await arbiterOf(version);
-        const warnings = warningsFor(contact, pinnedArbiter(pinned, id));
-        // Accepting twice is one acceptance.
-        const accepted = deal.exchanges.some(
-          (one) => equal(one.document, version.document) && equal(one.originator, deal.us),
-        );
-        if (accepted && (deal.state === 'signing' || deal.state === 'contracted'))
-          return { deal: id, document: bytes, digest, state: deal.state, warnings };
-        // The reducer says the same below; here before the record is made, whose faults would be blamed on the peer.
-        if (isFinalState(deal.state)) throw refusal('ended', id);
-        if (openExchange(deal) !== undefined) throw refusal('under-way', id);
-        if (equal(version.by, deal.us)) throw refusal('not-yours', id);
-        const document = parseDocument(bytes);
-        checkClocks(deal, version);
-        const parties = partiesFor('O', contact, arbiter, undefined);
-        const record = makeRecord(exchangeTerms(document), parties, { nonce: rng(32), signingTime: now() });
-        checkRecord(record, exchangeTerms(document), parties, limitsFor(arbiter, parties, version.time));
-        const consent = newConsent('acceptance', deal, document, arbiter, document.terms.notAfter);
-        const exchange = {
-          record,
-          parties,
-          peer: toHex(deal.them),
-          arbiter: arbiterAddress(arbiter, pinned),
-          consent: consent.id,
-        };
-        const prepared = parts.exchanges.prepare(exchange);
-        const after = take(deal, exchangeTransaction(deal, prepared.exchange, 'acceptance', us(), now()), now());
-        const given = store.saveConsent(consent);
-        await commit(deal, after, [...given.ops, ...prepared.ops], [given.done]);
-        fresh = prepared;
-        return { deal: id, document: bytes, digest, state: after.state, warnings };
-      });
-      if (fresh === undefined) return result;
-      await parts.exchanges.accept(fresh);
-      return { ...result, state: store.get(id)?.state ?? result.state };
+    /** Takes back what rules of a policy no longer in force have granted and nobody has used; offers towards the peer too. */
+    async policyChanged(): Promise<void> {
+      if (parts.keyring.locked) return;
+      for (const one of approvals.outOfForce()) {
+        await locks.run(one.deal, async () => {
+          const found = consents.get(one.id);
+          if (found?.status === 'granted') await writes.record([consents.move(found, 'withdrawn', now())]);
+        });
+        const deal = store.get(one.deal);
+        const current = deal === undefined ? undefined : currentVersion(deal);
+        const stands = deal?.state === 'offered' && current !== undefined && toHex(current.document) === one.document;
+        if (one.kind === 'offer' && stands) await end(one.deal, 'withdraw', '');
+      }
     },
 
     decline: (prefix: string, reason: string) => end(prefix, 'decline', reason),
@@ -433,7 +246,7 @@ export function createDeals(parts: Parts) {
         };
         const after = take(deal, transactionOf(negotiation, us()), now());
         const { ops, posted } = outbox.post(letterTo(after, negotiation));
-        await commit(deal, after, ops, [posted]);
+        await commit(deal, after, { ops, done: [posted] });
         return after;
       });
     },
@@ -486,11 +299,12 @@ export function createDeals(parts: Parts) {
       const version = currentVersion(deal);
       if (version === undefined || !equal(version.document, record.document) || !equal(version.by, deal.us))
         return { kind: 'no', why: 'not-current' };
-      const consent = store
-        .consentsOf(deal.id)
-        .find((one) => one.kind === 'offer' && one.document === toHex(version.document) && one.status === 'standing');
+      const consent = consents
+        .of(deal.id)
+        .find((one) => one.kind === 'offer' && one.document === toHex(version.document) && one.status === 'granted');
       if (consent === undefined) return { kind: 'no', why: 'withdrawn' };
       if (now() >= consent.expires) return { kind: 'no', why: 'expired' };
+      if (!approvals.stands(consent)) return { kind: 'no', why: 'withdrawn' };
       const document = parseDocument(await store.fetch('document', toHex(version.document)));
       const { card: arbiter, contact: pinned } = await arbiterOf(version);
       const parties = partiesFor('R', contact, arbiter, record.kem);
@@ -506,10 +320,7 @@ export function createDeals(parts: Parts) {
       };
     },
 
-    consentStands(id: string): boolean {
-      const consent = store.consent(id);
-      return consent !== undefined && consent.status === 'standing' && now() < consent.expires;
-    },
+    consentStands: (id: string): boolean => approvals.stands(consents.get(id)),
 
     /** What belongs into the write of an exchange's recorded state. */
     recording(exchange: Exchange, state: PartyState<Uint8Array>, consume: boolean) {
@@ -523,13 +334,9 @@ export function createDeals(parts: Parts) {
       const saved = store.save(after);
       const ops: StoreOp[] = [...saved.ops];
       const done: (() => void)[] = [saved.done];
-      const consent = store.consent(exchange.consent);
-      if (consume && consent !== undefined) {
-        const used = store.saveConsent({ ...consent, status: 'used', xid: exchange.xid });
-        ops.push(...used.ops);
-        done.push(used.done);
-      }
-      for (const one of outdated(after)) {
+      const changes = consentChanges(exchange, state, consume);
+      changes.push(...outdated(after, exchange.consent));
+      for (const one of changes) {
         ops.push(...one.ops);
         done.push(one.done);
       }
@@ -548,7 +355,8 @@ export function createDeals(parts: Parts) {
       const last = after.transactions.at(-1)?.payload.kind;
       return {
         ops,
-        entries: entriesOf(before, after),
+        entries: writes.entriesOf(before, after),
+        audit: changes.flatMap((one) => one.audit),
         done: () => {
           for (const then of done) then();
           if (after !== before && last !== undefined) told(after, last);
@@ -567,7 +375,7 @@ export function createDeals(parts: Parts) {
     settle,
     /** Ends what has run out; the time (ms) to look again, if any. */
     async sweep(): Promise<number | undefined> {
-      let next: number | undefined;
+      let next = await approvals.sweep();
       for (const deal of [...store.all()]) {
         const present = await settle(deal);
         const until = currentVersion(present)?.offerUntil;
@@ -575,10 +383,7 @@ export function createDeals(parts: Parts) {
       }
       return next === undefined ? undefined : next * 1000;
     },
-    onChange(listener: () => void): () => void {
-      waiters.add(listener);
-      return () => waiters.delete(listener);
-    },
+    onChange: writes.onChange,
     arbiterOf,
     sendCard(card: Uint8Array): { readonly ops: readonly StoreOp[]; readonly posted: () => void } {
       const posts = contacts.certificates().map((to) =>
@@ -593,14 +398,4 @@ export function createDeals(parts: Parts) {
       return { ops: posts.flatMap((one) => one.ops), posted: () => posts.forEach((one) => void one.posted()) };
     },
   };
-
-  /** The protocol refuses times from the future; better to say so before a person has signed. */
-  function checkClocks(deal: Deal, version: Version): void {
-    const offset = ahead.get(toHex(deal.them)) ?? 0;
-    if (version.time > now() + DEFAULT_SKEW || Math.abs(offset) > DEFAULT_SKEW) {
-      throw new FitError('clock-wrong', 'your clock and theirs differ by more than five minutes', {
-        hint: 'set the clocks; nothing was signed',
-      });
-    }
-  }
 }

@@ -87,7 +87,12 @@ export interface ExchangePorts {
     exchange: Exchange,
     state: PartyState<Uint8Array>,
     consume: boolean,
-  ): { readonly ops: readonly StoreOp[]; readonly entries: readonly NewEntry[]; readonly done: () => void };
+  ): {
+    readonly ops: readonly StoreOp[];
+    readonly entries: readonly NewEntry[];
+    readonly audit: readonly NewEntry[];
+    readonly done: () => void;
+  };
 }
 
 export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
@@ -161,6 +166,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     const { exchange } = entry;
     const ops: StoreOp[] = [];
     const entries: NewEntry[] = [];
+    const audit: NewEntry[] = [];
     const durable: (() => void)[] = [];
     for (const effect of effects) {
       if (effect.kind === 'record') {
@@ -175,6 +181,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
           },
           ...more.entries,
         );
+        audit.push(...more.audit);
         durable.push(() => {
           exchange.machine = effect.state;
         }, more.done);
@@ -186,7 +193,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         durable.push(posted);
       }
     }
-    if (ops.length > 0 || entries.length > 0) await ports.journal().append(entries, ops);
+    if (ops.length > 0 || entries.length > 0) await ports.journal().append(entries, ops, audit);
     exchange.machine = after;
     for (const then of durable) then();
     if (entry.gone) return;

@@ -6,6 +6,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { Link } from '../p2p/link.ts';
 import type { Config } from './config.ts';
+import type { Consents } from './consents.ts';
 import type { Contacts } from './contacts.ts';
 import type { DealStore } from './deal-store.ts';
 import type { Events } from './events.ts';
@@ -13,12 +14,15 @@ import type { Exchanges } from './exchanges.ts';
 import type { Identity } from './identity.ts';
 import type { Keyring } from './keyring.ts';
 import type { Outbox } from './outbox.ts';
+import type { Policy } from './policy/port.ts';
 
 export interface Parts {
   readonly archive: Archive;
   /** There while unlocked. */
   readonly journal: () => Journal;
   readonly store: DealStore;
+  readonly consents: Consents;
+  readonly policy: Policy;
   readonly keyring: Keyring;
   readonly identity: Identity;
   readonly contacts: Contacts;

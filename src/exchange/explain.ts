@@ -188,6 +188,13 @@ function holdsPromise({ role, phase, holdsPromise }: Position): boolean {
   return phase === 'released' || phase === 'resolving';
 }
 
+/** One sentence for whoever is about to consent: what happens if the other side stops half-way, once our promise is out. */
+export function fairness(role: PartyRole, mode: Mode, circumstances: Circumstances): string {
+  const position: Position = { role, phase: 'promised', holdsPromise: role === 'responder', via: null, mode };
+  const facts = outlook(role === 'originator' ? 'O' : 'R', 'promised', position.holdsPromise);
+  return `if they stop half-way, ${ifTheyStop(position, facts, circumstances)}`;
+}
+
 /** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
 export function explain(position: Position, circumstances: Circumstances): Explanation {
   const role: Role = position.role === 'originator' ? 'O' : 'R';

@@ -42,6 +42,7 @@ export const FIT_ERRORS = {
   'words-differ': EXIT.negative,
   'timed-out': EXIT.notFound,
   refused: EXIT.refused,
+  'needs-approval': EXIT.needsInput,
   'needs-passphrase': EXIT.needsInput,
   'needs-terminal': EXIT.needsInput,
   'peer-unreachable': EXIT.peer,

@@ -12,6 +12,8 @@ export interface HomePaths {
   readonly home: string;
   /** fit.toml; `fit init` writes it last, so the home exists when it exists. */
   readonly config: string;
+  /** The rules that may decide in a person's place: policy.toml, fit-policy(5). */
+  readonly policy: string;
   readonly keys: string;
   readonly archive: string;
   /** The daemon's log and its lock file are here. */
@@ -49,6 +51,7 @@ export function homePaths(environment: Environment = process.env): HomePaths {
     return {
       home,
       config: join(home, 'fit.toml'),
+      policy: join(home, 'policy.toml'),
       keys: join(home, 'keys'),
       archive: join(home, 'archive'),
       state: join(home, 'state'),
@@ -66,6 +69,7 @@ export function homePaths(environment: Environment = process.env): HomePaths {
   return {
     home: data,
     config: join(config, 'fit.toml'),
+    policy: join(config, 'policy.toml'),
     keys: join(data, 'keys'),
     archive: join(data, 'archive'),
     state,

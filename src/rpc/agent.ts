@@ -4,8 +4,13 @@
  * lower-case hex, times as ISO 8601 UTC. Failures are `FitError`s; their code, hint and data cross the socket.
  *
  * Methods marked [consent] need a connection that has proven the passphrase (`prove`), else `needs-passphrase`.
+ * Methods marked [ask] sign something: over a proven connection at once; else a rule of the policy decides, or they fail with
+ * `needs-approval` and the request waits (`data.request`). With `hold` the request waits for this connection's own
+ * `approveGrant` or `approveRefuse` and ends with it: so that a person reads exactly the bytes that are signed.
  * Methods marked [key] need an unlocked daemon, else `locked`.
  */
+
+import type { ApprovalAgent, ConsentSource } from './approvals.ts';
 
 /** Sent with every request; another major version is refused with `version-mismatch`. */
 export const RPC_VERSION = 1;
@@ -63,6 +68,8 @@ export interface ContactResult {
   /** The 16 words that both sides compare, separated by single spaces. */
   readonly words: string;
   readonly verified: boolean;
+  /** Verified over a connection that had proven the passphrase: only this do rules of the policy trust. */
+  readonly attested: boolean;
   readonly online: boolean;
   readonly serial: number;
   readonly added: string;
@@ -181,13 +188,19 @@ export interface FitEvent {
   readonly detail?: string;
 }
 
-export interface Agent {
+export interface Agent extends ApprovalAgent {
   status(): Promise<StatusResult>;
   /** Rate-limited; `wrong-passphrase` or `rate-limited`. Leaves an unlocked daemon as it is (after checking the passphrase). */
   unlock(params: { readonly passphrase: string }): Promise<StatusResult>;
   lock(): Promise<StatusResult>;
-  /** Proves the passphrase for this connection only. Also unlocks nothing. */
-  prove(params: { readonly passphrase: string }): Promise<{ readonly proven: true }>;
+  /**
+   * Proves the passphrase for this connection only, until it is unused for `consent.idle`. Also unlocks nothing. `source`: where
+   * the passphrase came from, for the audit log (default: `terminal`).
+   */
+  prove(params: {
+    readonly passphrase: string;
+    readonly source?: Exclude<ConsentSource, 'policy'>;
+  }): Promise<{ readonly proven: true }>;
   stop(): Promise<{ readonly stopped: true }>;
   whoami(): Promise<WhoamiResult>;
   /** [key] The text form `fit1…`. */
@@ -206,7 +219,7 @@ export interface Agent {
   /** Refused while a deal with it is offered or signing. */
   contactRemove(params: { readonly contact: string }): Promise<{ readonly removed: string }>;
 
-  /** [key][consent unless dryRun] `document`: base64 of the user's bytes. `expires`, `notAfter`: seconds from now. */
+  /** [key][ask unless dryRun] `document`: base64 of the user's bytes. `expires`, `notAfter`: seconds from now. */
   dealPropose(params: {
     readonly document: string;
     readonly to: string;
@@ -214,16 +227,22 @@ export interface Agent {
     readonly expires?: number;
     readonly mode?: 'invisible' | 'affidavit';
     readonly dryRun?: boolean;
+    readonly hold?: boolean;
   }): Promise<DealChange>;
-  /** [key][consent unless dryRun] */
+  /** [key][ask unless dryRun] */
   dealCounter(params: {
     readonly deal: string;
     readonly document: string;
     readonly expires?: number;
     readonly dryRun?: boolean;
+    readonly hold?: boolean;
   }): Promise<DealChange>;
-  /** [key][consent] `document`: the digest that was shown; another current version is refused with `wrong-state`. */
-  dealAccept(params: { readonly deal: string; readonly document?: string }): Promise<DealChange>;
+  /** [key][ask] `document`: the digest that was shown; another current version is refused with `wrong-state`. */
+  dealAccept(params: {
+    readonly deal: string;
+    readonly document?: string;
+    readonly hold?: boolean;
+  }): Promise<DealChange>;
   dealDecline(params: { readonly deal: string; readonly reason?: string }): Promise<DealChange>;
   dealWithdraw(params: { readonly deal: string }): Promise<DealChange>;
   dealMessage(params: { readonly deal: string; readonly text: string }): Promise<DealChange>;

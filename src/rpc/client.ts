@@ -60,6 +60,17 @@ const METHOD_NAMES: { readonly [M in AgentMethod]: true } = {
   configList: true,
   subscribe: true,
   doctor: true,
+  forget: true,
+  approveList: true,
+  approveShow: true,
+  approveGrant: true,
+  approveRefuse: true,
+  policyShow: true,
+  policyCheck: true,
+  policyConfirm: true,
+  auditList: true,
+  auditShow: true,
+  auditVerify: true,
 };
 
 function lost(): FitError {

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { FitError } from '../lib/errors.ts';
 import { type Agent, type AgentMethod, DEAL_STATES, RPC_VERSION } from './agent.ts';
+import { CONSENT_SOURCES } from './approvals.ts';
 
 export type Params<M extends AgentMethod> = Parameters<Agent[M]>[0];
 
@@ -15,6 +16,7 @@ const base64 = (maxBytes: number) => z.base64().max(Math.ceil(maxBytes / 3) * 4)
 const document = base64(256 * 1024);
 const deal = z.string().min(1).max(64);
 const contact = z.string().min(1).max(128);
+const request = z.string().min(1).max(64);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'not 64 lower-case hexadecimal digits');
 const TEN_YEARS = 10 * 366 * 24 * 3600;
 const seconds = z.int().min(1).max(TEN_YEARS);
@@ -27,7 +29,11 @@ export const PARAMS = {
   status: nothing,
   unlock: z.strictObject({ passphrase }),
   lock: nothing,
-  prove: z.strictObject({ passphrase }),
+  prove: z.strictObject({
+    passphrase,
+    source: z.enum(CONSENT_SOURCES).exclude(['policy']).exactOptional(),
+  }),
+  forget: nothing,
   stop: nothing,
   whoami: nothing,
   card: nothing,
@@ -47,14 +53,16 @@ export const PARAMS = {
     expires: seconds.exactOptional(),
     mode: z.enum(['invisible', 'affidavit']).exactOptional(),
     dryRun: z.boolean().exactOptional(),
+    hold: z.boolean().exactOptional(),
   }),
   dealCounter: z.strictObject({
     deal,
     document,
     expires: seconds.exactOptional(),
     dryRun: z.boolean().exactOptional(),
+    hold: z.boolean().exactOptional(),
   }),
-  dealAccept: z.strictObject({ deal, document: digest.exactOptional() }),
+  dealAccept: z.strictObject({ deal, document: digest.exactOptional(), hold: z.boolean().exactOptional() }),
   dealDecline: z.strictObject({ deal, reason: z.string().max(4096).exactOptional() }),
   dealWithdraw: oneDeal,
   dealMessage: z.strictObject({ deal, text: z.string().min(1).max(16384) }),
@@ -89,6 +97,19 @@ export const PARAMS = {
   configList: nothing,
   subscribe: z.strictObject({ since: z.int().min(0).exactOptional() }),
   doctor: nothing,
+  approveList: z.strictObject({ all: z.boolean().exactOptional(), limit: z.int().min(1).max(1000).exactOptional() }),
+  approveShow: z.strictObject({ request }),
+  approveGrant: z.strictObject({ request, digest: digest.exactOptional() }),
+  approveRefuse: z.strictObject({ request }),
+  policyShow: nothing,
+  policyCheck: z.strictObject({ deal: deal.exactOptional(), request: request.exactOptional() }),
+  policyConfirm: z.strictObject({ hash: digest }),
+  auditList: z.strictObject({
+    from: z.int().min(1).exactOptional(),
+    limit: z.int().min(1).max(1000).exactOptional(),
+  }),
+  auditShow: z.strictObject({ request }),
+  auditVerify: nothing,
 } as const satisfies { readonly [M in AgentMethod]: z.ZodType<Params<M> extends undefined ? object : Params<M>> };
 
 export const METHODS = Object.keys(PARAMS) as readonly AgentMethod[];

@@ -17,6 +17,8 @@ import { METHODS, parseParams } from './messages.ts';
 /** What the daemon knows about one client. */
 export interface Connection {
   readonly id: number;
+  /** For asking the system who is at its other end. */
+  readonly socket: Socket;
   /** Set by the daemon's `prove`: this connection has shown the passphrase. */
   proven: boolean;
   /** Sends an event; a no-op once the connection is closed. */
@@ -108,6 +110,7 @@ function attach(
 
   const connection: Connection = {
     id,
+    socket,
     proven: false,
     notify: (event) => write(createJSONRPCNotification(EVENT_NOTIFICATION, event)),
     onClose: (callback) => {

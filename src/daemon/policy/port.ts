@@ -2,6 +2,8 @@
  * What consent asks of the policy and what the policy is told: types only, so that neither needs the other's inside.
  * Times are seconds since 1970; certificates are SHA-256, hex.
  */
+import type { NewEntry } from '../../archive/chain.ts';
+import type { StoreOp } from '../../archive/store.ts';
 import type { PolicyStatus, PolicyVerdict, RequestItem } from '../../rpc/approvals.ts';
 
 /** One request, as rules see it: from the text, the exchange record that follows from it, and the contacts of now. */
@@ -46,7 +48,10 @@ export interface Policy {
   status(reserved: Iterable<Reserved>): PolicyStatus;
   /** The writes that confirm the file with this hash; throws `wrong-state` if the file is another one by now. */
   confirm(hash: string): {
-    readonly ops: readonly import('../../archive/store.ts').StoreOp[];
+    readonly ops: readonly StoreOp[];
+    readonly audit: readonly NewEntry[];
     readonly done: () => void;
   };
+  /** Ends watching the file. */
+  stop(): void;
 }

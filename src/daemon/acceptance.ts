@@ -1,0 +1,117 @@
+/**
+ * Accepting the current version of a deal: with a consent the accepting side becomes originator, its exchange record is made
+ * from the text and the cards, and the exchange begins (PROTOCOL §3, §6).
+ */
+import { currentVersion, type Deal, isFinalState, openExchange, type Version } from '../commerce/deal.ts';
+import { parseDocument } from '../commerce/document.ts';
+import { checkRecord, makeRecord } from '../exchange/contract.ts';
+import { exchangeTerms } from '../exchange/document.ts';
+import { DEFAULT_SKEW } from '../exchange/frame.ts';
+import { present } from '../lib/assert.ts';
+import { equal, toHex } from '../lib/bytes.ts';
+import { FitError } from '../lib/errors.ts';
+import type { Approvals, Authority } from './approvals.ts';
+import type { Consent } from './consents.ts';
+import { createDealParties } from './deal-parties.ts';
+import type { DealWrites } from './deal-writes.ts';
+import { exchangeTransaction } from './exchange-course.ts';
+import type { Prepared } from './exchanges.ts';
+import type { Offered } from './offers.ts';
+import type { Parts } from './parts.ts';
+import { refusal } from './refusal.ts';
+
+export interface AcceptancePorts {
+  settle(deal: Deal): Promise<Deal>;
+  /** Seconds that the clock of this certificate's owner was ahead of ours when it was last heard. */
+  ahead(certificate: string): number;
+}
+
+export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Approvals, ports: AcceptancePorts) {
+  const { store, contacts, rng } = parts;
+  const { arbiterOf, pinnedArbiter, warningsFor, partiesFor, limitsFor, arbiterAddress } = createDealParties(parts);
+  const { now, us } = writes;
+
+  /** The protocol refuses times from the future; better to say so before a person has signed. */
+  const checkClocks = (deal: Deal, version: Version): void => {
+    if (version.time > now() + DEFAULT_SKEW || Math.abs(ports.ahead(toHex(deal.them))) > DEFAULT_SKEW) {
+      throw new FitError('clock-wrong', 'your clock and theirs differ by more than five minutes', {
+        hint: 'set the clocks; nothing was signed',
+      });
+    }
+  };
+
+  const accept = async (prefix: string, shown: string | undefined, authority: Authority): Promise<Offered> => {
+    const { id } = await ports.settle(store.find(prefix));
+    let fresh: Prepared | undefined;
+    const result = await writes.locks.run(id, async (): Promise<Offered> => {
+      const deal = writes.held(id);
+      const version = present(currentVersion(deal), 'version');
+      const digest = toHex(version.document);
+      const bytes = await store.fetch('document', digest);
+      const contact = contacts.of(toHex(deal.them));
+      if (contact === undefined)
+        throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+      if (shown !== undefined && shown !== digest) {
+        throw new FitError(
+          'wrong-state',
+          `the offer changed while you were reading: this is version ${version.number}`,
+          { hint: `fit deal diff ${id}, then accept again` },
+        );
+      }
+      const { card: arbiter, contact: pinned } = await arbiterOf(version);
+      const warnings = warningsFor(contact, pinnedArbiter(pinned, id));
+      // Accepting twice is one acceptance.
+      const accepted = deal.exchanges.some(
+        (one) => equal(one.document, version.document) && equal(one.originator, deal.us),
+      );
+      if (accepted && (deal.state === 'signing' || deal.state === 'contracted') && authority.granting === undefined)
+        return { deal: id, document: bytes, digest, state: deal.state, warnings };
+      // The reducer says the same below; here before the record is made, whose faults would be blamed on the peer.
+      if (isFinalState(deal.state)) throw refusal('ended', id);
+      if (openExchange(deal) !== undefined) throw refusal('under-way', id);
+      if (equal(version.by, deal.us)) throw refusal('not-yours', id);
+      const document = parseDocument(bytes);
+      checkClocks(deal, version);
+      const parties = partiesFor('O', contact, arbiter, undefined);
+      const terms = exchangeTerms(document);
+      const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now() });
+      checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+      const wanted = {
+        kind: 'acceptance' as const,
+        deal: id,
+        document,
+        contact,
+        arbiter,
+        arbiterCard: toHex(version.arbiterCard),
+        arbiterContact: pinned,
+        base: null,
+        expires: document.terms.notAfter,
+        latest: version.offerUntil,
+        keep: [],
+      };
+      return approvals.gate(wanted, authority, async (grant) => {
+        const prepared = parts.exchanges.prepare({
+          record,
+          parties,
+          peer: toHex(deal.them),
+          arbiter: arbiterAddress(arbiter, pinned),
+          consent: grant.consent.id,
+        });
+        const transaction = exchangeTransaction(deal, prepared.exchange, 'acceptance', us(), now());
+        const after = writes.take(deal, transaction, now());
+        await writes.commit(deal, after, { ops: prepared.ops, changes: [grant] });
+        fresh = prepared;
+        return { deal: id, document: bytes, digest, state: after.state, warnings };
+      });
+    });
+    if (fresh === undefined) return result;
+    await parts.exchanges.accept(fresh);
+    return { ...result, state: store.get(id)?.state ?? result.state };
+  };
+
+  return {
+    accept,
+    grant: (consent: Consent, authority: Authority): Promise<Offered> =>
+      accept(consent.deal, consent.document, authority),
+  };
+}

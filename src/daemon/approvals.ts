@@ -1,0 +1,256 @@
+/**
+ * Who decides about a signature: a person who has proven the passphrase, a rule of the confirmed policy, or nobody yet, and
+ * then a request waits (DESIGN §9).
+ *
+ * Guarantees: a request and its decision are in the audit log before the signature exists; a rule's totals are judged and
+ * reserved in one turn, so that no order of requests exceeds them; what is granted is what was asked for, with the same
+ * peer, arbiter and bytes, or nothing; no decision in time means no.
+ */
+import type { StoreOp } from '../archive/store.ts';
+import type { Card } from '../commerce/card.ts';
+import type { Document } from '../commerce/document.ts';
+import { toHex } from '../lib/bytes.ts';
+import { FitError, isFitError } from '../lib/errors.ts';
+import { createMutex } from '../lib/mutex.ts';
+import { newId } from '../lib/rng.ts';
+import type { ApprovalRequest, Asker, ConsentSource } from '../rpc/approvals.ts';
+import type { Change, Consent } from './consents.ts';
+import { MAX_PENDING } from './consents.ts';
+import type { Contact } from './contacts.ts';
+import type { DealWrites } from './deal-writes.ts';
+import { factsOf } from './facts.ts';
+import type { Parts } from './parts.ts';
+import type { Facts, Judgement } from './policy/port.ts';
+
+/** On whose word something is to be signed. */
+export interface Authority {
+  /** How this connection proved the passphrase; null if it has not. */
+  readonly source: ConsentSource | null;
+  readonly asker: () => Promise<Asker>;
+  /** The request is to wait for this connection's own decision; called with its id. */
+  readonly hold?: (request: string) => void;
+  /** The request that is being granted. */
+  readonly granting?: Consent;
+}
+
+/** One signature that is wanted: everything that could refuse it without a consent has been asked. */
+export interface Wanted {
+  readonly kind: Consent['kind'];
+  readonly deal: string;
+  readonly document: Document;
+  readonly contact: Contact;
+  readonly arbiter: Card;
+  readonly arbiterCard: string;
+  readonly arbiterContact: Contact | undefined;
+  readonly base: string | null;
+  /** End of the consent; a request ends no later than `latest`. */
+  readonly expires: number;
+  readonly latest: number;
+  /** What a request needs to be granted later. */
+  readonly keep: readonly StoreOp[];
+}
+
+export type Approvals = ReturnType<typeof createApprovals>;
+
+export function createApprovals(parts: Parts, writes: DealWrites) {
+  const { consents, policy, config, events, rng } = parts;
+  const { now } = writes;
+  const judging = createMutex();
+  /** Set by compose: how a request looks to clients. */
+  let viewOf: (consent: Consent) => Promise<ApprovalRequest>;
+
+  const factsFor = (wanted: Wanted): Facts =>
+    factsOf(
+      wanted.kind,
+      wanted.document,
+      writes.us(),
+      {
+        peer: {
+          contact: wanted.contact.name,
+          certificate: toHex(wanted.contact.card.certificate.hash),
+          attested: wanted.contact.attested,
+        },
+        arbiter: {
+          contact: wanted.arbiterContact?.name ?? null,
+          certificate: toHex(wanted.arbiter.certificate.hash),
+        },
+      },
+      now(),
+    );
+
+  const fresh = (wanted: Wanted, asker: Asker, amounts: readonly string[]): Consent => ({
+    id: newId(rng),
+    kind: wanted.kind,
+    deal: wanted.deal,
+    document: toHex(wanted.document.digest),
+    peer: toHex(wanted.contact.card.certificate.hash),
+    arbiter: toHex(wanted.arbiter.certificate.hash),
+    arbiterCard: wanted.arbiterCard,
+    base: wanted.base,
+    asker,
+    asked: now(),
+    why: '',
+    expires: wanted.expires,
+    status: 'granted',
+    held: false,
+    decision: null,
+    amounts: [...amounts],
+    usedAt: null,
+    xid: null,
+  });
+
+  const amountsOf = (wanted: Wanted): readonly string[] =>
+    factsFor(wanted).items.flatMap((item) => (item.amount === null ? [] : [item.amount]));
+
+  const byPerson = (source: ConsentSource) => ({ at: now(), source, rule: null, policy: null });
+
+  /** A request that waits; the same question asked again is the same request. */
+  const pend = async (wanted: Wanted, asker: Asker, why: string, held: boolean): Promise<Consent> => {
+    const document = toHex(wanted.document.digest);
+    const same = consents
+      .of(wanted.deal)
+      .find((one) => one.status === 'pending' && one.kind === wanted.kind && one.document === document && !one.held);
+    if (same !== undefined && !held) return same;
+    if (consents.pending().length >= MAX_PENDING)
+      throw new FitError('busy', `${MAX_PENDING} requests wait for a person already`, { hint: 'fit approve list' });
+    const expires = Math.min(now() + config.consent.expires, wanted.latest);
+    const consent: Consent = { ...fresh(wanted, asker, amountsOf(wanted)), status: 'pending', why, held, expires };
+    await writes.record([consents.enter(consent, now())], wanted.keep);
+    if (!held)
+      events.emit({ kind: 'request', request: consent.id, deal: consent.deal, contact: wanted.contact.name });
+    return consent;
+  };
+
+  const needsApproval = async (consent: Consent): Promise<FitError> =>
+    new FitError('needs-approval', `this needs a person's approval: request ${consent.id} waits`, {
+      hint: `fit approve grant ${consent.id}`,
+      data: { request: await viewOf(consent) },
+    });
+
+  const stillPending = (consent: Consent): Consent => {
+    const found = consents.get(consent.id);
+    if (found?.status === 'pending' && now() < found.expires) return found;
+    const is = found === undefined || found.status === 'pending' ? 'expired' : found.status;
+    throw new FitError('wrong-state', `this request is not open any more: it is ${is}`, { hint: 'fit approve list' });
+  };
+
+  /** What was asked for is what is about to be signed. */
+  const checkSame = (consent: Consent, wanted: Wanted): void => {
+    const now = [toHex(wanted.document.digest), toHex(wanted.contact.card.certificate.hash), toHex(wanted.arbiter.certificate.hash)];
+    const then = [consent.document, consent.peer, consent.arbiter];
+    if (consent.kind !== wanted.kind || now.some((one, at) => one !== then[at]))
+      throw new FitError('wrong-state', 'what was asked for has changed since: nothing was signed', {
+        hint: 'look at it again, and ask again',
+      });
+  };
+
+  const judged = (wanted: Wanted): Judgement => policy.judge(factsFor(wanted), consents.reserved());
+
+  /** The end of every request that has run out or whose connection has gone with a restart; the time (s) of the next. */
+  const sweep = async (gone: (consent: Consent) => boolean = () => false): Promise<number | undefined> => {
+    const over = consents.pending().filter((one) => now() >= one.expires || gone(one));
+    await writes.record(over.map((one) => consents.move(one, now() >= one.expires ? 'expired' : 'withdrawn', now())));
+    const ends = consents.pending().map((one) => one.expires);
+    return ends.length === 0 ? undefined : Math.min(...ends);
+  };
+
+  return {
+    set view(view: typeof viewOf) {
+      viewOf = view;
+    },
+    sweep,
+
+    /**
+     * Calls `sign` with the consent to be stored in the same write as what it allows. Without one: throws `needs-approval`
+     * when a request waits, `refused` when a rule says no. With `hold` the request waits for its own connection.
+     */
+    async gate<T>(wanted: Wanted, authority: Authority, sign: (grant: Change) => Promise<T>): Promise<T> {
+      const { granting, source } = authority;
+      if (granting !== undefined) {
+        const consent = stillPending(granting);
+        checkSame(consent, wanted);
+        if (source === null) throw new FitError('needs-passphrase', 'granting needs the passphrase');
+        return sign(consents.move(consent, 'granted', now(), { decision: byPerson(source), expires: wanted.expires }));
+      }
+      const asker = await authority.asker();
+      if (authority.hold !== undefined) {
+        const consent = await pend(wanted, asker, 'the program that asks reads and decides it itself', true);
+        authority.hold(consent.id);
+        throw await needsApproval(consent);
+      }
+      if (source !== null) {
+        const consent = { ...fresh(wanted, asker, amountsOf(wanted)), decision: byPerson(source) };
+        return sign(consents.enter(consent, now()));
+      }
+      return judging.run('policy', async () => {
+        const verdict = judged(wanted);
+        const consent = {
+          ...fresh(wanted, asker, amountsOf(wanted)),
+          why: verdict.why,
+          decision: { at: now(), source: 'policy' as const, rule: verdict.rule, policy: verdict.policy },
+        };
+        if (verdict.outcome === 'approve') return sign(consents.enter(consent, now()));
+        if (verdict.outcome === 'ask') throw await needsApproval(await pend(wanted, asker, verdict.why, false));
+        await writes.record([consents.enter({ ...consent, status: 'refused' }, now())], wanted.keep);
+        throw new FitError('refused', `the policy refuses this: rule ${verdict.rule ?? ''}`, {
+          hint: `fit policy check ${wanted.deal} says why`,
+        });
+      });
+    },
+
+    judge: judged,
+
+    /** An open request by any unique beginning of its id; one that has run out is ended first. */
+    async open(prefix: string, digest: string | undefined): Promise<Consent> {
+      await sweep();
+      const consent = stillPending(consents.find(prefix));
+      if (digest !== undefined && digest !== consent.document)
+        throw new FitError('wrong-state', 'the request is for another text than the one named: nothing was signed', {
+          hint: `fit approve show ${consent.id}`,
+        });
+      return consent;
+    },
+
+    /** Runs what a grant does; a request that can no longer be what it was ends here. */
+    async granting<T>(consent: Consent, run: () => Promise<T>): Promise<T> {
+      try {
+        return await run();
+      } catch (error) {
+        const found = consents.get(consent.id);
+        const moved = isFitError(error) && ['wrong-state', 'not-found', 'arbiter-not-pinned', 'usage'].includes(error.code);
+        if (moved && found?.status === 'pending') await writes.record([consents.move(found, 'withdrawn', now())]);
+        throw error;
+      }
+    },
+
+    async refuse(prefix: string, source: ConsentSource | null): Promise<Consent> {
+      await sweep();
+      const consent = stillPending(consents.find(prefix));
+      const decision = { at: now(), source, rule: null, policy: null };
+      const change = consents.move(consent, 'refused', now(), { decision });
+      await writes.record([change]);
+      return change.consent;
+    },
+
+    /** The connection that held it has gone. */
+    async letGo(id: string): Promise<void> {
+      const found = consents.get(id);
+      if (found?.status === 'pending') await writes.record([consents.move(found, 'withdrawn', now())]);
+    },
+
+    /** Whether the consent stands now: not withdrawn, expired or used, and its rule's policy still in force. */
+    stands(consent: Consent | undefined): boolean {
+      if (consent === undefined || consent.status !== 'granted' || now() >= consent.expires) return false;
+      return consent.decision?.source !== 'policy' || policy.inForce(consent.decision.policy ?? '');
+    },
+
+    /** Unused consents that rules of a policy no longer in force have given. */
+    outOfForce: (): readonly Consent[] =>
+      [...consents.all()].filter(
+        (one) =>
+          one.status === 'granted' &&
+          one.decision?.source === 'policy' &&
+          !policy.inForce(one.decision.policy ?? ''),
+      ),
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * What a signature would promise, as rules and people are shown it: read from the text and from the exchange record that
+ * follows from it (PROTOCOL §3), never from what a client says about it.
+ */
+import type { Document } from '../commerce/document.ts';
+import { sha256 } from '../crypto/hash.ts';
+import { equal, toHex, utf8 } from '../lib/bytes.ts';
+import type { RequestItem } from '../rpc/approvals.ts';
+import type { Facts } from './policy/port.ts';
+
+/** The items beside the two signatures on the text itself, seen from `us` (certificate hash). */
+export function itemsOf(document: Document, us: Uint8Array): readonly RequestItem[] {
+  const { items, parties } = document.terms;
+  const own = parties.find((party) => equal(party.certificate, us))?.role;
+  return items
+    .filter((item) => item.kind !== 'signature')
+    .map((item) => ({
+      from: item.from === own ? 'you' : 'them',
+      kind: item.kind,
+      description: item.description,
+      amount: item.amount ?? null,
+    }));
+}
+
+/** SHA-256 of what follows the front matter, hex: the same for all texts made from one template. */
+export function templateOf(document: Document): string {
+  return toHex(sha256(utf8(document.body)));
+}
+
+export function factsOf(
+  kind: Facts['kind'],
+  document: Document,
+  us: Uint8Array,
+  names: { readonly peer: Facts['peer']; readonly arbiter: Facts['arbiter'] },
+  now: number,
+): Facts {
+  const { terms } = document;
+  return {
+    kind,
+    ...names,
+    mode: terms.arbiter.mode,
+    template: templateOf(document),
+    items: itemsOf(document, us),
+    attachments: terms.attachments.length,
+    notAfter: terms.notAfter,
+    now,
+  };
+}

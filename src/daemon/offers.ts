@@ -1,0 +1,206 @@
+/**
+ * New versions of ours: a text is completed, linted and shown as a draft; with a consent it becomes an offer, in one write
+ * with the message that carries it. What a request for an offer keeps is the draft's exact bytes; granted, they are offered.
+ */
+import type { StoreOp } from '../archive/store.ts';
+import { type Card, parseCard } from '../commerce/card.ts';
+import { currentVersion, type Deal, newDeal, tipOf } from '../commerce/deal.ts';
+import { completeDocument, type Document, parseDocument, type Terms } from '../commerce/document.ts';
+import { type Negotiation, transactionOf } from '../commerce/messages.ts';
+import { sha256 } from '../crypto/hash.ts';
+import { present } from '../lib/assert.ts';
+import { equal, toHex } from '../lib/bytes.ts';
+import { FitError } from '../lib/errors.ts';
+import { newId } from '../lib/rng.ts';
+import type { Approvals, Authority } from './approvals.ts';
+import type { Consent } from './consents.ts';
+import type { Contact } from './contacts.ts';
+import { createDealParties, roleOf } from './deal-parties.ts';
+import type { DealWrites } from './deal-writes.ts';
+import type { Parts } from './parts.ts';
+
+export interface OfferRequest {
+  readonly document: Uint8Array;
+  readonly to: string;
+  readonly arbiter: string;
+  /** Seconds from now. */
+  readonly expires?: number | undefined;
+  readonly mode?: 'invisible' | 'affidavit' | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface Offered {
+  readonly deal: string;
+  readonly document: Uint8Array;
+  readonly digest: string;
+  readonly state: Deal['state'];
+  readonly warnings: readonly string[];
+}
+
+/** A completed text, and what it would be offered with. */
+interface Draft {
+  readonly before: Deal | undefined;
+  readonly id: string;
+  readonly contact: Contact;
+  readonly arbiter: Contact;
+  readonly arbiterCard: Card;
+  readonly document: Document;
+}
+
+export function createOffers(
+  parts: Parts,
+  writes: DealWrites,
+  approvals: Approvals,
+  settle: (deal: Deal) => Promise<Deal>,
+) {
+  const { store, contacts, identity, outbox, rng } = parts;
+  const { arbiterOf, pinnedArbiter, timesFor, warningsFor } = createDealParties(parts);
+  const { now, us } = writes;
+
+  const draft = (
+    before: Deal | undefined,
+    id: string,
+    contact: Contact,
+    arbiter: Contact,
+    arbiterCard: Card,
+    request: Omit<OfferRequest, 'to' | 'arbiter'>,
+    answers?: Terms,
+  ): Draft => {
+    const role = roleOf(arbiterCard);
+    const own = identity.card();
+    const ends = [own.certificate, contact.card.certificate, arbiterCard.certificate].map((one) => one.notAfter);
+    const times = timesFor(request.expires, role, Math.min(...ends));
+    const bytes = completeDocument(request.document, {
+      deal: id,
+      author: { name: own.name, certificate: own.certificate.hash },
+      addressee: { name: contact.card.name, certificate: contact.card.certificate.hash },
+      arbiter: { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
+      mode: request.mode ?? answers?.arbiter.mode ?? 'invisible',
+      ...times,
+      ...(answers === undefined ? {} : { answers }),
+      fixed: [
+        ...(request.mode === undefined ? [] : (['mode'] as const)),
+        ...(request.expires === undefined ? [] : (['offerUntil'] as const)),
+      ],
+    });
+    return { before, id, contact, arbiter, arbiterCard, document: parseDocument(bytes) };
+  };
+
+  /** The deal with the draft as its new version, and the message that says so. Refuses what the deal's rules refuse. */
+  const withVersion = ({ before, id, contact, arbiterCard, document }: Draft) => {
+    const deal = before ?? newDeal(id, us(), contact.card.certificate.hash);
+    const negotiation: Negotiation = {
+      kind: 'negotiation',
+      deal: id,
+      parent: tipOf(deal),
+      time: now(),
+      body: {
+        kind: before === undefined ? 'offer' : 'counter-offer',
+        version: (currentVersion(deal)?.number ?? 0) + 1,
+        document: document.bytes,
+        arbiterCard: arbiterCard.bytes,
+        offerUntil: document.terms.offerUntil,
+      },
+    };
+    return { after: writes.take(deal, transactionOf(negotiation, us()), now()), negotiation };
+  };
+
+  const keep = ({ document, arbiterCard }: Draft): readonly StoreOp[] => [
+    store.keep('document', toHex(document.digest), document.bytes),
+    store.keep('card', toHex(sha256(arbiterCard.bytes)), arbiterCard.bytes),
+  ];
+
+  const baseOf = (before: Deal | undefined): string | null => {
+    const version = before === undefined ? undefined : currentVersion(before);
+    return version === undefined ? null : toHex(version.document);
+  };
+
+  const offer = async (made: Draft, dryRun: boolean, authority: Authority): Promise<Offered> => {
+    const { before, id, contact, arbiter, arbiterCard, document } = made;
+    const digest = toHex(document.digest);
+    const result = { deal: id, document: document.bytes, digest, warnings: warningsFor(contact, arbiter) };
+    const { after, negotiation } = withVersion(made);
+    if (dryRun) return { ...result, state: after.state };
+    const wanted = {
+      kind: 'offer' as const,
+      deal: id,
+      document,
+      contact,
+      arbiter: arbiterCard,
+      arbiterCard: toHex(sha256(arbiterCard.bytes)),
+      arbiterContact: arbiter,
+      base: baseOf(before),
+      expires: document.terms.offerUntil,
+      latest: document.terms.offerUntil,
+      keep: keep(made),
+    };
+    return approvals.gate(wanted, authority, async (grant) => {
+      const withdrawn = writes.outdated(after, grant.consent.id);
+      const { ops, posted } = outbox.post(writes.letterTo(after, negotiation));
+      await writes.commit(before, after, {
+        ops: [...keep(made), ...ops],
+        changes: [...withdrawn, grant],
+        done: [posted],
+      });
+      return { ...result, state: after.state };
+    });
+  };
+
+  return {
+    async propose(request: OfferRequest, authority: Authority): Promise<Offered> {
+      const contact = contacts.named(request.to);
+      const arbiter = contacts.named(request.arbiter);
+      if (contact.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
+      return offer(
+        draft(undefined, newId(rng), contact, arbiter, arbiter.card, request),
+        request.dryRun,
+        authority,
+      );
+    },
+
+    async counter(
+      prefix: string,
+      request: Omit<OfferRequest, 'to' | 'arbiter'>,
+      authority: Authority,
+    ): Promise<Offered> {
+      const { id } = await settle(store.find(prefix));
+      return writes.locks.run(id, async () => {
+        const deal = writes.held(id);
+        const contact = contacts.of(toHex(deal.them));
+        if (contact === undefined)
+          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+        const version = present(currentVersion(deal), 'version');
+        const { card, contact: pinned } = await arbiterOf(version);
+        const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
+        const made = draft(deal, id, contact, pinnedArbiter(pinned, id), card, request, terms);
+        return offer(made, request.dryRun, authority);
+      });
+    },
+
+    /** Offers the bytes that a request keeps, if everything is still as it was when they were shown. */
+    async grant(consent: Consent, authority: Authority): Promise<Offered> {
+      const found = store.get(consent.deal);
+      if (found !== undefined) await settle(found);
+      return writes.locks.run(consent.deal, async () => {
+        const before = store.get(consent.deal);
+        const contact = contacts.of(consent.peer);
+        const arbiter = contacts.of(consent.arbiter);
+        if (contact === undefined || (before !== undefined && !equal(before.them, contact.card.certificate.hash)))
+          throw new FitError('not-found', 'the other side is not the contact that it was', { hint: 'fit contact list' });
+        if (baseOf(before) !== consent.base)
+          throw new FitError('wrong-state', 'the deal has moved on since: nothing was signed', {
+            hint: `fit deal show ${consent.deal}`,
+          });
+        const document = parseDocument(await store.fetch('document', consent.document));
+        const [author] = document.terms.parties;
+        if (!equal(author.certificate, us()) || now() >= document.terms.offerUntil)
+          throw new FitError('wrong-state', 'the text can no longer be offered: nothing was signed', {
+            hint: 'propose it again',
+          });
+        const arbiterCard = parseCard(await store.fetch('card', consent.arbiterCard));
+        const pinned = pinnedArbiter(arbiter, consent.deal);
+        return offer({ before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document }, false, authority);
+      });
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/** How a request for a signature looks to clients: the facts of the text it is about, read again each time. */
+import { parseCard } from '../commerce/card.ts';
+import { parseDocument } from '../commerce/document.ts';
+import { fairness } from '../exchange/explain.ts';
+import { isoTime } from '../lib/clock.ts';
+import { safeText } from '../lib/text.ts';
+import type { ApprovalRequest } from '../rpc/approvals.ts';
+import type { Consent } from './consents.ts';
+import { itemsOf } from './facts.ts';
+import type { Parts } from './parts.ts';
+
+const MAX_NAME = 64;
+
+/** The end of the arbiter's help as sentences have it. */
+const minutes = (sec: number): string => isoTime(sec).slice(0, 16).replace('T', ' ').concat(' UTC');
+
+export function createRequestView(parts: Parts): (consent: Consent) => Promise<ApprovalRequest> {
+  const { store, contacts, identity } = parts;
+
+  return async (consent) => {
+    const document = parseDocument(await store.fetch('document', consent.document));
+    const { terms } = document;
+    const contact = contacts.of(consent.peer);
+    const arbiter = contacts.of(consent.arbiter);
+    const card = consent.arbiterCard === '' ? undefined : parseCard(await store.fetch('card', consent.arbiterCard));
+    const role = consent.kind === 'acceptance' ? 'originator' : 'responder';
+    // The other party's name as its own text or card gives it.
+    const theirs = terms.parties[consent.kind === 'acceptance' ? 0 : 1].name;
+    const arbiterName = card?.name ?? terms.arbiter.name;
+    const circumstances = {
+      them: contact?.name ?? safeText(theirs, { maxLength: MAX_NAME }),
+      arbiter: arbiter?.name ?? safeText(arbiterName, { maxLength: MAX_NAME }),
+      verified: contact?.verified ?? false,
+      until: minutes(terms.notAfter),
+      deadline: minutes(terms.notAfter - terms.margin),
+      margin: terms.margin,
+      arbiterSilent: 'no' as const,
+    };
+    return {
+      id: consent.id,
+      kind: consent.kind,
+      deal: consent.deal,
+      title: terms.title,
+      digest: consent.document,
+      peer: {
+        contact: contact?.name ?? null,
+        name: contact?.card.name ?? theirs,
+        fingerprint: consent.peer,
+        verified: contact?.verified ?? false,
+      },
+      arbiter: {
+        contact: arbiter?.name ?? null,
+        name: arbiterName,
+        fingerprint: consent.arbiter,
+        mode: terms.arbiter.mode,
+      },
+      record: { role, notAfter: isoTime(terms.notAfter), margin: terms.margin, check: terms.check },
+      items: itemsOf(document, identity.card().certificate.hash),
+      fairness: fairness(role, terms.arbiter.mode, circumstances),
+      asker: consent.asker,
+      asked: isoTime(consent.asked),
+      expires: isoTime(consent.expires),
+      state: consent.status,
+      why: consent.why,
+      held: consent.held,
+      decision:
+        consent.decision === null ? null : { ...consent.decision, at: isoTime(consent.decision.at) },
+    };
+  };
+}
