@@ -21,12 +21,11 @@ import { VERSION } from '../lib/version.ts';
 import type { Agent, DealChange, DealStateName, StatusResult, WhoamiResult } from '../rpc/agent.ts';
 import type { ConsentSource } from '../rpc/approvals.ts';
 import type { Connection } from '../rpc/server.ts';
-import { flatten, readConfig, setConfig } from './config.ts';
-import type { Daemon } from './daemon.ts';
-
 import { createApprovalAgent } from './agent-approvals.ts';
 import type { Authority } from './approvals.ts';
 import { askerOf } from './asker.ts';
+import { flatten, readConfig, setConfig } from './config.ts';
+import type { Daemon } from './daemon.ts';
 import { examine } from './doctor.ts';
 import type { Offered } from './offers.ts';
 

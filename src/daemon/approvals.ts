@@ -116,8 +116,7 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     const expires = Math.min(now() + config.consent.expires, wanted.latest);
     const consent: Consent = { ...fresh(wanted, asker, amountsOf(wanted)), status: 'pending', why, held, expires };
     await writes.record([consents.enter(consent, now())], wanted.keep);
-    if (!held)
-      events.emit({ kind: 'request', request: consent.id, deal: consent.deal, contact: wanted.contact.name });
+    if (!held) events.emit({ kind: 'request', request: consent.id, deal: consent.deal, contact: wanted.contact.name });
     return consent;
   };
 
@@ -136,7 +135,11 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
 
   /** What was asked for is what is about to be signed. */
   const checkSame = (consent: Consent, wanted: Wanted): void => {
-    const now = [toHex(wanted.document.digest), toHex(wanted.contact.card.certificate.hash), toHex(wanted.arbiter.certificate.hash)];
+    const now = [
+      toHex(wanted.document.digest),
+      toHex(wanted.contact.card.certificate.hash),
+      toHex(wanted.arbiter.certificate.hash),
+    ];
     const then = [consent.document, consent.peer, consent.arbiter];
     if (consent.kind !== wanted.kind || now.some((one, at) => one !== then[at]))
       throw new FitError('wrong-state', 'what was asked for has changed since: nothing was signed', {
@@ -217,7 +220,8 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
         return await run();
       } catch (error) {
         const found = consents.get(consent.id);
-        const moved = isFitError(error) && ['wrong-state', 'not-found', 'arbiter-not-pinned', 'usage'].includes(error.code);
+        const moved =
+          isFitError(error) && ['wrong-state', 'not-found', 'arbiter-not-pinned', 'usage'].includes(error.code);
         if (moved && found?.status === 'pending') await writes.record([consents.move(found, 'withdrawn', now())]);
         throw error;
       }
@@ -248,9 +252,7 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     outOfForce: (): readonly Consent[] =>
       [...consents.all()].filter(
         (one) =>
-          one.status === 'granted' &&
-          one.decision?.source === 'policy' &&
-          !policy.inForce(one.decision.policy ?? ''),
+          one.status === 'granted' && one.decision?.source === 'policy' && !policy.inForce(one.decision.policy ?? ''),
       ),
   };
 }

@@ -16,10 +16,7 @@ const MAX_COMMAND = 300;
 /** SOL_SOCKET 1, SO_PEERCRED 17: Linux; struct ucred is pid, uid, gid. */
 const ASKERS: readonly (readonly [string, readonly string[]])[] = [
   ['perl', ['-e', 'print unpack("i", getsockopt(STDIN, 1, 17) // exit 1)']],
-  [
-    'python3',
-    ['-c', 'import socket,struct;print(struct.unpack("3i",socket.socket(fileno=0).getsockopt(1,17,12))[0])'],
-  ],
+  ['python3', ['-c', 'import socket,struct;print(struct.unpack("3i",socket.socket(fileno=0).getsockopt(1,17,12))[0])']],
 ];
 
 const UNKNOWN: Asker = { pid: null, name: 'a program', command: null, known: 'unknown' };

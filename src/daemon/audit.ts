@@ -30,7 +30,12 @@ function detailsOf(kind: string, payload: Uint8Array): Readonly<Record<string, u
       digest: digest(document),
       peer: digest(peer),
       arbiter: digest(arbiter),
-      asker: { pid: pid === null ? null : read.uint(pid, 'pid'), name: text(name), command: text(command), known: text(known) },
+      asker: {
+        pid: pid === null ? null : read.uint(pid, 'pid'),
+        name: text(name),
+        command: text(command),
+        known: text(known),
+      },
       expires: isoTime(read.uint(expires, 'expires')),
       why: text(why),
     };
@@ -82,7 +87,10 @@ export function createAuditCheck() {
       if (!fits) problem = `entry ${seq} of the audit log says ${kind} of a request that was ${before ?? 'not asked'}`;
       states.set(ref, kind);
     },
-    end(stored: Iterable<Consent>, promised: Iterable<{ readonly xid: string; readonly consent: string }>): string | null {
+    end(
+      stored: Iterable<Consent>,
+      promised: Iterable<{ readonly xid: string; readonly consent: string }>,
+    ): string | null {
       if (problem !== null) return problem;
       const byId = new Map<string, Consent>();
       for (const consent of stored) {
@@ -93,10 +101,12 @@ export function createAuditCheck() {
         const is = consent.status === 'pending' ? 'asked' : consent.status;
         if (said !== is) return `request ${consent.id} is ${consent.status}, but the audit log says ${said}`;
       }
-      for (const [id, said] of states) if (!byId.has(id)) return `the audit log says ${said} of a request that is not stored`;
+      for (const [id, said] of states)
+        if (!byId.has(id)) return `the audit log says ${said} of a request that is not stored`;
       for (const { xid, consent } of promised) {
         const found = byId.get(consent);
-        if (found === undefined || found.xid !== xid) return `a promise was made without a consent of its own: exchange ${xid}`;
+        if (found === undefined || found.xid !== xid)
+          return `a promise was made without a consent of its own: exchange ${xid}`;
       }
       return null;
     },

@@ -94,14 +94,7 @@ export function createContacts(ports: ContactPorts): Contacts {
     const before = contacts.get(contact.name);
     if (before !== undefined && hashOf(before.card) !== certificate) book.delete(hashOf(before.card));
     book.set(certificate, { peer: peerIdText(contact.card.peer), addresses: contact.card.addresses });
-    const value = encode([
-      2,
-      contact.name,
-      contact.card.bytes,
-      contact.verified,
-      contact.added,
-      contact.attested,
-    ]);
+    const value = encode([2, contact.name, contact.card.bytes, contact.verified, contact.added, contact.attested]);
     const time = seconds(ports.clock.now());
     await ports
       .journal()

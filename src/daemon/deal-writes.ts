@@ -71,7 +71,12 @@ export function createDealWrites(parts: Parts) {
 
   const tellWithdrawn = (changes: readonly Change[]): void => {
     for (const { consent } of changes) {
-      const ends = { granted: 'granted', refused: 'refused', expired: 'request-expired', withdrawn: 'request-withdrawn' };
+      const ends = {
+        granted: 'granted',
+        refused: 'refused',
+        expired: 'request-expired',
+        withdrawn: 'request-withdrawn',
+      };
       const kind = ends[consent.status as keyof typeof ends];
       if (kind !== undefined && !consent.held) events.emit({ kind, request: consent.id, deal: consent.deal });
     }
@@ -96,7 +101,11 @@ export function createDealWrites(parts: Parts) {
   /** Changes of consents alone. */
   const record = async (changes: readonly Change[], ops: readonly StoreOp[] = []): Promise<void> => {
     if (changes.length === 0) return;
-    await parts.journal().append([], [...changes.flatMap((one) => one.ops), ...ops], changes.flatMap((one) => one.audit));
+    await parts.journal().append(
+      [],
+      [...changes.flatMap((one) => one.ops), ...ops],
+      changes.flatMap((one) => one.audit),
+    );
     for (const change of changes) change.done();
     tellWithdrawn(changes);
   };

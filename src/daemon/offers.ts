@@ -151,11 +151,7 @@ export function createOffers(
       const contact = contacts.named(request.to);
       const arbiter = contacts.named(request.arbiter);
       if (contact.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
-      return offer(
-        draft(undefined, newId(rng), contact, arbiter, arbiter.card, request),
-        request.dryRun,
-        authority,
-      );
+      return offer(draft(undefined, newId(rng), contact, arbiter, arbiter.card, request), request.dryRun, authority);
     },
 
     async counter(
@@ -186,7 +182,9 @@ export function createOffers(
         const contact = contacts.of(consent.peer);
         const arbiter = contacts.of(consent.arbiter);
         if (contact === undefined || (before !== undefined && !equal(before.them, contact.card.certificate.hash)))
-          throw new FitError('not-found', 'the other side is not the contact that it was', { hint: 'fit contact list' });
+          throw new FitError('not-found', 'the other side is not the contact that it was', {
+            hint: 'fit contact list',
+          });
         if (baseOf(before) !== consent.base)
           throw new FitError('wrong-state', 'the deal has moved on since: nothing was signed', {
             hint: `fit deal show ${consent.deal}`,

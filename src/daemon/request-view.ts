@@ -63,8 +63,7 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
       state: consent.status,
       why: consent.why,
       held: consent.held,
-      decision:
-        consent.decision === null ? null : { ...consent.decision, at: isoTime(consent.decision.at) },
+      decision: consent.decision === null ? null : { ...consent.decision, at: isoTime(consent.decision.at) },
     };
   };
 }

@@ -198,6 +198,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
         roles: [],
         words: WORDS,
         verified: false,
+        attested: false,
         online: false,
         serial: 1,
         added: NOW,
