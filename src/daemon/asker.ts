@@ -1,7 +1,7 @@
 /**
  * Which process is at the other end of a client's socket. Node has no call for SO_PEERCRED, but a child can be handed the
  * socket: one line of Perl (or Python) asks the kernel. The name comes from /proc and is the program's own claim.
- * Guarantees: never fails and never takes longer than its time; the socket is not read, written or closed.
+ * Guarantees: never fails and never takes longer than its time; the socket is not read, written, stopped or closed.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -21,9 +21,18 @@ const ASKERS: readonly (readonly [string, readonly string[]])[] = [
 
 const UNKNOWN: Asker = { pid: null, name: 'a program', command: null, known: 'unknown' };
 
-function pidBy(program: string, args: readonly string[], socket: Socket): Promise<number | null> {
+/**
+ * The descriptor, not the stream: Node stops reading a stream that it hands to a child. It has no public name for it; on
+ * POSIX the handle has had this one in every release.
+ */
+function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
+
+function pidBy(program: string, args: readonly string[], descriptor: number): Promise<number | null> {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: [socket, 'pipe', 'ignore'], env: { PATH: process.env.PATH } });
+    const child = spawn(program, args, { stdio: [descriptor, 'pipe', 'ignore'], env: { PATH: process.env.PATH } });
     let said = '';
     const timer = setTimeout(() => child.kill('SIGKILL'), TIME_MS);
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -63,8 +72,9 @@ function describe(pid: number): Asker {
 export async function askerOf(socket: Socket): Promise<Asker> {
   if (process.platform !== 'linux') return UNKNOWN;
   for (const [program, args] of ASKERS) {
-    if (socket.destroyed) return UNKNOWN;
-    const pid = await pidBy(program, args, socket);
+    const descriptor = descriptorOf(socket);
+    if (descriptor === undefined) return UNKNOWN;
+    const pid = await pidBy(program, args, descriptor);
     if (pid !== null) return describe(pid);
   }
   return UNKNOWN;
