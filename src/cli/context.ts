@@ -30,6 +30,8 @@ export interface Context {
   agent(): Promise<AgentClient>;
   /** From a source that the user named; undefined if there is none. Read once. */
   givenPassphrase(): Promise<string | undefined>;
+  /** Where the passphrase comes from, for the audit log. */
+  passphraseSource(): Promise<ReturnType<typeof import('./passphrase.ts').sourceOf>>;
   /** From a source, else asked at the terminal, else `needs-passphrase`. */
   passphrase(question?: string): Promise<string>;
   close(): void;
@@ -61,6 +63,10 @@ export function createContext(options: GlobalOptions): Context {
     givenPassphrase() {
       given ??= import('./passphrase.ts').then(({ givenPassphrase }) => givenPassphrase(options, environment));
       return given;
+    },
+    async passphraseSource() {
+      const { sourceOf } = await import('./passphrase.ts');
+      return sourceOf(options, environment);
     },
     async passphrase(question = 'passphrase') {
       const found = await context.givenPassphrase();

@@ -111,3 +111,19 @@ export async function givenPassphrase(
   }
   return undefined;
 }
+
+/** Which of the sources `givenPassphrase` would read: for the audit log. */
+export function sourceOf(
+  options: PassphraseOptions,
+  environment: Environment,
+): 'terminal' | 'descriptor' | 'file' | 'command' | 'credential' {
+  if (options.passphraseFd !== undefined) return 'descriptor';
+  if (options.passphraseFile !== undefined) return 'file';
+  if (options.passphraseCommand !== undefined) return 'command';
+  if (environment.FIT_PASSPHRASE_FD) return 'descriptor';
+  if (environment.FIT_PASSPHRASE_FILE) return 'file';
+  if (environment.FIT_PASSPHRASE_COMMAND) return 'command';
+  return environment.CREDENTIALS_DIRECTORY && existsSync(join(environment.CREDENTIALS_DIRECTORY, SYSTEMD_CREDENTIAL))
+    ? 'credential'
+    : 'terminal';
+}

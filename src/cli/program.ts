@@ -4,6 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import { VERSION } from '../lib/version.ts';
+import { registerApprove } from './commands/approve.ts';
 import { registerContact } from './commands/contact.ts';
 import { registerDaemon } from './commands/daemon.ts';
 import { registerDeal } from './commands/deal.ts';
@@ -24,6 +25,9 @@ const NOUNS: Readonly<Record<string, Register>> = {
   lock: registerDaemon,
   contact: registerContact,
   deal: registerDeal,
+  approve: registerApprove,
+  policy: registerApprove,
+  audit: registerApprove,
   key: registerKey,
   config: registerTools,
   lint: registerTools,

@@ -30,7 +30,8 @@ export async function withPassphrase<T>(
 
 /** Shows the daemon the passphrase for this connection. */
 export async function prove(context: Context, agent: AgentClient, question = 'passphrase'): Promise<void> {
-  await withPassphrase(context, question, (passphrase) => agent.prove({ passphrase }));
+  const source = await context.passphraseSource();
+  await withPassphrase(context, question, (passphrase) => agent.prove({ passphrase, source }));
 }
 
 /** Nobody should read or type anything before hearing that the keys are locked. */
