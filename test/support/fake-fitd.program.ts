@@ -14,6 +14,7 @@ import type {
   DealSummary,
   StatusResult,
 } from '../../src/rpc/agent.ts';
+import type { ApprovalRequest } from '../../src/rpc/approvals.ts';
 import { type Connection, serve } from '../../src/rpc/server.ts';
 
 const WORDS = 'amber canoe divide eagle fancy giant habit igloo jacket kettle lemon magnet napkin oasis paddle quartz';
@@ -137,13 +138,51 @@ function status(): StatusResult {
   };
 }
 
+function notThere(): never {
+  throw new FitError('not-found', 'there is no such request');
+}
+
 function agentFor(connection: Connection, stop: () => void): Agent {
   const consent = () => {
     if (locked) throw new FitError('locked', 'the keys are locked', { hint: 'fit unlock' });
-    if (!connection.proven) throw new FitError('needs-passphrase', 'this needs the passphrase');
+    if (!connection.proven)
+      throw new FitError('needs-passphrase', 'this needs the passphrase', { hint: 'give --passphrase-fd' });
   };
-  const put = (deal: Stored, text: string, dryRun: boolean | undefined) => {
-    if (dryRun !== true) {
+  /** Requests that this connection holds: what each does when it is granted. */
+  const held = new Map<string, { request: ApprovalRequest; text: string; sign: () => void }>();
+  const hold = (kind: ApprovalRequest['kind'], deal: Stored, text: string, sign: () => void): never => {
+    const id = `h${held.size}k7q2m3xd9a`;
+    const who = { contact: 'oak', name: 'Oak', fingerprint: 'ef'.repeat(32) };
+    const request: ApprovalRequest = {
+      id,
+      kind,
+      deal: deal.deal,
+      title: 'Sale',
+      digest: sha256(text),
+      peer: { ...who, verified: false },
+      arbiter: { ...who, mode: 'invisible' },
+      record: { role: 'originator', notAfter: NOW, margin: 90_000, check: 'none' },
+      items: [],
+      fairness: 'if they stop half-way, nobody is bound',
+      asker: { pid: null, name: 'fit', command: null, known: 'unknown' },
+      asked: NOW,
+      expires: NOW,
+      state: 'pending',
+      why: '',
+      held: true,
+      decision: null,
+    };
+    held.set(id, { request, text, sign });
+    throw new FitError('needs-approval', `request ${id} waits`, { data: { request } });
+  };
+  const put = (deal: Stored, text: string, asked: { readonly dryRun?: boolean; readonly hold?: boolean }) => {
+    if (asked.hold === true)
+      return hold('offer', deal, text, () => {
+        deal.versions.push(text);
+        deals.set(deal.deal, deal);
+        tell('offer', deal);
+      });
+    if (asked.dryRun !== true) {
       consent();
       deal.versions.push(text);
       deals.set(deal.deal, deal);
@@ -226,13 +265,51 @@ function agentFor(connection: Connection, stop: () => void): Agent {
     },
     async dealPropose(params) {
       const deal: Stored = { deal: `k7q2m3xd9a0${deals.size}`, versions: [], state: 'offered', by: 'you' };
-      return put(deal, Buffer.from(params.document, 'base64').toString(), params.dryRun);
+      return put(deal, Buffer.from(params.document, 'base64').toString(), params);
     },
-    dealCounter: async (params) =>
-      put(find(params.deal), Buffer.from(params.document, 'base64').toString(), params.dryRun),
-    async dealAccept(params) {
+    dealCounter: async (params) => put(find(params.deal), Buffer.from(params.document, 'base64').toString(), params),
+    async approveShow({ request: id }) {
+      const { request, text } = held.get(id) ?? notThere();
+      const facts = { ...request, contact: 'oak', certificate: '', verified: false, template: '', amounts: [] };
+      const verdict = { outcome: 'ask' as const, rule: null, why: '', trace: [] };
+      return {
+        request,
+        text: Buffer.from(text).toString('base64'),
+        verdict: {
+          ...verdict,
+          facts: {
+            ...facts,
+            arbiter: { contact: null, certificate: '' },
+            mode: 'invisible' as const,
+            notAfter: NOW,
+            time: NOW,
+          },
+        },
+      };
+    },
+    async approveGrant({ request: id }) {
       consent();
+      const { request, sign } = held.get(id) ?? notThere();
+      sign();
+      held.delete(id);
+      return { request, deal: request.deal, state: find(request.deal).state };
+    },
+    async approveRefuse({ request: id }) {
+      const { request } = held.get(id) ?? notThere();
+      held.delete(id);
+      return { request };
+    },
+    async dealAccept(params) {
       const deal = find(params.deal);
+      if (params.hold === true) {
+        const text = current(deal);
+        return hold('acceptance', deal, text, () => {
+          if (current(deal) !== text)
+            throw new FitError('wrong-state', 'the offer changed while you were reading', { hint: 'fit deal diff' });
+          end(params.deal, 'contracted');
+        });
+      }
+      consent();
       if (params.document !== undefined && params.document !== sha256(current(deal))) {
         throw new FitError('wrong-state', 'the offer changed while you were reading', { hint: 'fit deal diff' });
       }

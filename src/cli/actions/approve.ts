@@ -60,7 +60,7 @@ export async function readRequest(
     summary: [
       ...voice.request(request),
       ...warnings.map((warning) => `warning: ${voice.peer(warning, 500)}`),
-      ...(request.peer.verified ? [] : ['warning: the other side is not verified: it may be someone else']),
+      ...(request.peer.verified ? [] : ['warning: the other side is NOT verified: it may be someone else']),
       ...(request.arbiter.contact === null ? ['warning: the arbiter is not among your contacts'] : []),
     ],
     verb,

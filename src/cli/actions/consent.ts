@@ -39,3 +39,10 @@ export async function requireUnlocked(agent: AgentClient): Promise<void> {
   const { locked } = await agent.status();
   if (locked) throw new FitError('locked', 'the keys are locked', { hint: 'fit unlock' });
 }
+
+/** Whether there is somebody to ask. */
+export async function hasTerminal(context: Context): Promise<boolean> {
+  if (context.nonInteractive) return false;
+  const { openTerminal } = await import('../terminal.ts');
+  return openTerminal() !== undefined;
+}

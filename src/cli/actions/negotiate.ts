@@ -7,8 +7,7 @@ import type { DealChange } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
-import * as voice from '../voice.ts';
-import { prove, requireUnlocked } from './consent.ts';
+import { hasTerminal, prove, requireUnlocked } from './consent.ts';
 import { checkWaitOptions, finish, type WaitOptions, warn } from './outcome.ts';
 
 interface OfferOptions extends WaitOptions {
@@ -47,58 +46,12 @@ async function readDocument(file: string): Promise<Uint8Array> {
   );
 }
 
-type Offer = (document: Uint8Array, dryRun: boolean) => Promise<DealChange>;
-
-/** What the daemon sets at the moment of offering, so that a draft of a minute ago has it differently. */
-const SET_ON_OFFERING = /^(deal|offer_until|not_after) = /;
-
-function isSameBut(shown: string, offered: string): boolean {
-  const [before, after] = [shown, offered].map((text) => text.split('\n'));
-  if (before === undefined || after === undefined || before.length !== after.length) return false;
-  return before.every((line, at) => {
-    const other = after[at] ?? '';
-    const names = [line, other].map((one) => SET_ON_OFFERING.exec(one)?.[1]);
-    return line === other || (names[0] !== undefined && names[0] === names[1]);
-  });
+interface Asked {
+  readonly dryRun?: boolean;
+  readonly hold?: boolean;
 }
 
-/**
- * At a terminal, without a source for the passphrase: the person reads the completed text first. Should anything but its
- * id and its times come out differently when it is offered, the offer is withdrawn at once.
- */
-async function readAndOffer(
-  context: Context,
-  agent: AgentClient,
-  document: Uint8Array,
-  offer: Offer,
-): Promise<DealChange> {
-  const { openTerminal } = await import('../terminal.ts');
-  const terminal = context.nonInteractive ? undefined : openTerminal();
-  if (terminal === undefined) {
-    await prove(context, agent);
-    return offer(document, false);
-  }
-  const draft = await offer(document, true);
-  const text = draft.text ?? fromUtf8(document);
-  const { readAndDecide } = await import('../reader.ts');
-  await readAndDecide(terminal, {
-    heading: 'your offer, as the other side will see it',
-    text,
-    summary: [
-      ...draft.warnings.map((warning) => `warning: ${voice.peer(warning, 500)}`),
-      'offering is your consent to sign exactly this text once, against their signature on it',
-      'its id and its times count from the moment of offering',
-    ],
-    verb: 'propose',
-  });
-  await prove(context, agent, 'passphrase, to propose');
-  const change = await offer(document, false);
-  if (change.text !== undefined && !isSameBut(text, change.text)) {
-    await agent.dealWithdraw({ deal: change.deal });
-    throw new FitError('wrong-state', 'the text came out differently from what you had read: the offer was withdrawn');
-  }
-  return change;
-}
+type Offer = (document: Uint8Array, asked: Asked) => Promise<DealChange>;
 
 async function make(
   context: Context,
@@ -113,7 +66,7 @@ async function make(
   const agent = await context.agent();
   const offer = offerTo(agent);
   if (options.dryRun === true) {
-    const draft = await offer(document, true);
+    const draft = await offer(document, { dryRun: true });
     if (out.isJson) out.json(draft);
     else {
       warn(context, draft.warnings);
@@ -123,12 +76,16 @@ async function make(
   }
   await requireUnlocked(agent);
   const given = await context.givenPassphrase();
-  if (given === undefined) {
-    const change = await readAndOffer(context, agent, document, offer);
+  if (given === undefined && (await hasTerminal(context))) {
+    const { decideHeld } = await import('./approve.ts');
+    const granted = await decideHeld(context, agent, 'propose', () => offer(document, { hold: true }));
+    const { state } = await agent.dealShow({ deal: granted.deal });
+    const change = { deal: granted.deal, document: granted.request.digest, state, warnings: [] };
     return finish(context, agent, change, options, said);
   }
-  await prove(context, agent);
-  const change = await offer(document, false);
+  // Without the passphrase a rule may decide; else the request waits for a person.
+  if (given !== undefined) await prove(context, agent);
+  const change = await offer(document, {});
   if (!out.isJson && change.text !== undefined) {
     const { layOut } = await import('../reader.ts');
     process.stderr.write(`${layOut(change.text, process.stderr.columns ?? 100).join('\n')}\n`);
@@ -148,12 +105,12 @@ export async function propose(context: Context, options: ProposeOptions, file: s
     options,
     file,
     'offered',
-    (agent) => (document, dryRun) =>
+    (agent) => (document, asked) =>
       agent.dealPropose({
         document: base64(document),
         to: options.to,
         arbiter: options.arbiter,
-        dryRun,
+        ...asked,
         ...expires,
         ...mode,
       }),
@@ -172,7 +129,7 @@ export async function counter(
     options,
     file,
     'countered',
-    (agent) => (document, dryRun) => agent.dealCounter({ deal, document: base64(document), dryRun, ...expires }),
+    (agent) => (document, asked) => agent.dealCounter({ deal, document: base64(document), ...asked, ...expires }),
   );
 }
 
