@@ -160,7 +160,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
       title: 'Sale',
       digest: sha256(text),
       peer: { ...who, verified: false },
-      arbiter: { ...who, mode: 'invisible' },
+      arbiter: { ...who, contact: 'notary', mode: 'invisible' },
       record: { role: 'originator', notAfter: NOW, margin: 90_000, check: 'none' },
       items: [],
       fairness: 'if they stop half-way, nobody is bound',

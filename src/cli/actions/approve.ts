@@ -53,12 +53,14 @@ export async function readRequest(
   const bytes = Buffer.from(text, 'base64');
   if (createHash('sha256').update(bytes).digest('hex') !== request.digest)
     throw new FitError('internal', 'the text is not the one that the request names');
+  const explained = request.kind === 'acceptance' ? voice.explain(await agent.dealExplain({ deal: request.deal })) : [];
   const { readAndDecide } = await import('../reader.ts');
   await readAndDecide(terminal, {
     heading: `${voice.peer(request.title, 60)} · ${request.deal} · ${verb} · with ${voice.peerOf(request)}`,
     text: fromUtf8(bytes),
     summary: [
       ...voice.request(request),
+      ...explained,
       ...warnings.map((warning) => `warning: ${voice.peer(warning, 500)}`),
       ...(request.peer.verified ? [] : ['warning: the other side is NOT verified: it may be someone else']),
       ...(request.arbiter.contact === null ? ['warning: the arbiter is not among your contacts'] : []),
