@@ -41,7 +41,7 @@ function detailsOf(kind: string, payload: Uint8Array): Readonly<Record<string, u
     };
   }
   if (kind === 'used' || kind === 'freed') return { digest: digest(fields[0]), xid: digest(fields[1]) };
-  if (kind === 'policy-confirmed' || kind === 'policy-edited') return { policy: digest(fields[0]) };
+  if (kind === 'policy-confirmed') return { policy: digest(fields[0]) };
   const [document, source, rule, policy, amounts] = fields;
   return {
     digest: digest(document),
@@ -81,7 +81,7 @@ export function createAuditCheck() {
     step(entry: ChainEntry): void {
       if (problem !== null) return;
       const { kind, ref, seq } = entry;
-      if (kind.startsWith('policy-')) return;
+      if (kind === 'policy-confirmed') return;
       const before = states.get(ref);
       const fits = kind === 'asked' ? before === undefined : (AFTER[kind] ?? []).some((one) => one === before);
       if (!fits) problem = `entry ${seq} of the audit log says ${kind} of a request that was ${before ?? 'not asked'}`;

@@ -137,7 +137,7 @@ export interface PolicyStatus {
 export interface AuditEntry {
   readonly seq: number;
   readonly at: string;
-  /** asked, granted, refused, expired, withdrawn, used, freed, policy-confirmed, policy-edited, passphrase-wrong … */
+  /** asked, granted, refused, expired, withdrawn, used, freed; policy-confirmed. */
   readonly kind: string;
   /** The request's id, or empty. */
   readonly request: string;

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import type { Command } from 'commander';
 import { createProgram } from '../../src/cli/program.ts';
 import { flatten, writeInitialConfig } from '../../src/daemon/config.ts';
+import { RULE_KEYS } from '../../src/daemon/policy/rules.ts';
 import { FILE } from '../../src/evidence/bundle.ts';
 import { EXIT, FIT_ERRORS } from '../../src/lib/errors.ts';
 import { VERSION } from '../../src/lib/version.ts';
@@ -95,6 +96,10 @@ test('every setting is in fit.toml(5)', () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('every key of a rule is in fit-policy(5)', () => {
+  for (const key of RULE_KEYS) assert.match(source('fit-policy.5'), new RegExp(`^\\\\fB${key}\\\\fR$`, 'm'), key);
 });
 
 test('every file of evidence is in fit-evidence(5)', () => {
