@@ -127,7 +127,7 @@ export function contact(result: ContactResult): string[] {
     ...facts([
       ['contact', result.contact],
       ['name', peer(result.name)],
-      ['known', result.verified ? 'verified by words' : 'unverified'],
+      ['known', result.verified ? `verified by words${result.attested ? ', with the passphrase' : ''}` : 'unverified'],
       ['online', result.online ? 'yes' : 'no'],
       ['fingerprint', result.fingerprint],
       ['addresses', result.addresses.map((address) => peer(address, 100)).join(', ') || 'none'],

@@ -6,6 +6,7 @@ import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
 import * as voice from '../voice.ts';
+import { prove } from './consent.ts';
 
 const MAX_CARD_BYTES = 64 * 1024;
 
@@ -85,9 +86,14 @@ export async function verify(
     const { askLine } = await import('../prompts.ts');
     words = await askLine('the 16 words that they read out', context.nonInteractive, '--words');
   }
+  // With the passphrase rules may rely on it; without, it is a note that any program of this user could have made.
+  if ((await context.givenPassphrase()) !== undefined) await prove(context, agent);
   const result = await agent.contactVerify({ contact, words });
   if (context.out.isJson) context.out.json(result);
-  else context.out.line(`${result.contact} is verified: these are their keys and not someone else's`);
+  else {
+    context.out.line(`${result.contact} is verified: these are their keys and not someone else's`);
+    if (!result.attested) context.out.hint('rules of a policy rely on it only if the passphrase is given with it');
+  }
   return undefined;
 }
 
