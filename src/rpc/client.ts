@@ -73,6 +73,9 @@ const METHOD_NAMES: { readonly [M in AgentMethod]: true } = {
   auditVerify: true,
 };
 
+/** All that can be asked, for what wraps an agent. */
+export const AGENT_METHODS = Object.keys(METHOD_NAMES) as readonly AgentMethod[];
+
 function lost(): FitError {
   return new FitError('daemon-unreachable', LOST, { hint: LOST_HINT });
 }
@@ -158,7 +161,7 @@ export async function connect(socketPath: string): Promise<AgentClient> {
   }
 
   const agent = Object.fromEntries(
-    Object.keys(METHOD_NAMES).map((method) => [method, (params?: object) => call(method as AgentMethod, params)]),
+    AGENT_METHODS.map((method) => [method, (params?: object) => call(method, params)]),
   ) as unknown as Agent;
 
   return Object.assign(agent, {

@@ -1,0 +1,145 @@
+/**
+ * What takes several steps: signing what this terminal asks for or a program asked for, writing in an editor, exporting.
+ * Every signature goes one way: a request that keeps the bytes, the reader to its end, the question, the grant.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fromUtf8 } from '../../lib/bytes.ts';
+import { isFitError } from '../../lib/errors.ts';
+import type { ApprovalRequest } from '../../rpc/approvals.ts';
+import { writeFolder } from '../files.ts';
+import * as voice from '../voice.ts';
+import { ask, confirm } from './modals/ask.tsx';
+import { askToSign } from './modals/sign.tsx';
+import { readToSign } from './screens/reader.tsx';
+import { type Ui, wordsOf } from './ui.tsx';
+
+const MAX_DRAFT_BYTES = 256 * 1024;
+
+function say(ui: Ui, kind: 'done' | 'failed', text: string): void {
+  ui.notice.set({ kind, text });
+}
+
+/** Reads and decides one request; true if it was signed. */
+export async function decide(ui: Ui, request: ApprovalRequest, verb: string): Promise<boolean> {
+  const { session, navigation } = ui;
+  const { text } = await session.agent.approveShow({ request: request.id });
+  const title = `${voice.peer(request.title, 40)} · with ${voice.peerOf(request)}`;
+  const { screen, wants } = readToSign(title, fromUtf8(Buffer.from(text, 'base64')), verb);
+  navigation.push(screen);
+  if (!(await wants)) return false;
+  let failure: unknown;
+  const signed = await askToSign(ui, request, verb, async (passphrase) => {
+    if (passphrase !== undefined) await session.prove(passphrase);
+    try {
+      await session.agent.approveGrant({ request: request.id, digest: request.digest });
+    } catch (error) {
+      if (!isFitError(error) || error.code !== 'needs-passphrase') failure = error;
+      throw error;
+    }
+  });
+  navigation.pop();
+  if (failure !== undefined) say(ui, 'failed', wordsOf(failure));
+  return signed;
+}
+
+/** A signature that is wanted at this terminal. `hold` fails with the request that waits for this connection. */
+export async function signHeld(ui: Ui, verb: string, hold: () => Promise<unknown>): Promise<boolean> {
+  let request: ApprovalRequest | undefined;
+  try {
+    await hold();
+  } catch (error) {
+    if (!isFitError(error) || error.code !== 'needs-approval') {
+      say(ui, 'failed', wordsOf(error));
+      return false;
+    }
+    request = error.data?.request as ApprovalRequest;
+  }
+  if (request === undefined) return false;
+  const signed = await decide(ui, request, verb);
+  if (!signed) await ui.session.agent.approveRefuse({ request: request.id }).catch(() => {});
+  say(ui, signed ? 'done' : 'failed', signed ? `${verb} ${request.deal.slice(0, 4)}: done` : 'nothing was signed');
+  return signed;
+}
+
+/** `text` in the person's editor; undefined if it was left as it was. The draft stays in the state folder. */
+export async function edit(ui: Ui, name: string, text: string): Promise<string | undefined> {
+  const folder = join(ui.context.paths().state, 'drafts');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${name}.md`);
+  writeFileSync(file, text, { mode: 0o600 });
+  const editor = ui.context.environment.VISUAL ?? ui.context.environment.EDITOR ?? 'vi';
+  const code = await ui.lend(
+    () =>
+      new Promise<number>((done) => {
+        // As everywhere: the variable may have arguments of its own.
+        const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' });
+        child.once('error', () => done(127));
+        child.once('close', (status) => done(status ?? 1));
+      }),
+  );
+  if (code !== 0) {
+    say(ui, 'failed', `the editor ended with ${code}: set EDITOR; the draft is in ${file}`);
+    return undefined;
+  }
+  const written = readFileSync(file, 'utf8').slice(0, MAX_DRAFT_BYTES);
+  return written;
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+const BLANK = `+++
+title = ""
++++
+# Title
+
+What each side gives and gets, by when, and what happens if not.
+`;
+
+/** A new proposal: from a file, or written in the editor. */
+export async function propose(ui: Ui): Promise<void> {
+  const { contacts } = ui.session.snapshot();
+  const names = contacts.map((one) => one.contact).join(', ') || 'none yet';
+  const to = await ask(ui, 'New proposal', 'to', { lines: [`your contacts: ${voice.peer(names, 200)}`] });
+  if (to === undefined || to === '') return;
+  const arbiters = contacts.filter((one) => one.roles.includes('arbiter')).map((one) => one.contact);
+  const arbiter = await ask(ui, `New proposal to ${to}`, 'arbiter', { first: arbiters[0] ?? '' });
+  if (arbiter === undefined || arbiter === '') return;
+  const file = await ask(ui, `New proposal to ${to}`, 'file', { lines: ['empty: write it in your editor'] });
+  if (file === undefined) return;
+  let text: string | undefined;
+  try {
+    text = file === '' ? await edit(ui, `to-${to}`, BLANK) : readFileSync(resolve(file), 'utf8');
+  } catch {
+    return say(ui, 'failed', `cannot read ${file}`);
+  }
+  if (text === undefined) return;
+  const document = base64(text);
+  await signHeld(ui, 'propose', () => ui.session.agent.dealPropose({ document, to, arbiter, hold: true }));
+}
+
+export async function counter(ui: Ui, deal: string): Promise<void> {
+  const { data } = await ui.session.agent.dealText({ deal });
+  const before = fromUtf8(Buffer.from(data, 'base64'));
+  const text = await edit(ui, `counter-${deal}`, before);
+  if (text === undefined) return;
+  if (text === before) return say(ui, 'failed', 'the text is the same: no counter-offer was made');
+  await signHeld(ui, 'counter', () => ui.session.agent.dealCounter({ deal, document: base64(text), hold: true }));
+}
+
+export async function exportEvidence(ui: Ui, deal: string): Promise<void> {
+  const first = `${deal.slice(0, 6)}-evidence`;
+  const dir = await ask(ui, 'Export the evidence', 'folder', { first });
+  if (dir === undefined || dir === '') return;
+  const { files } = await ui.session.agent.dealExport({ deal, form: 'files' });
+  try {
+    const written = writeFolder(resolve(dir), files, false);
+    say(ui, 'done', `wrote ${written.length} files to ${dir}: fit verify ${dir}`);
+  } catch (error) {
+    if (!isFitError(error) || error.code !== 'file-exists') throw error;
+    if (!(await confirm(ui, 'Export the evidence', [`there are files in ${dir} already`], 'replace them'))) return;
+    writeFolder(resolve(dir), files, true);
+    say(ui, 'done', `wrote ${files.length} files to ${dir}`);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The question before a signature: what is signed, with whom, through whom, who asks, what if they stop half-way; then the
+ * passphrase, or, once this terminal has proven it, the word `sign` (a key pressed by mistake must not sign).
+ */
+import { type ReactElement, useState } from 'react';
+import { isFitError } from '../../../lib/errors.ts';
+import type { ApprovalRequest } from '../../../rpc/approvals.ts';
+import * as voice from '../../voice.ts';
+import { type Ui, useKeys, useTheme, wordsOf } from '../ui.tsx';
+import { Field } from '../widgets/field.tsx';
+import { Line, shorten } from '../widgets/line.tsx';
+import { ModalFrame, useModalWidth } from '../widgets/modal-frame.tsx';
+
+/** Text in rows of at most `width` columns, broken between words. */
+export function rowsOf(text: string, width: number): string[] {
+  const rows: string[] = [];
+  let row = '';
+  for (const word of text.split(' ')) {
+    const next = row === '' ? word : `${row} ${word}`;
+    if (row !== '' && Array.from(next).length > width) {
+      rows.push(row);
+      row = word;
+    } else row = next;
+  }
+  return [...rows, row].map((one) => shorten(one, width));
+}
+
+function facts(request: ApprovalRequest, width: number): string[] {
+  const lines = voice.request(request).filter((line) => !/^(request|state|title) /.test(line));
+  return lines.flatMap((line) => {
+    const [first = '', ...rest] = rowsOf(line, width);
+    return [first, ...rest.map((row) => `          ${row}`.slice(0, width))];
+  });
+}
+
+interface SignProps {
+  readonly request: ApprovalRequest;
+  readonly verb: string;
+  readonly proven: boolean;
+  readonly sign: (passphrase: string | undefined) => Promise<void>;
+  readonly done: (signed: boolean) => void;
+}
+
+function Sign({ request, verb, proven, sign, done }: SignProps): ReactElement {
+  const theme = useTheme();
+  const width = useModalWidth();
+  const [problem, setProblem] = useState<string | undefined>(undefined);
+  const [busy, setBusy] = useState(false);
+  const enter = (text: string) => {
+    if (busy || text === '') return;
+    if (proven && text !== 'sign') return setProblem('type the word sign, or esc');
+    setBusy(true);
+    sign(proven ? undefined : text).then(
+      () => done(true),
+      (error) => {
+        setBusy(false);
+        const again = isFitError(error) && (error.code === 'wrong-passphrase' || error.code === 'rate-limited');
+        setProblem(`${wordsOf(error)}: nothing was signed`);
+        if (!again) setTimeout(() => done(false), 0);
+      },
+    );
+  };
+  return (
+    <ModalFrame title={`Sign? ${voice.peer(request.title, 50)}`}>
+      {facts(request, width).map((line) => (
+        <Line key={line}>{line}</Line>
+      ))}
+      {problem === undefined ? null : <Line look={theme.bad}>{shorten(problem, width)}</Line>}
+      <Field
+        label={proven ? 'type sign' : 'passphrase'}
+        secret={!proven}
+        width={width}
+        onEnter={enter}
+        onEscape={() => !busy && done(false)}
+      />
+      <Line>{busy ? 'signing…' : `esc no · ↵ ${verb}`}</Line>
+    </ModalFrame>
+  );
+}
+
+/** True if it was signed. The proof and the grant are `sign`'s. */
+export function askToSign(
+  ui: Pick<Ui, 'modals' | 'session'>,
+  request: ApprovalRequest,
+  verb: string,
+  sign: (passphrase: string | undefined) => Promise<void>,
+): Promise<boolean> {
+  const proven = ui.session.snapshot().isProven;
+  return ui.modals.show<boolean>((done) => (
+    <Sign request={request} verb={verb} proven={proven} sign={sign} done={done} />
+  ));
+}
+
+function Incoming({
+  request,
+  done,
+}: {
+  readonly request: ApprovalRequest;
+  readonly done: (what: 'read' | 'refuse' | 'later') => void;
+}): ReactElement {
+  const width = useModalWidth();
+  useKeys([
+    { keys: ['r', 'enter'], run: () => done('read') },
+    { keys: ['x'], run: () => done('refuse') },
+    { keys: ['escape'], run: () => done('later') },
+  ]);
+  return (
+    <ModalFrame title={`A program asks for your signature: ${voice.peer(request.title, 40)}`}>
+      {facts(request, width).map((line) => (
+        <Line key={line}>{line}</Line>
+      ))}
+      <Line>r read it, then decide · x refuse · esc later</Line>
+    </ModalFrame>
+  );
+}
+
+export function askAboutRequest(
+  ui: Pick<Ui, 'modals'>,
+  request: ApprovalRequest,
+): Promise<'read' | 'refuse' | 'later'> {
+  return ui.modals.show((done) => <Incoming request={request} done={done} />);
+}

@@ -1,0 +1,62 @@
+/** The exact bytes on a screen: lines, columns, and what of them has been seen. Pure. */
+import { columns, safeText } from '../../lib/text.ts';
+
+const MAX_LINE = 64 * 1024;
+
+export interface ReadableText {
+  readonly lines: readonly string[];
+  /** Columns of each line. */
+  readonly widths: readonly number[];
+  /** Whether what is shown is what is signed, to the character. */
+  readonly isExact: boolean;
+}
+
+export function readable(text: string): ReadableText {
+  const raw = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n');
+  const lines = raw.map((line) => safeText(line, { maxLength: MAX_LINE }));
+  return { lines, widths: lines.map(columns), isExact: lines.every((line, at) => line === raw[at]) };
+}
+
+/** What of `line` stands between two columns; a wide character at an edge is left out whole. */
+export function cutColumns(line: string, from: number, width: number): string {
+  let at = 0;
+  let shown = '';
+  for (const char of line) {
+    const more = columns(char);
+    if (at >= from && at + more <= from + width) shown += char;
+    at += more;
+    if (at >= from + width && more > 0) break;
+  }
+  return shown;
+}
+
+/** How far each line has been seen, from its beginning on without a gap. */
+export type Seen = readonly number[];
+
+export function nothingSeen(text: ReadableText): Seen {
+  return text.lines.map(() => -1);
+}
+
+/** After a window of `height` lines and `width` columns was drawn. */
+export function seeWindow(
+  seen: Seen,
+  text: ReadableText,
+  top: number,
+  height: number,
+  left: number,
+  width: number,
+): Seen {
+  return seen.map((to, line) => {
+    if (line < top || line >= top + height) return to;
+    return left <= Math.max(to, 0) ? Math.max(to, Math.min(left + width, text.widths[line] ?? 0)) : to;
+  });
+}
+
+export function isAllSeen(seen: Seen, text: ReadableText): boolean {
+  return seen.every((to, line) => to >= (text.widths[line] ?? 0));
+}
+
+/** How many lines have a part that was not seen. */
+export function unseen(seen: Seen, text: ReadableText): number {
+  return seen.filter((to, line) => to < (text.widths[line] ?? 0)).length;
+}
