@@ -4,7 +4,10 @@
  */
 import { diffLines, diffWordsWithSpace } from 'diff';
 import { safeText } from '../lib/text.ts';
-import type { Output } from './output.ts';
+import type { Output as Whole } from './output.ts';
+
+/** The marks are painted too where there is colour. */
+type Output = Pick<Whole, 'paint'>;
 
 export interface Change {
   readonly kind: 'same' | 'added' | 'removed';

@@ -1,0 +1,240 @@
+/** One deal: how it stands, what may happen, its history as a tree; and everything that can be done about it. */
+import { Box } from 'ink';
+import { type ReactElement, useEffect, useState } from 'react';
+import { fromUtf8 } from '../../../lib/bytes.ts';
+import type { DealResult, ExplainResult } from '../../../rpc/agent.ts';
+import { changesBetween, formatChanges } from '../../diff.ts';
+import * as voice from '../../voice.ts';
+import { counter, exportEvidence, signHeld } from '../flows.ts';
+import { ask, confirm } from '../modals/ask.tsx';
+import { rowsOf } from '../modals/sign.tsx';
+import type { Screen } from '../navigation.ts';
+import { type Binding, useAttempt, useKeys, useSay, useSize, useSnapshot, useUi } from '../ui.tsx';
+import { Scroll } from '../widgets/list.tsx';
+import { readerScreen } from './reader.tsx';
+
+/** Children under their parents, in the order in which they came. */
+export function treeOf(transactions: DealResult['transactions']): string[] {
+  const known = new Set(transactions.map((one) => one.id));
+  const lines: string[] = [];
+  const BY = { you: 'you', them: 'them', arbiter: 'the arbiter' };
+  const walk = (parent: string | null, indent: string): void => {
+    const children = transactions.filter((one) =>
+      parent === null ? one.parent === null || !known.has(one.parent) : one.parent === parent,
+    );
+    children.forEach((one, at) => {
+      const isLast = at === children.length - 1;
+      const text = one.text === null ? '' : `  “${voice.peer(one.text, 200)}”`;
+      const branch = parent === null ? '' : isLast ? '└ ' : '├ ';
+      lines.push(`${indent}${branch}${one.kind} by ${BY[one.by]}, ${voice.when(one.at)}${text}`);
+      walk(one.id, parent === null ? '' : `${indent}${isLast ? '  ' : '│ '}`);
+    });
+  };
+  walk(null, '');
+  return lines;
+}
+
+interface Known {
+  readonly deal: DealResult;
+  readonly explained: ExplainResult;
+}
+
+function Deal({ id }: { readonly id: string }): ReactElement {
+  const ui = useUi();
+  const { session, navigation } = ui;
+  const attempt = useAttempt();
+  const say = useSay();
+  const { columns: width, rows } = useSize();
+  const summary = useSnapshot().deals.find((one) => one.deal === id);
+  const [known, setKnown] = useState<Known | undefined>(undefined);
+  const stamp = `${summary?.state} ${summary?.updated} ${summary?.waitsFor} ${summary?.document}`;
+  useEffect(() => {
+    let isOn = true;
+    const look = async () => {
+      const [deal, explained] = await Promise.all([
+        session.agent.dealShow({ deal: id }),
+        session.agent.dealExplain({ deal: id }),
+      ]);
+      if (isOn) setKnown({ deal, explained });
+    };
+    void look().catch(() => {});
+    return () => {
+      isOn = false;
+    };
+    // The stamp changes with the deal.
+  }, [session, id, stamp]);
+
+  const order = async (title: string, lines: readonly string[], verb: string, act: () => Promise<unknown>) => {
+    if (!(await confirm(ui, title, lines, verb))) return;
+    if ((await attempt(act)) !== undefined) say(`${verb}: done`);
+  };
+  const state = known?.deal.state;
+  const theirs = known?.deal.offeredBy === 'them';
+  const bindings: Binding[] = [
+    { keys: ['escape', 'q'], label: 'back', does: 'back', run: () => void navigation.pop() },
+    {
+      keys: ['t', 'enter'],
+      label: 'text',
+      does: 'read the exact text',
+      run: () =>
+        void attempt(async () => {
+          const { data, version } = await session.agent.dealText({ deal: id });
+          navigation.push(readerScreen(`version ${version}`, fromUtf8(Buffer.from(data, 'base64'))));
+        }),
+    },
+  ];
+  if (state === 'offered') {
+    if (theirs)
+      bindings.push({
+        keys: ['a'],
+        label: 'accept',
+        does: 'read the text and sign it',
+        run: () => void signHeld(ui, 'sign', () => session.agent.dealAccept({ deal: id, hold: true })),
+      });
+    bindings.push({
+      keys: ['c'],
+      label: 'counter',
+      does: 'answer with another text',
+      run: () => void attempt(() => counter(ui, id)),
+    });
+    if (theirs)
+      bindings.push({
+        keys: ['d'],
+        label: 'decline',
+        does: 'say no',
+        run: () =>
+          void attempt(async () => {
+            const reason = await ask(ui, 'Decline this offer', 'reason', {
+              lines: ['it ends the deal; the reason is for them to read'],
+            });
+            if (reason === undefined) return;
+            await session.agent.dealDecline({ deal: id, ...(reason === '' ? {} : { reason }) });
+            say('declined');
+          }),
+      });
+    else
+      bindings.push({
+        keys: ['w'],
+        label: 'withdraw',
+        does: 'take your offer back',
+        run: () =>
+          void order(
+            'Withdraw your offer?',
+            ['it ends the deal, unless they have accepted before it arrives'],
+            'withdraw',
+            () => session.agent.dealWithdraw({ deal: id }),
+          ),
+      });
+  }
+  if (state === 'signing')
+    bindings.push(
+      {
+        keys: ['b'],
+        label: 'abort',
+        does: 'ask the arbiter to end the exchange',
+        run: () =>
+          void order(
+            'Abort?',
+            ['the arbiter is asked to complete it for nobody; if they were faster, you get the contract'],
+            'abort',
+            () => session.agent.dealAbort({ deal: id }),
+          ),
+      },
+      {
+        keys: ['r'],
+        label: 'resolve',
+        does: 'ask the arbiter to complete the exchange',
+        run: () =>
+          void order(
+            'Resolve?',
+            ['the arbiter is asked for their signature; you get the contract without them'],
+            'resolve',
+            () => session.agent.dealResolve({ deal: id }),
+          ),
+      },
+    );
+  if (state === 'contracted')
+    bindings.push({
+      keys: ['x'],
+      label: 'export',
+      does: 'write the evidence to a folder',
+      run: () => void attempt(() => exportEvidence(ui, id)),
+    });
+  bindings.push({
+    keys: ['m'],
+    label: 'message',
+    does: 'write to the other side; binds nobody',
+    run: () =>
+      void attempt(async () => {
+        const text = await ask(ui, 'Message', 'text');
+        if (text === undefined || text.trim() === '') return;
+        await session.agent.dealMessage({ deal: id, text });
+        say('sent');
+      }),
+  });
+  if ((known?.deal.version ?? 1) > 1)
+    bindings.push({
+      keys: ['f'],
+      label: 'diff',
+      does: 'what changed since the version before',
+      run: () => navigation.push(diffScreen(id)),
+    });
+  useKeys(bindings);
+  const lines =
+    known === undefined
+      ? ['…']
+      : [
+          ...voice.deal({ ...known.deal, transactions: [] }),
+          '',
+          ...voice.explain(known.explained),
+          '',
+          'history',
+          ...treeOf(known.deal.transactions),
+        ].flatMap((line) => rowsOf(line, width));
+  return (
+    <Box flexDirection="column">
+      <Scroll lines={lines} height={rows} width={width} />
+    </Box>
+  );
+}
+
+export function dealScreen(id: string, title: string): Screen {
+  return {
+    title: `${id.slice(0, 4)} ${voice.peer(title, 50)}`,
+    help: 'How the deal stands, what happens if somebody stops now, and its history.',
+    element: <Deal id={id} />,
+  };
+}
+
+function Diff({ id }: { readonly id: string }): ReactElement {
+  const { session, navigation } = useUi();
+  const { columns: width, rows } = useSize();
+  const [lines, setLines] = useState<readonly string[]>(['…']);
+  useEffect(() => {
+    const look = async () => {
+      const { version } = await session.agent.dealShow({ deal: id });
+      const texts = await Promise.all(
+        [version - 1, version].map(async (one) =>
+          fromUtf8(Buffer.from((await session.agent.dealText({ deal: id, version: one })).data, 'base64')),
+        ),
+      );
+      const found = formatChanges({ paint: (_, text) => text }, changesBetween(texts[0] ?? '', texts[1] ?? ''));
+      setLines([
+        `version ${version - 1} → version ${version}`,
+        '',
+        ...(found.length === 0 ? ['the texts are the same'] : found),
+      ]);
+    };
+    look().catch((error) => setLines([error instanceof Error ? voice.peer(error.message, 200) : 'failed']));
+  }, [session, id]);
+  useKeys([{ keys: ['escape', 'q'], label: 'back', does: 'back', run: () => void navigation.pop() }]);
+  return <Scroll lines={lines.flatMap((line) => rowsOf(line, width))} height={rows} width={width} />;
+}
+
+export function diffScreen(id: string): Screen {
+  return {
+    title: `${id.slice(0, 4)} what changed`,
+    help: 'Removed words stand in [-…-], added ones in {+…+}.',
+    element: <Diff id={id} />,
+  };
+}
