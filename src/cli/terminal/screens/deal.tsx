@@ -50,18 +50,17 @@ function Deal({ id }: { readonly id: string }): ReactElement {
   const stamp = `${summary?.state} ${summary?.updated} ${summary?.waitsFor} ${summary?.document}`;
   useEffect(() => {
     let isOn = true;
-    const look = async () => {
+    const look = async (_since: string) => {
       const [deal, explained] = await Promise.all([
         session.agent.dealShow({ deal: id }),
         session.agent.dealExplain({ deal: id }),
       ]);
       if (isOn) setKnown({ deal, explained });
     };
-    void look().catch(() => {});
+    void look(stamp).catch(() => {});
     return () => {
       isOn = false;
     };
-    // The stamp changes with the deal.
   }, [session, id, stamp]);
 
   const order = async (title: string, lines: readonly string[], verb: string, act: () => Promise<unknown>) => {

@@ -54,7 +54,7 @@ function Preview({
     let isOn = true;
     setBody([]);
     session.agent
-      .dealText({ deal: deal.deal })
+      .dealText({ deal: deal.deal, version: deal.version })
       .then(({ data }) => {
         const text = fromUtf8(Buffer.from(data, 'base64'));
         const start = text.startsWith('+++\n') ? text.indexOf('\n+++\n', 3) + 5 : 0;
@@ -68,7 +68,7 @@ function Preview({
     return () => {
       isOn = false;
     };
-  }, [session, deal.deal, deal.document]);
+  }, [session, deal.deal, deal.version]);
   const said =
     deal.state === 'offered' ? 'Accepting signs this text. Until both have signed, neither signature counts.' : '';
   const lines = [
