@@ -48,7 +48,11 @@ const commandLine = {
   'cli/diff': 'src/cli/diff.ts',
   'cli/inquirer': 'inquirer',
   'cli/uqr': 'uqr',
+  'cli/ui': 'src/cli/actions/ui.ts',
 };
+
+/** The screens: React and Ink wait at their top level, which only ES modules can, so this one is imported and not required. */
+const screens = { 'cli/terminal': 'src/cli/terminal/main.tsx' };
 
 const commonJs = {
   format: 'cjs',
@@ -65,12 +69,22 @@ function apart(entry) {
     setup(plugins) {
       plugins.onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
         if (kind !== 'dynamic-import') return undefined;
+        if (path.startsWith('.') && relative(root, resolve(resolveDir, path)) === screens['cli/terminal'])
+          return { path: './terminal.mjs', external: true };
         const output = outputs.get(path.startsWith('.') ? relative(root, resolve(resolveDir, path)) : path);
         return output === undefined ? undefined : { path: `./${relative(dirname(entry), output)}`, external: true };
       });
     },
   };
 }
+
+/** Ink asks for React's development tools, which are not installed, if an environment variable says so. */
+const withoutDevtools = {
+  name: 'without-devtools',
+  setup(plugins) {
+    plugins.onLoad({ filter: /ink[\\/]build[\\/]devtools\.js$/ }, () => ({ contents: 'export {}' }));
+  },
+};
 
 /** Written in place, old files removed afterwards: programs that run from dist/ meanwhile keep working. */
 async function buildProduct() {
@@ -90,14 +104,27 @@ async function buildProduct() {
         entryPoints: { [entry]: file },
         outdir: 'dist',
         plugins: [apart(entry)],
+        ...(entry === 'cli/ui' ? { supported: {} } : {}),
         metafile: true,
       }),
     ),
+    build({
+      ...common,
+      splitting: false,
+      minify: true,
+      jsx: 'automatic',
+      entryPoints: screens,
+      outdir: 'dist',
+      outExtension: { '.js': '.mjs' },
+      define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+      plugins: [withoutDevtools],
+      metafile: true,
+    }),
   ]);
   const kept = new Set(built.flatMap((made) => Object.keys(made.metafile.outputs)).map((file) => join(file)));
   for (const name of readdirSync('dist', { recursive: true })) {
     const file = join('dist', name);
-    if (/\.c?js$/.test(name) && !kept.has(file)) rmSync(file);
+    if (/\.[cm]?js$/.test(name) && !kept.has(file)) rmSync(file);
   }
 }
 

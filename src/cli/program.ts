@@ -38,6 +38,7 @@ const NOUNS: Readonly<Record<string, Register>> = {
   doctor: registerTools,
   completion: registerTools,
   demo: registerTools,
+  ui: registerTools,
 };
 
 /** `fit` with the options that every command takes, and no command. */

@@ -1,4 +1,4 @@
-/** `fit` alone: what to do first, or how things stand. */
+/** `fit` alone: what to do first, the screen at a terminal, else how things stand. */
 import { existsSync } from 'node:fs';
 import type { Context } from '../context.ts';
 import { deals, FIRST_STEPS } from '../voice.ts';
@@ -10,6 +10,16 @@ export async function overview(context: Context): Promise<number | undefined> {
     if (out.isJson) out.json({ home: null, next: 'fit init' });
     else for (const line of FIRST_STEPS) out.line(line);
     return undefined;
+  }
+  if (
+    process.stdin.isTTY &&
+    process.stdout.isTTY &&
+    !out.isJson &&
+    !context.nonInteractive &&
+    process.env.TERM !== 'dumb'
+  ) {
+    const { ui } = await import('./ui.ts');
+    return ui(context);
   }
   const agent = await context.agent();
   const [{ name, locked }, list] = await Promise.all([agent.status(), agent.dealList()]);

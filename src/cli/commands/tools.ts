@@ -99,6 +99,11 @@ export function registerTools(program: Command): void {
   ).action(run(async () => (await import('../actions/completion.ts')).completion));
 
   examples(
+    program.command('ui').description('the trusted terminal: read, decide and follow your deals on one screen'),
+    'fit ui',
+  ).action(run(async () => (await import('../actions/ui.ts')).ui));
+
+  examples(
     program
       .command('demo')
       .description('show a whole trade with three real traders on this machine')
