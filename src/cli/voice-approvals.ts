@@ -5,6 +5,7 @@ import { facts, peer, table, when } from './voice.ts';
 const TITLE = 40;
 
 export function askerOf(asker: Asker): string {
+  if (asker.known === 'kernel' && asker.pid === process.pid) return 'you, in this terminal';
   const pid = asker.pid === null ? '' : ` (process ${asker.pid})`;
   return `${peer(asker.name, 64)}${pid}${asker.known === 'claimed' ? ', as it says' : ''}`;
 }

@@ -1,5 +1,5 @@
 /** A line that is typed into. A secret one shows nothing of what is typed, not even its length. */
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { safeText } from '../../../lib/text.ts';
 import { useKeys } from '../ui.tsx';
 import { Line, shorten } from './line.tsx';
@@ -16,22 +16,28 @@ interface FieldProps {
 }
 
 export function Field({ label, first = '', secret = false, width, onEnter, onEscape }: FieldProps) {
+  // Several keys may come before the next drawing: each must find what the one before left.
+  const held = useRef(first);
   const [text, setText] = useState(first);
-  const edit = (next: string) => setText(Array.from(next).slice(0, MAX_LENGTH).join(''));
+  const edit = (next: string) => {
+    held.current = Array.from(next).slice(0, MAX_LENGTH).join('');
+    setText(held.current);
+  };
   useKeys(
     [
       {
         keys: ['enter'],
         run: () => {
-          setText('');
-          onEnter(text);
+          const entered = held.current;
+          edit('');
+          onEnter(entered);
         },
       },
       { keys: ['escape'], run: onEscape },
-      { keys: ['backspace'], run: () => edit(Array.from(text).slice(0, -1).join('')) },
-      { keys: ['ctrl-u'], run: () => setText('') },
+      { keys: ['backspace'], run: () => edit(Array.from(held.current).slice(0, -1).join('')) },
+      { keys: ['ctrl-u'], run: () => edit('') },
     ],
-    { typing: (key) => key.text !== '' && edit(text + key.text.replaceAll('\n', ' ')) },
+    { typing: (key) => key.text !== '' && edit(held.current + key.text.replaceAll('\n', ' ')) },
   );
   const room = Math.max(width - label.length - 3, 4);
   const shown = safeText(text, { maxLength: MAX_LENGTH });
