@@ -49,6 +49,8 @@ const commandLine = {
   'cli/inquirer': 'inquirer',
   'cli/uqr': 'uqr',
   'cli/ui': 'src/cli/actions/ui.ts',
+  'cli/first-run': 'src/cli/actions/first-run.ts',
+  'cli/strength': 'src/cli/strength.ts',
 };
 
 /** The screens: React and Ink wait at their top level, which only ES modules can, so this one is imported and not required. */

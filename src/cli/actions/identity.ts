@@ -30,7 +30,7 @@ export async function init(context: Context, options: InitOptions): Promise<unde
     name = await askLine('your name, as it stands in contracts', context.nonInteractive, '--name');
   }
   if (name === '') throw new FitError('usage', 'the name is empty', { hint: 'fit init --name "Your Name"' });
-  const passphrase = (await context.givenPassphrase()) ?? (await askNew(context));
+  const passphrase = (await context.givenPassphrase()) ?? (await askNew(context, name));
 
   // With `=`, so that a name may begin with a hyphen.
   const args = [`--name=${name}`, ...options.role.map((role) => `--role=${role}`)];
@@ -46,9 +46,9 @@ export async function init(context: Context, options: InitOptions): Promise<unde
   return undefined;
 }
 
-async function askNew(context: Context): Promise<string> {
-  const { askNewPassphrase } = await import('../prompts.ts');
-  return askNewPassphrase(context.nonInteractive, PASSPHRASE_FLAGS);
+async function askNew(context: Context, name: string): Promise<string> {
+  const { choosePassphrase } = await import('./first-run.ts');
+  return choosePassphrase(context, name, PASSPHRASE_FLAGS);
 }
 
 export async function whoami(context: Context): Promise<undefined> {

@@ -6,18 +6,14 @@ import { deals, FIRST_STEPS } from '../voice.ts';
 export async function overview(context: Context): Promise<number | undefined> {
   const { out } = context;
   const paths = context.paths();
+  const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   if (!existsSync(paths.config)) {
     if (out.isJson) out.json({ home: null, next: 'fit init' });
+    else if (isTerminal && !context.nonInteractive) return (await import('./first-run.ts')).firstRun(context);
     else for (const line of FIRST_STEPS) out.line(line);
     return undefined;
   }
-  if (
-    process.stdin.isTTY &&
-    process.stdout.isTTY &&
-    !out.isJson &&
-    !context.nonInteractive &&
-    process.env.TERM !== 'dumb'
-  ) {
+  if (isTerminal && !out.isJson && !context.nonInteractive && process.env.TERM !== 'dumb') {
     const { ui } = await import('./ui.ts');
     return ui(context);
   }
