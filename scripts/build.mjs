@@ -49,7 +49,6 @@ const commandLine = {
   'cli/inquirer': 'inquirer',
   'cli/uqr': 'uqr',
   'cli/ui': 'src/cli/actions/ui.ts',
-  'cli/first-run': 'src/cli/actions/first-run.ts',
   'cli/strength': 'src/cli/strength.ts',
 };
 

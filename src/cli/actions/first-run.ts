@@ -3,6 +3,7 @@
  * Left at any point, nothing is half-made: before the keys there is nothing, after them each step is a command of its own.
  */
 import { FitError, isFitError } from '../../lib/errors.ts';
+import { closeAll } from '../at-end.ts';
 import { startAndConnect } from '../autostart.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
@@ -74,6 +75,8 @@ export async function firstRun(context: Context): Promise<undefined> {
     await firstContact(context, agent);
   } finally {
     agent.close();
+    // The terminal that the questions opened.
+    closeAll();
   }
   out.line('fit opens your deals; fit deal propose text.md --to THEM --arbiter NOTARY begins one');
   return undefined;

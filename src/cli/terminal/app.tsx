@@ -203,7 +203,7 @@ export function App(): ReactElement {
         <Line look={theme.faint}>{'─'.repeat(width)}</Line>
         <Box height={area.rows} flexDirection="column" overflow="hidden">
           {modal === undefined ? null : (
-            <Box justifyContent="center" flexDirection="row" width={width}>
+            <Box flexDirection="column" width={width}>
               <ActiveProvider key={modal.key} value={modal.isReady}>
                 {modal.element}
               </ActiveProvider>

@@ -103,7 +103,10 @@ export async function propose(ui: Ui): Promise<void> {
   const names = contacts.map((one) => one.contact).join(', ') || 'none yet';
   const to = await ask(ui, 'New proposal', 'to', { lines: [`your contacts: ${voice.peer(names, 200)}`] });
   if (to === undefined || to === '') return;
-  const arbiters = contacts.filter((one) => one.roles.includes('arbiter')).map((one) => one.contact);
+  const arbiters = ui.session
+    .snapshot()
+    .contacts.filter((one) => one.roles.includes('arbiter'))
+    .map((one) => one.contact);
   const arbiter = await ask(ui, `New proposal to ${to}`, 'arbiter', { first: arbiters[0] ?? '' });
   if (arbiter === undefined || arbiter === '') return;
   const file = await ask(ui, `New proposal to ${to}`, 'file', { lines: ['empty: write it in your editor'] });

@@ -7,7 +7,8 @@ import type { ReadStream, WriteStream } from 'node:tty';
 
 // Wrapping is off: a picture that is wider than we think cuts its line and does not move the others.
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?2004h\u001b[?7l\u001b[2J\u001b[H';
-const LEAVE = '\u001b[0m\u001b[?7h\u001b[?2004l\u001b[?25h\u001b[?1049l';
+// Emptied before it is left: terminals that were resized meanwhile (tmux) show lines of it on the other screen.
+const LEAVE = '\u001b[0m\u001b[2J\u001b[H\u001b[?7h\u001b[?2004l\u001b[?25h\u001b[?1049l';
 
 export interface ScreenOwner {
   /** Gives the terminal to `work` (an editor) and takes it back. */

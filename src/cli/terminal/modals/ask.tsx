@@ -2,8 +2,7 @@
 import type { ReactElement } from 'react';
 import { type Ui, useKeys } from '../ui.tsx';
 import { Field } from '../widgets/field.tsx';
-import { Line } from '../widgets/line.tsx';
-import { ModalFrame, useModalWidth } from '../widgets/modal-frame.tsx';
+import { ModalFrame, ModalKeys, ModalLines, useModalWidth } from '../widgets/modal-frame.tsx';
 
 interface AskProps {
   readonly title: string;
@@ -18,9 +17,7 @@ function Ask({ title, lines, label, first, secret, done }: AskProps): ReactEleme
   const width = useModalWidth();
   return (
     <ModalFrame title={title}>
-      {lines.map((line) => (
-        <Line key={line}>{line}</Line>
-      ))}
+      <ModalLines lines={lines} />
       <Field
         label={label}
         first={first}
@@ -29,7 +26,7 @@ function Ask({ title, lines, label, first, secret, done }: AskProps): ReactEleme
         onEnter={done}
         onEscape={() => done(undefined)}
       />
-      <Line>esc no · ↵ go on</Line>
+      <ModalKeys>esc no · ↵ go on</ModalKeys>
     </ModalFrame>
   );
 }
@@ -76,10 +73,8 @@ function Confirm({
   ]);
   return (
     <ModalFrame title={title}>
-      {lines.map((line) => (
-        <Line key={line}>{line}</Line>
-      ))}
-      <Line>{`esc no · y ${verb}`}</Line>
+      <ModalLines lines={lines} />
+      <ModalKeys>{`esc no · y ${verb}`}</ModalKeys>
     </ModalFrame>
   );
 }

@@ -8,8 +8,8 @@ import type { ApprovalRequest } from '../../../rpc/approvals.ts';
 import * as voice from '../../voice.ts';
 import { type Ui, useKeys, useTheme, wordsOf } from '../ui.tsx';
 import { Field } from '../widgets/field.tsx';
-import { Line, shorten } from '../widgets/line.tsx';
-import { ModalFrame, useModalWidth } from '../widgets/modal-frame.tsx';
+import { shorten } from '../widgets/line.tsx';
+import { ModalFrame, ModalKeys, ModalLine, ModalLines, useModalWidth } from '../widgets/modal-frame.tsx';
 
 /** Text in rows of at most `width` columns, broken between words. */
 export function rowsOf(text: string, width: number): string[] {
@@ -25,11 +25,15 @@ export function rowsOf(text: string, width: number): string[] {
   return [...rows, row].map((one) => shorten(one, width));
 }
 
+/** Where the second column of the facts begins. */
+const INDENT = 10;
+
 function facts(request: ApprovalRequest, width: number): string[] {
   const lines = voice.request(request).filter((line) => !/^(request|state|title) /.test(line));
   return lines.flatMap((line) => {
-    const [first = '', ...rest] = rowsOf(line, width);
-    return [first, ...rest.map((row) => `          ${row}`.slice(0, width))];
+    const [first = ''] = rowsOf(line, width);
+    const rest = line.slice(first.length).trim();
+    return [first, ...(rest === '' ? [] : rowsOf(rest, width - INDENT).map((row) => ' '.repeat(INDENT) + row))];
   });
 }
 
@@ -62,10 +66,8 @@ function Sign({ request, verb, proven, sign, done }: SignProps): ReactElement {
   };
   return (
     <ModalFrame title={`Sign? ${voice.peer(request.title, 50)}`}>
-      {facts(request, width).map((line) => (
-        <Line key={line}>{line}</Line>
-      ))}
-      {problem === undefined ? null : <Line look={theme.bad}>{shorten(problem, width)}</Line>}
+      <ModalLines lines={facts(request, width)} />
+      {problem === undefined ? null : <ModalLine look={theme.bad}>{problem}</ModalLine>}
       <Field
         label={proven ? 'type sign' : 'passphrase'}
         secret={!proven}
@@ -73,7 +75,7 @@ function Sign({ request, verb, proven, sign, done }: SignProps): ReactElement {
         onEnter={enter}
         onEscape={() => !busy && done(false)}
       />
-      <Line>{busy ? 'signing…' : `esc no · ↵ ${verb}`}</Line>
+      <ModalKeys>{busy ? 'signing…' : `esc no · ↵ ${verb}`}</ModalKeys>
     </ModalFrame>
   );
 }
@@ -106,10 +108,8 @@ function Incoming({
   ]);
   return (
     <ModalFrame title={`A program asks for your signature: ${voice.peer(request.title, 40)}`}>
-      {facts(request, width).map((line) => (
-        <Line key={line}>{line}</Line>
-      ))}
-      <Line>r read it, then decide · x refuse · esc later</Line>
+      <ModalLines lines={facts(request, width)} />
+      <ModalKeys>r read it, then decide · x refuse · esc later</ModalKeys>
     </ModalFrame>
   );
 }

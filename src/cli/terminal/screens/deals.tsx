@@ -91,7 +91,7 @@ function Deals(): ReactElement {
   const ui = useUi();
   const attempt = useAttempt();
   const theme = useTheme();
-  const { deals: all } = useSnapshot();
+  const { deals: all, isComplete } = useSnapshot();
   const { columns: width, rows } = useSize();
   const [selected, setSelected] = useKept('deals.selected', 0);
   const [filter, setFilter] = useKept('deals.filter', '');
@@ -158,7 +158,7 @@ function Deals(): ReactElement {
           const one = deals[index];
           return one === undefined ? '' : dealRow(one, width - 2, marked.includes(one.deal));
         }}
-        empty={all.length === 0 ? 'no deals yet: n proposes one' : 'no deal fits'}
+        empty={!isComplete ? '…' : all.length === 0 ? 'no deals yet: n proposes one' : 'no deal fits'}
       />
       {preview === 0 || deal === undefined ? null : (
         <>

@@ -1,8 +1,9 @@
-/** A line that is typed into. A secret one shows nothing of what is typed, not even its length. */
+/** A line that is typed into, in a modal. A secret one shows nothing of what is typed, not even its length. */
 import { useRef, useState } from 'react';
 import { safeText } from '../../../lib/text.ts';
-import { useKeys } from '../ui.tsx';
-import { Line, shorten } from './line.tsx';
+import { useIsActive, useKeys } from '../ui.tsx';
+import { shorten } from './line.tsx';
+import { ModalLine } from './modal-frame.tsx';
 
 const MAX_LENGTH = 4000;
 
@@ -39,8 +40,11 @@ export function Field({ label, first = '', secret = false, width, onEnter, onEsc
     ],
     { typing: (key) => key.text !== '' && edit(held.current + key.text.replaceAll('\n', ' ')) },
   );
+  const isActive = useIsActive();
   const room = Math.max(width - label.length - 3, 4);
   const shown = safeText(text, { maxLength: MAX_LENGTH });
   const tail = Array.from(shown).slice(-room).join('');
-  return <Line>{`${label} ${secret ? (text === '' ? '' : '(typed)') : shorten(tail, room)}▏`}</Line>;
+  return (
+    <ModalLine>{`${label} ${secret ? (text === '' ? '' : '(typed)') : shorten(tail, room)}${isActive ? '▏' : ''}`}</ModalLine>
+  );
 }

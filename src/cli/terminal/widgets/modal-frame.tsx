@@ -1,9 +1,14 @@
-/** The border of a question: title, content, in the middle of the screen. */
-import { Box, Text } from 'ink';
+/**
+ * The border of a question, in the middle of the screen. Its keys are shown once they count: what is typed before is
+ * dropped, and a person should see that it is too early.
+ */
+import { Box } from 'ink';
 import type { ReactNode } from 'react';
 import { columns } from '../../../lib/text.ts';
-import { useSize, useTheme } from '../ui.tsx';
-import { shorten } from './line.tsx';
+import type { Look } from '../theme.ts';
+import { useIsActive, useSize, useTheme } from '../ui.tsx';
+import { fit, Line, shorten } from './line.tsx';
+import { numbered } from './list.tsx';
 
 const WIDEST = 76;
 
@@ -12,17 +17,37 @@ export function useModalWidth(): number {
   return Math.min(useSize().columns - 4, WIDEST);
 }
 
+export function ModalLine({ children, look }: { readonly children: string; readonly look?: Look }) {
+  const inner = useModalWidth();
+  return <Line {...(look === undefined ? {} : { look })}>{`│ ${fit(children, inner)} │`}</Line>;
+}
+
+export function ModalLines({ lines }: { readonly lines: readonly string[] }) {
+  return (
+    <>
+      {lines.map(numbered(0)).map(({ row, line }) => (
+        <ModalLine key={row}>{line}</ModalLine>
+      ))}
+    </>
+  );
+}
+
+export function ModalKeys({ children }: { readonly children: string }) {
+  const theme = useTheme();
+  return <ModalLine look={theme.strong}>{useIsActive() ? children : '…'}</ModalLine>;
+}
+
 export function ModalFrame({ title, children }: { readonly title: string; readonly children: ReactNode }) {
   const theme = useTheme();
+  const { columns: width } = useSize();
   const inner = useModalWidth();
   const heading = shorten(title, inner - 2);
   const rule = '─'.repeat(Math.max(inner - columns(heading), 0));
   return (
-    <Box flexDirection="column" width={inner + 4} flexShrink={0}>
-      <Text {...theme.strong}>{`┌ ${heading} ${rule}┐`}</Text>
-      <Box borderStyle="single" borderTop={false} paddingX={1} flexDirection="column" width={inner + 4}>
-        {children}
-      </Box>
+    <Box flexDirection="column" flexShrink={0} marginLeft={Math.max(0, Math.floor((width - inner - 4) / 2))}>
+      <Line look={theme.strong}>{`┌ ${heading} ${rule}┐`}</Line>
+      {children}
+      <Line>{`└${'─'.repeat(inner + 2)}┘`}</Line>
     </Box>
   );
 }
