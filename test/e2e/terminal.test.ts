@@ -53,15 +53,22 @@ const cards = async (): Promise<void> => {
   }
 };
 
+/** Every column of every line: down to the end, to the right, and back up; then the key that asks. */
 async function readThrough(screen: Screen, verb: string): Promise<void> {
-  await screen.until(/lines not wholly seen/);
-  // Down to the end, then to the right, then back up: every column of every line.
-  for (let i = 0; i < 6; i += 1) screen.keys('Space');
-  screen.keys('Right', 'Right', 'Right');
-  for (let i = 0; i < 6; i += 1) screen.keys('b');
+  const text = await screen.until(/page 1 of [0-9]+ · .*not wholly seen/);
+  const pages = Number(/page 1 of ([0-9]+)/.exec(text)?.[1]);
+  for (let page = 2; page <= pages; page += 1) {
+    screen.keys('Space');
+    await screen.until(new RegExp(`page ${page} of`));
+  }
+  screen.keys('Right');
+  await screen.until(/from column/);
+  for (let page = pages - 1; page >= 1; page -= 1) {
+    screen.keys('b');
+    await screen.until(new RegExp(`page ${page} of`));
+  }
   await screen.until(new RegExp(`s ${verb}`));
   screen.keys('s');
-  await screen.until(/passphrase ▏/);
 }
 
 test('first run, contacts, propose, read, counter, accept, contracted, export', needsTmux, async () => {
@@ -145,6 +152,7 @@ test('first run, contacts, propose, read, counter, accept, contracted, export', 
   ours.type('sale.md');
   ours.keys('Enter');
   await readThrough(ours, 'propose');
+  await ours.until(/passphrase ▏/);
   assert.match(ours.text(), /asked by +you, in this terminal/);
   ours.type(PASSPHRASE);
   ours.keys('Enter');
@@ -155,12 +163,7 @@ test('first run, contacts, propose, read, counter, accept, contracted, export', 
   theirs.keys('Enter');
   await theirs.until(/a accept · c counter/);
   theirs.keys('c');
-  await theirs.until(/lines not wholly seen/);
-  for (let i = 0; i < 6; i += 1) theirs.keys('Space');
-  theirs.keys('Right', 'Right', 'Right');
-  for (let i = 0; i < 6; i += 1) theirs.keys('b');
-  await theirs.until(/s counter/);
-  theirs.keys('s');
+  await readThrough(theirs, 'counter');
   // This terminal has proven the passphrase a moment ago.
   await theirs.until(/type sign ▏/);
   theirs.type('sign');
@@ -176,12 +179,7 @@ test('first run, contacts, propose, read, counter, accept, contracted, export', 
   ours.keys('Escape');
   await ours.until(/a accept/);
   ours.keys('a');
-  await ours.until(/lines not wholly seen/);
-  for (let i = 0; i < 6; i += 1) ours.keys('Space');
-  ours.keys('Right', 'Right', 'Right');
-  for (let i = 0; i < 6; i += 1) ours.keys('b');
-  await ours.until(/s sign/);
-  ours.keys('s');
+  await readThrough(ours, 'sign');
   await ours.until(/type sign ▏/);
   ours.type('sing');
   ours.keys('Enter');
@@ -192,7 +190,7 @@ test('first run, contacts, propose, read, counter, accept, contracted, export', 
   await ours.until(/state +contracted/);
   await theirs.until(/state +contracted/);
   ours.keys('x');
-  await ours.until(/folder /);
+  await ours.until(/folder .*▏/);
   ours.keys('C-u');
   ours.type('evidence');
   ours.keys('Enter');

@@ -83,6 +83,7 @@ export async function runTerminal(context: Context): Promise<number> {
     notice,
     bound: createStore<readonly Bound[]>([]),
     kept: new Map(),
+    drawn: () => painter.drawn(),
     lend: (work) => owner.lend(work),
     suspend: () => owner.suspend(),
     quit: (code = EXIT.done) => end(code),

@@ -60,6 +60,8 @@ export interface Ui {
   readonly bound: Store<readonly Bound[]>;
   /** Values that outlive their screen (`useKept`). */
   readonly kept: Map<string, unknown>;
+  /** Resolves when everything drawn up to now is on its way to the terminal. */
+  drawn(): Promise<void>;
   /** Gives the terminal to another program and draws anew afterwards. */
   lend<T>(work: () => Promise<T>): Promise<T>;
   suspend(): void;

@@ -205,6 +205,12 @@ export function dealScreen(id: string, title: string): Screen {
   };
 }
 
+/** Front matter and body of a text. */
+function parts(text: string): { readonly front: string; readonly body: string } {
+  const end = text.startsWith('+++\n') ? text.indexOf('\n+++\n', 3) : -1;
+  return end === -1 ? { front: '', body: text } : { front: text.slice(4, end + 1), body: text.slice(end + 5) };
+}
+
 function Diff({ id }: { readonly id: string }): ReactElement {
   const { session, navigation } = useUi();
   const { columns: width, rows } = useSize();
@@ -217,11 +223,18 @@ function Diff({ id }: { readonly id: string }): ReactElement {
           fromUtf8(Buffer.from((await session.agent.dealText({ deal: id, version: one })).data, 'base64')),
         ),
       );
-      const found = formatChanges({ paint: (_, text) => text }, changesBetween(texts[0] ?? '', texts[1] ?? ''));
+      // What people read comes first: every counter-offer changes the terms, if only in who wrote it.
+      const [before, after] = texts.map(parts);
+      const changes = (one: string | undefined, other: string | undefined) => {
+        const found = formatChanges({ paint: (_, text) => text }, changesBetween(one ?? '', other ?? ''));
+        return found.length === 0 ? ['  the same'] : found;
+      };
       setLines([
-        `version ${version - 1} → version ${version}`,
+        `the text, version ${version - 1} → version ${version}`,
+        ...changes(before?.body, after?.body),
         '',
-        ...(found.length === 0 ? ['the texts are the same'] : found),
+        'the terms',
+        ...changes(before?.front, after?.front),
       ]);
     };
     look().catch((error) => setLines([error instanceof Error ? voice.peer(error.message, 200) : 'failed']));

@@ -26,7 +26,7 @@ interface ReaderProps {
 }
 
 function Reader({ text, side, verb, onSign, onLeave }: ReaderProps): ReactElement {
-  const { navigation } = useUi();
+  const { navigation, drawn } = useUi();
   const theme = useTheme();
   const isActive = useIsActive();
   const { columns: width, rows } = useSize();
@@ -38,24 +38,33 @@ function Reader({ text, side, verb, onSign, onLeave }: ReaderProps): ReactElemen
   const [shows, setShows] = useState<'text' | 'terms'>('text');
   const [seen, setSeen] = useState(() => nothingSeen(text));
   useEffect(() => {
-    if (isActive && shows === 'text') setSeen((before) => seeWindow(before, text, top, height, left, textWidth));
-  }, [isActive, shows, text, top, height, left, textWidth]);
+    if (!isActive || shows !== 'text') return undefined;
+    // A page that was passed by before it was drawn has not been seen.
+    let isThere = true;
+    void drawn().then(() => {
+      if (isThere) setSeen((before) => seeWindow(before, text, top, height, left, textWidth));
+    });
+    return () => {
+      isThere = false;
+    };
+  }, [drawn, isActive, shows, text, top, height, left, textWidth]);
   const most = Math.max(0, text.lines.length - height);
   const widest = Math.max(0, ...text.widths);
-  const to = (line: number) => setTop(Math.max(0, Math.min(line, most)));
-  const sideways = (column: number) => setLeft(Math.max(0, Math.min(column, Math.max(0, widest - textWidth))));
+  const by = (lines: number) => setTop((line) => Math.max(0, Math.min(line + lines, most)));
+  const sideways = (columns: number) =>
+    setLeft((column) => Math.max(0, Math.min(column + columns, Math.max(0, widest - textWidth))));
   const maySign = verb !== undefined && text.isExact && isAllSeen(seen, text);
   const leave = () => {
     navigation.pop();
     onLeave?.();
   };
   const bindings: Binding[] = [
-    { keys: ['space', 'pagedown', 'n'], label: 'next page', does: 'the next page', run: () => to(top + height) },
-    { keys: ['b', 'pageup', 'p'], label: 'back', does: 'the page before', run: () => to(top - height) },
-    { keys: ['down', 'j'], does: 'a line on', run: () => to(top + 1) },
-    { keys: ['up', 'k'], does: 'a line back', run: () => to(top - 1) },
-    { keys: ['right'], does: 'to the right', run: () => sideways(left + Math.max(8, textWidth - 8)) },
-    { keys: ['left'], does: 'to the left', run: () => sideways(left - Math.max(8, textWidth - 8)) },
+    { keys: ['space', 'pagedown', 'n'], label: 'next page', does: 'the next page', run: () => by(height) },
+    { keys: ['b', 'pageup', 'p'], label: 'back', does: 'the page before', run: () => by(-height) },
+    { keys: ['down', 'j'], does: 'a line on', run: () => by(1) },
+    { keys: ['up', 'k'], does: 'a line back', run: () => by(-1) },
+    { keys: ['right'], does: 'to the right', run: () => sideways(Math.max(8, textWidth - 8)) },
+    { keys: ['left'], does: 'to the left', run: () => sideways(-Math.max(8, textWidth - 8)) },
     { keys: ['escape', 'q'], label: 'leave', does: 'leave', run: leave },
   ];
   if (!isWide && side.length > 0)
