@@ -2,6 +2,7 @@
  * The output boundary. Results go to stdout, talk to stderr with `fit:` in front; with --json stdout carries JSON and
  * nothing else. Guarantees: no character that could steer a terminal leaves here unless we made it.
  */
+import { safeJsonLine } from '../lib/json.ts';
 import { safeText } from '../lib/text.ts';
 import { SCHEMA } from '../rpc/agent.ts';
 
@@ -27,12 +28,8 @@ export function wantsColor(choice: ColorChoice, environment: Environment, isTerm
   return isTerminal;
 }
 
-/** What JSON leaves as it is and a terminal may not: DEL, C1, zero-width, bidi controls, line separators. The value stays the same. */
-const UNSAFE_IN_JSON = /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
-
 export function jsonLine(fields: object): string {
-  const text = JSON.stringify({ schema: SCHEMA, ...fields });
-  return `${text.replace(UNSAFE_IN_JSON, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+  return safeJsonLine({ schema: SCHEMA, ...fields });
 }
 
 export interface Output {

@@ -38,6 +38,7 @@ import { createDealStore } from './deal-store.ts';
 import { createDeals } from './deals.ts';
 import { createEvents } from './events.ts';
 import { createExchanges } from './exchanges.ts';
+import { createHooks } from './hooks.ts';
 import { createIdentity } from './identity.ts';
 import { createInbox, type Unread } from './inbox.ts';
 import { openKeyring } from './keyring.ts';
@@ -128,6 +129,8 @@ interface Setting {
 async function assemble(setting: Setting): Promise<Daemon> {
   const { paths, options, clock, rng, config, keyring, log, archive, undo, unwind } = setting;
   const events = createEvents(clock);
+  // Before anything happens; they run once the socket answers.
+  const hooks = createHooks({ hooks: config.hook, paths, environment: process.env, events, log });
   const startedMs = clock.now();
   let journal: Journal | undefined;
   let open = false;
@@ -495,6 +498,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
     },
   });
   undo.push(() => server.close());
+  undo.push(() => hooks.stop());
+  hooks.begin();
   writeFileSync(paths.lock, `${process.pid}\n`, { mode: 0o600 });
   log.info({ pid: process.pid, address: listening }, 'ready');
   assert(link.addresses().length > 0, 'a daemon listens');

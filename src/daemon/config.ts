@@ -10,6 +10,7 @@ import { utf8 } from '../lib/bytes.ts';
 import { formatDuration, parseDuration } from '../lib/duration.ts';
 import { FitError } from '../lib/errors.ts';
 import { isPlainLine, lint } from '../lib/lint.ts';
+import { EVENT_KINDS } from '../rpc/agent.ts';
 
 const duration = z.string().transform((text, context) => {
   try {
@@ -22,6 +23,32 @@ const duration = z.string().transform((text, context) => {
 
 /** HOST:PORT, with an IPv6 host in brackets. */
 const LISTEN = /^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]{1,253}):([0-9]{1,5})$/;
+
+/** Kinds on which a program may be run. A failure of a hook is none: it would run itself again. */
+const HOOK_KINDS = EVENT_KINDS.filter((kind) => kind !== 'hook-failed');
+const MAX_HOOKS = 32;
+const MAX_ARGUMENTS = 64;
+const MAX_ARGUMENT = 4096;
+
+const hook = z.strictObject({
+  /** Kinds of events, one or more by name: "whatever happens" would also be what the hook itself does. */
+  on: z.array(z.enum(HOOK_KINDS, 'name kinds of events, as fit-events(1) lists them')).min(1).max(HOOK_KINDS.length),
+  /** The program and its arguments, given to it as they are. */
+  run: z
+    .array(
+      z
+        .string()
+        .max(MAX_ARGUMENT)
+        .refine((text) => !text.includes('\0'), 'a zero byte cannot be given to a program'),
+    )
+    .min(1)
+    .max(MAX_ARGUMENTS)
+    .refine(([program]) => program?.startsWith('/') === true, 'write the whole path of the program, from / on'),
+  timeout: duration.default(60),
+});
+
+/** Keys of a hook, for the manual's test. */
+export const HOOK_KEYS: readonly string[] = Object.keys(hook.shape);
 
 const schema = z.strictObject({
   // What the card could not say would keep the daemon from unlocking.
@@ -71,10 +98,12 @@ const schema = z.strictObject({
     })
     .prefault({}),
   log: z.strictObject({ level: z.enum(['error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  hook: z.array(hook).max(MAX_HOOKS).default([]),
 });
 
 /** Durations in seconds. */
 export type Config = z.output<typeof schema>;
+export type Hook = Config['hook'][number];
 
 function check(value: unknown): Config {
   const parsed = schema.safeParse(value);
@@ -157,8 +186,11 @@ const DURATION_KEYS: ReadonlySet<string> = new Set([
   'arbiter.retention',
 ]);
 
-/** Every key with its value in force, as `fit config list` shows them. */
-export function flatten(config: Config): Record<string, string> {
+/**
+ * Every key with its value in force, as `fit config list` shows them. Hooks are none of them: a program to be run is written
+ * into the file by a person, and `fit doctor` lists it.
+ */
+export function flatten({ hook: _, ...config }: Config): Record<string, string> {
   const flat: Record<string, string> = {};
   const walk = (value: unknown, path: string): void => {
     if (Array.isArray(value)) flat[path] = value.join(',');

@@ -15,7 +15,7 @@ import { decode, encode, read } from '../lib/cbor.ts';
 import { type Clock, isoTime, seconds } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Link } from '../p2p/link.ts';
-import type { ContactResult } from '../rpc/agent.ts';
+import type { ContactResult, EventKind } from '../rpc/agent.ts';
 import type { Events } from './events.ts';
 import type { Identity } from './identity.ts';
 
@@ -89,7 +89,7 @@ export function createContacts(ports: ContactPorts): Contacts {
   });
 
   /** Stores what is to be known of one contact, in memory once it is durable. */
-  const save = async (contact: Contact, kind: string): Promise<void> => {
+  const save = async (contact: Contact, kind: EventKind): Promise<void> => {
     const certificate = hashOf(contact.card);
     const before = contacts.get(contact.name);
     if (before !== undefined && hashOf(before.card) !== certificate) book.delete(hashOf(before.card));

@@ -12,6 +12,8 @@ import { toHex } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
+import type { EventKind } from '../rpc/agent.ts';
+import type { RequestState } from '../rpc/approvals.ts';
 import type { Change } from './consents.ts';
 import type { Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
@@ -40,7 +42,7 @@ export function createDealWrites(parts: Parts) {
     return present(store.get(id), 'deal');
   };
 
-  const told = (deal: Deal, kind: string): void => {
+  const told = (deal: Deal, kind: EventKind): void => {
     const contact = contacts.of(toHex(deal.them))?.name;
     events.emit({ kind, deal: deal.id, state: deal.state, ...(contact === undefined ? {} : { contact }) });
     for (const waiter of [...waiters]) waiter();
@@ -71,13 +73,13 @@ export function createDealWrites(parts: Parts) {
 
   const tellWithdrawn = (changes: readonly Change[]): void => {
     for (const { consent } of changes) {
-      const ends = {
+      const ends: Partial<Record<RequestState, EventKind>> = {
         granted: 'granted',
         refused: 'refused',
         expired: 'request-expired',
         withdrawn: 'request-withdrawn',
       };
-      const kind = ends[consent.status as keyof typeof ends];
+      const kind = ends[consent.status];
       if (kind !== undefined && !consent.held) events.emit({ kind, request: consent.id, deal: consent.deal });
     }
   };

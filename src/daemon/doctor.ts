@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import { isoTime, seconds } from '../lib/clock.ts';
 import type { Daemon } from './daemon.ts';
+import { programFault } from './hook-program.ts';
 
 export interface Check {
   readonly check: string;
@@ -49,5 +50,13 @@ export async function examine(daemon: Daemon): Promise<readonly Check[]> {
       ok: openssl !== undefined,
       detail: openssl ?? 'not installed: evidence can be verified with fit alone',
     },
+    ...daemon.parts.config.hook.map(({ on, run: [program = ''] }) => {
+      const fault = programFault(program);
+      return {
+        check: 'hook',
+        ok: fault === undefined,
+        detail: `${program} on ${on.join(', ')}${fault === undefined ? '' : `: ${fault}`}`,
+      };
+    }),
   ];
 }

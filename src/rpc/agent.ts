@@ -176,10 +176,56 @@ export interface CaseResult {
   readonly decided: string;
 }
 
+/** What events tell; fit-events(1) explains each. A kind keeps its meaning; kinds may be added. */
+export const EVENT_KINDS = [
+  // A deal's transactions, ours and theirs.
+  'message',
+  'offer',
+  'counter-offer',
+  'decline',
+  'withdraw',
+  'acceptance',
+  'promise',
+  'release',
+  'abort',
+  'resolve',
+  'contract',
+  'aborted',
+  'end',
+  'expiry',
+  'failure',
+  'refused-by-peer',
+  // Requests for approval, and the policy.
+  'request',
+  'granted',
+  'refused',
+  'request-expired',
+  'request-withdrawn',
+  'policy-confirmed',
+  'policy-edited',
+  // Contacts.
+  'contact-added',
+  'contact-updated',
+  'contact-verified',
+  'contact-removed',
+  'online',
+  'offline',
+  'clock-differs',
+  'peer-fault',
+  // An arbiter's.
+  'case',
+  'arbiter-request',
+  // The daemon itself.
+  'unlocked',
+  'locked',
+  'hook-failed',
+] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+
 export interface FitEvent {
   readonly seq: number;
   readonly at: string;
-  readonly kind: string;
+  readonly kind: EventKind;
   readonly deal?: string;
   readonly state?: DealStateName;
   readonly contact?: string;

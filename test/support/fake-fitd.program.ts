@@ -12,6 +12,7 @@ import type {
   DealResult,
   DealStateName,
   DealSummary,
+  EventKind,
   StatusResult,
 } from '../../src/rpc/agent.ts';
 import type { ApprovalRequest } from '../../src/rpc/approvals.ts';
@@ -87,7 +88,7 @@ function current(deal: Stored): string {
   return deal.versions.at(-1) ?? '';
 }
 
-function tell(kind: string, deal: Stored): void {
+function tell(kind: EventKind, deal: Stored): void {
   for (const one of listeners) one.notify({ seq: ++seq, at: NOW, kind, deal: deal.deal, state: deal.state });
   for (const wake of waiting) wake();
 }
@@ -193,7 +194,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
   const end = (id: string, state: DealStateName) => {
     const deal = find(id);
     deal.state = state;
-    tell('deal', deal);
+    tell('contract', deal);
     return { deal: deal.deal, document: sha256(current(deal)), state, warnings: [] };
   };
   const agent: Partial<Agent> = {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { FitError, isFitError, PeerFault } from '../../src/lib/errors.ts';
-import type { Agent } from '../../src/rpc/agent.ts';
+import type { Agent, FitEvent } from '../../src/rpc/agent.ts';
 import { connect } from '../../src/rpc/client.ts';
 import { createLineReader, MAX_REQUEST_BYTES } from '../../src/rpc/lines.ts';
 import { METHODS, parseParams } from '../../src/rpc/messages.ts';
@@ -19,7 +19,7 @@ const calls: { method: string; params: unknown }[] = [];
 const connections: Connection[] = [];
 const closedIds: number[] = [];
 
-const EVENT = { seq: 7, at: '2026-11-20T12:00:00Z', kind: 'deal', deal: 'k7q2m3xd9abc' };
+const EVENT: FitEvent = { seq: 7, at: '2026-11-20T12:00:00Z', kind: 'message', deal: 'k7q2m3xd9abc' };
 
 /** Only the methods that the tests call; the server must cope with any of them failing. */
 function fakeAgent(connection: Connection): Agent {
