@@ -29,7 +29,7 @@ const PKIJS_ONLY_IN = 'src/crypto/pki/';
 const PURE = ['src/exchange/', 'src/commerce/'];
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
+  .filter((name) => /\.tsx?$/.test(name))
   .map((name) => join('src', name))
   .sort();
 const text = new Map(sources.map((file) => [file, readFileSync(file, 'utf8')]));
@@ -44,6 +44,7 @@ async function valueImports(): Promise<Map<string, { readonly path: string; read
     metafile: true,
     platform: 'node',
     format: 'esm',
+    jsx: 'automatic',
     packages: 'external',
     logLevel: 'silent',
   });
@@ -128,7 +129,7 @@ test('no leftovers, no way round the compiler', () => {
   const wrong: string[] = [];
   const everywhere = ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(ts|mjs)$/.test(name))
+      .filter((name) => /\.(tsx?|mjs)$/.test(name))
       .map((name) => join(folder, name)),
   );
   // The type `any` is biome's to refuse.

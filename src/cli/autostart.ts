@@ -55,10 +55,25 @@ export async function startAndConnect(context: Context, passphrase: string | und
   return connect(paths.socket);
 }
 
+/** For scripts at boot. Nobody tells when another process begins to listen, so this looks. */
+async function waitForDaemon(context: Context, paths: HomePaths): Promise<AgentClient> {
+  const { parseTimeoutMs } = await import('./times.ts');
+  const until = Date.now() + parseTimeoutMs(context.options.waitTimeout ?? '30s');
+  for (;;) {
+    const client = await connectIfRunning(paths);
+    if (client !== undefined) return client;
+    if (Date.now() > until)
+      throw new FitError('daemon-unreachable', 'the daemon did not answer in time', { hint: 'fit daemon status' });
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
 export async function connectOrStart(context: Context): Promise<AgentClient> {
   const paths = context.paths();
   const running = await connectIfRunning(paths);
   if (running !== undefined) return running;
+  if (context.options.waitDaemon === true)
+    return context.out.busy('waiting for the daemon', waitForDaemon(context, paths));
   requireHome(paths);
   if (!context.options.autostart) {
     throw new FitError('daemon-unreachable', 'the daemon is not running', { hint: 'fit daemon start' });

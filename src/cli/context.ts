@@ -16,6 +16,8 @@ export interface GlobalOptions extends PassphraseOptions {
   readonly color: ColorChoice;
   readonly nonInteractive?: boolean;
   readonly autostart: boolean;
+  readonly waitDaemon?: boolean;
+  readonly waitTimeout?: string;
 }
 
 export interface Context {

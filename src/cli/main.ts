@@ -87,10 +87,11 @@ async function main(): Promise<void> {
     process.stdout.write(`${VERSION}\n`);
     return;
   }
-  const { programFor } = await import('./program.ts');
-  const { program, isBare } = programFor(process.argv.slice(2));
+  const { programFor, withDaemonWait } = await import('./program.ts');
+  const args = withDaemonWait(process.argv.slice(2));
+  const { program, isBare } = programFor(args);
   if (!isBare) {
-    await program.parseAsync(process.argv);
+    await program.parseAsync(args, { from: 'user' });
     return;
   }
   const { createContext } = await import('./context.ts');

@@ -58,6 +58,8 @@ function createBare(): Command {
     )
     .option('--non-interactive', 'never ask a question: fail and name the option that is missing')
     .option('--no-autostart', 'do not start the daemon if it is not running')
+    .option('--wait-daemon', 'wait until the daemon answers, and do not start it (--wait in front of the command)')
+    .option('--wait-timeout <time>', 'with --wait-daemon: give up after this time (60, 90s, 2m), 30s by default')
     .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor, its first line')
     .option('--passphrase-file <file>', 'read the passphrase from the first line of this file (- is standard input)')
     .option('--passphrase-command <command>', 'read the passphrase from the output of this shell command');
@@ -77,6 +79,19 @@ export function createProgram(): Command {
   const program = createBare();
   for (const register of new Set(Object.values(NOUNS))) register(program);
   return program;
+}
+
+/** Options of `fit` itself that take a value. */
+const WITH_VALUE = /^--(home|color|passphrase-fd|passphrase-file|passphrase-command|wait-timeout)$/;
+
+/** `--wait` in front of the command is for the daemon; behind it, it is for the end of the deal. */
+export function withDaemonWait(args: readonly string[]): string[] {
+  const given = [...args];
+  for (let at = 0; given[at]?.startsWith('-') === true; at++) {
+    if (given[at] === '--wait') given[at] = '--wait-daemon';
+    else if (WITH_VALUE.test(given[at] ?? '')) at++;
+  }
+  return given;
 }
 
 export interface Invocation {

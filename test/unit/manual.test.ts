@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Command } from 'commander';
 import { createProgram } from '../../src/cli/program.ts';
-import { flatten, writeInitialConfig } from '../../src/daemon/config.ts';
+import { flatten, HOOK_KEYS, writeInitialConfig } from '../../src/daemon/config.ts';
 import { RULE_KEYS } from '../../src/daemon/policy/rules.ts';
 import { FILE } from '../../src/evidence/bundle.ts';
 import { EXIT, FIT_ERRORS } from '../../src/lib/errors.ts';
 import { VERSION } from '../../src/lib/version.ts';
+import { EVENT_KINDS } from '../../src/rpc/agent.ts';
 
 const pages = readdirSync('man').sort();
 const source = (page: string) => readFileSync(join('man', page), 'utf8');
@@ -100,6 +101,15 @@ test('every setting is in fit.toml(5)', () => {
 
 test('every key of a rule is in fit-policy(5)', () => {
   for (const key of RULE_KEYS) assert.match(source('fit-policy.5'), new RegExp(`^\\\\fB${key}\\\\fR$`, 'm'), key);
+});
+
+test('every kind of event is in fit-events(1)', () => {
+  for (const kind of EVENT_KINDS)
+    assert.ok(source('fit-events.1').includes(`\\fB${kind.replaceAll('-', '\\-')}\\fR`), kind);
+});
+
+test('every key of a hook is in fit.toml(5)', () => {
+  for (const key of HOOK_KEYS) assert.match(source('fit.toml.5'), new RegExp(`^\\\\fB${key}\\\\fR`, 'm'), key);
 });
 
 test('every file of evidence is in fit-evidence(5)', () => {
