@@ -262,3 +262,29 @@ test('without a terminal it says so and exits 5', async () => {
   const said = await oak.fails(5, 'ui');
   assert.match(said.stderr, /needs a terminal/);
 });
+
+test('line by line: the same powers, events between the lines, no drawing', needsTmux, async () => {
+  const screen = open(oak, 'ui --plain');
+  await screen.until(/fit>/);
+  screen.type('deals');
+  screen.keys('Enter');
+  await screen.until(/fit> deals[\s\S]*TITLE[\s\S]*fit>/);
+  screen.type('policy show');
+  screen.keys('Enter');
+  await screen.until(/there is none: every signature needs you/);
+  screen.type('show nosuchdeal');
+  screen.keys('Enter');
+  await screen.until(/fit: there is no such deal/);
+  const other = await connect(oak.paths.socket);
+  const document = Buffer.from('# Loan\n\nA rake, until May.\n').toString('base64');
+  await assert.rejects(other.dealPropose({ document, to: 'elm', arbiter: 'notary' }), { code: 'needs-approval' });
+  const text = await screen.until(/request ([0-9a-z]{12}) waits for you/);
+  const id = /request ([0-9a-z]{12}) waits/.exec(text)?.[1] ?? '';
+  screen.type(`refuse ${id}`);
+  screen.keys('Enter');
+  await screen.until(/refused[\s\S]*nothing was signed/);
+  other.close();
+  screen.type('quit');
+  screen.keys('Enter');
+  await screen.until(/ended with 0/);
+});

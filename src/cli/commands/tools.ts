@@ -99,8 +99,12 @@ export function registerTools(program: Command): void {
   ).action(run(async () => (await import('../actions/completion.ts')).completion));
 
   examples(
-    program.command('ui').description('the trusted terminal: read, decide and follow your deals on one screen'),
+    program
+      .command('ui')
+      .description('the trusted terminal: read, decide and follow your deals on one screen')
+      .option('--plain', 'line by line, for screen readers and terminals that cannot draw'),
     'fit ui',
+    'fit ui --plain',
   ).action(run(async () => (await import('../actions/ui.ts')).ui));
 
   examples(
