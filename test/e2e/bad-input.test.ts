@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test as nodeTest, type TestContext } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -200,17 +200,21 @@ for (const days of [1, -1]) {
 
 test('an archive with one flipped byte is refused, and one that was put back is not', async () => {
   await oak.kill();
+  // One in every file: the largest may be a log that was put away already and only not yet deleted.
   const files = readdirSync(oak.paths.archive)
     .filter((name) => /\.(log|ldb)$/.test(name))
     .map((name) => join(oak.paths.archive, name))
-    .sort((a, b) => statSync(b).size - statSync(a).size);
-  const file = files[0] ?? assert.fail('an archive has files');
-  const whole = readFileSync(file);
-  const altered = Buffer.from(whole);
-  const place = Math.floor(whole.length / 2);
-  altered[place] = (altered[place] ?? 0) ^ 1;
-  copyFileSync(file, at('whole'));
-  writeFileSync(file, altered);
+    .map((file) => ({ file, whole: readFileSync(file) }))
+    .filter(({ whole }) => whole.length > 0)
+    .map(({ file, whole }) => {
+      const altered = Buffer.from(whole);
+      const place = Math.floor(whole.length / 2);
+      altered[place] = (altered[place] ?? 0) ^ 1;
+      return { file, altered };
+    });
+  assert.ok(files.length > 0, 'an archive has files');
+  cpSync(oak.paths.archive, at('whole'), { recursive: true });
+  for (const { file, altered } of files) writeFileSync(file, altered);
   const said = await oak.fit('daemon', 'start', ...oak.pw);
   if (said.code === 0) {
     // The damaged record was not needed for the start.
@@ -221,9 +225,11 @@ test('an archive with one flipped byte is refused, and one that was put back is 
   } else {
     assert.equal(said.code, 70, said.stderr);
     assert.match(said.stderr, /^fit: .*(archive|record)/m);
+    for (const { file, altered } of files)
+      assert.deepEqual(readFileSync(file), altered, 'nothing was repaired behind our back');
   }
-  assert.deepEqual(readFileSync(file), altered, 'nothing was repaired behind our back');
-  copyFileSync(at('whole'), file);
+  rmSync(oak.paths.archive, { recursive: true });
+  cpSync(at('whole'), oak.paths.archive, { recursive: true });
   await oak.start();
   assert.equal((await (await oak.agent()).archiveVerify()).ok, true);
 });

@@ -230,6 +230,11 @@ export class Trader {
     const began = await isReady;
     clearTimeout(timer);
     ready.destroy();
+    if (!began) {
+      await this.#exited;
+      // What it said last is still on its way to the file.
+      if (!out.closed) await new Promise<void>((done) => void out.once('close', () => done()));
+    }
     if (!began)
       assert.fail(`${this.name} did not start: code ${await this.#exited}: ${readFileSync(this.log, 'utf8')}`);
   }
