@@ -72,7 +72,10 @@ test('a hundred orders: sixty are signed, forty wait, and the audit log accounts
   };
   const end = Date.now() + 150_000;
   while ((await waiting()).length < 40 || (await states()) < 60) {
-    assert.ok(Date.now() < end, `${await states()} signed, ${(await waiting()).length} wait`);
+    assert.ok(
+      Date.now() < end,
+      `${await states()} signed, ${(await waiting()).length} wait: ${(await waiting())[0]?.why}`,
+    );
     await new Promise((done) => setTimeout(done, 100));
   }
   const requests = await waiting();
