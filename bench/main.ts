@@ -14,9 +14,10 @@ import { measureContracts, measureIdle } from './contracts.ts';
 import { json, type Row, table, within } from './report.ts';
 import { measureSigning } from './signing.ts';
 import { measureStart } from './start.ts';
+import { measureTerminal } from './terminal.ts';
 import { introduce, makeTrader, type Trader } from './traders.ts';
 
-const PARTS = ['start', 'contracts', 'signing', 'archive'] as const;
+const PARTS = ['start', 'contracts', 'signing', 'archive', 'terminal'] as const;
 
 const { values: options } = parseArgs({
   options: {
@@ -82,6 +83,7 @@ try {
   }
   if (wants('signing')) rows.push(...(await measureSigning(folder)));
   if (wants('archive')) rows.push(...(await measureArchive(folder, records)));
+  if (wants('terminal')) rows.push(...(await measureTerminal(folder, rounds)));
 } finally {
   for (const trader of started) await trader.stop();
   rmSync(folder, { recursive: true, force: true });
