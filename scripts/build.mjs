@@ -117,7 +117,7 @@ async function buildProduct() {
       entryPoints: screens,
       outdir: 'dist',
       outExtension: { '.js': '.mjs' },
-      define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+      define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"', fetch: 'undefined' },
       plugins: [withoutDevtools],
       metafile: true,
     }),

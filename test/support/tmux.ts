@@ -16,6 +16,8 @@ export interface Screen {
   keys(...keys: readonly string[]): void;
   type(text: string): void;
   text(): string;
+  /** `alternate 0 cursor 1`: which screen is shown, and whether the cursor is. */
+  flags(): string;
   /** The screen's text once it fits. */
   until(what: RegExp): Promise<string>;
   resize(columns: number, rows: number): void;
@@ -44,6 +46,7 @@ export function openScreen(
     keys: (...keys) => void tmux('send-keys', ...keys),
     type: (typed) => void tmux('send-keys', '-l', typed),
     text,
+    flags: () => tmux('display-message', '-p', 'alternate #{alternate_on} cursor #{cursor_flag}').trim(),
     async until(what) {
       const end = Date.now() + WAIT_MS;
       for (;;) {

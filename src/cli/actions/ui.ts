@@ -16,6 +16,8 @@ export async function ui(context: Context, options: { readonly plain?: boolean }
     const { plain } = await import('./plain.ts');
     process.exit(await plain(context));
   }
+  // Connects while the screens are loaded; the session says what goes wrong.
+  context.agent().catch(() => {});
   const { runTerminal } = await import('../terminal/main.tsx');
   const code = await runTerminal(context);
   // Ink and the terminal may keep handles; nothing is left to do.

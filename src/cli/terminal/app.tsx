@@ -201,7 +201,7 @@ export function App(): ReactElement {
       <Box flexDirection="column" width={width} height={rows}>
         <Header width={width} />
         <Line look={theme.faint}>{'─'.repeat(width)}</Line>
-        <Box height={area.rows} flexDirection="column" overflow="hidden">
+        <Box height={area.rows} flexDirection="column">
           {modal === undefined ? null : (
             <Box flexDirection="column" width={width}>
               <ActiveProvider key={modal.key} value={modal.isReady}>

@@ -5,6 +5,7 @@
  * terminal that is slow gets the newest frame and not all of them; `drawn` tells when a frame has left this process.
  */
 import { EventEmitter } from 'node:events';
+import type { Lines } from './lines.ts';
 
 /** The terminal, as far as drawing needs it: `process.stdout` is one. */
 export interface Display {
@@ -49,9 +50,11 @@ export function difference(before: readonly string[] | undefined, after: readonl
   return parts.length === 0 ? '' : BEGIN + parts.join('') + END;
 }
 
-export function createPainter(display: Display): Painter {
+export function createPainter(display: Display, lines: Lines): Painter {
   let shown: readonly string[] | undefined;
+  /** As Ink laid it out, with signs for rows. */
   let wanted: readonly string[] | undefined;
+  let isStale = false;
   let isScheduled = false;
   let isWriting = false;
   let isPaused = false;
@@ -68,28 +71,31 @@ export function createPainter(display: Display): Painter {
       settle();
       return;
     }
-    const text = difference(shown, wanted, display.rows);
-    shown = wanted;
+    isStale = false;
+    const frame = wanted.map(lines.expand);
+    const text = difference(shown, frame, display.rows);
+    shown = frame;
     if (text === '') {
       settle();
       return;
     }
     isWriting = true;
-    const frame = wanted;
     display.write(text, () => {
       isWriting = false;
-      if (wanted !== frame || shown !== frame) schedule();
+      if (isStale || shown !== frame) schedule();
       else settle();
     });
   }
 
   function schedule(): void {
+    isStale = true;
     if (isScheduled) return;
     isScheduled = true;
     // One frame for all that is drawn in this turn of the event loop.
     setImmediate(flush);
   }
 
+  lines.onChange(schedule);
   // The least that Ink asks of a stream: no terminal, so that it sends no control sequences of its own.
   const stdout = Object.assign(new EventEmitter(), {
     get columns() {

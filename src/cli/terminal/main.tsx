@@ -1,25 +1,40 @@
 /** `fit ui`: takes the terminal, draws the screens over one session, and gives the terminal back whatever happens. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { render } from 'ink';
 import { EXIT } from '../../lib/errors.ts';
 import { connect } from '../../rpc/client.ts';
-import { connectOrStart } from '../autostart.ts';
 import type { Context } from '../context.ts';
 import { wantsColor } from '../output.ts';
 import { App } from './app.tsx';
 import { createPainter } from './frame.ts';
 import { createKeyboard } from './keyboard.ts';
 import { takeTerminal } from './lifecycle.ts';
+import { createLines } from './lines.ts';
 import { createModals } from './modals.ts';
 import { createNavigation } from './navigation.ts';
 import { contactsScreen } from './screens/contacts.tsx';
 import { dealsScreen } from './screens/deals.tsx';
 import { activityScreen, casesScreen, requestsScreen, settingsScreen } from './screens/others.tsx';
-import { createSession } from './session.ts';
+import { createSession, type Session } from './session.ts';
 import { createStore } from './store.ts';
 import { themeFor } from './theme.ts';
 import { type Bound, type Notice, type Size, type Ui, UiProvider } from './ui.tsx';
+
+/** What a daemon that is there takes at most; one that is being started takes longer, and the screen says so. */
+const FIRST_WAIT_MS = 250;
+
+function firstComplete(session: Session): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = session.subscribe(() => {
+      const { isComplete, problem } = session.snapshot();
+      if (!isComplete && problem === undefined) return;
+      stop();
+      resolve();
+    });
+  });
+}
 
 export async function runTerminal(context: Context): Promise<number> {
   const input = process.stdin as unknown as ReadStream;
@@ -33,13 +48,14 @@ export async function runTerminal(context: Context): Promise<number> {
     },
     write: (text: string, written: () => void) => output.write(text, () => written()),
   };
-  const painter = createPainter(display);
+  const lines = createLines();
+  const painter = createPainter(display, lines);
   const keyboard = createKeyboard();
   const sizeNow = (): Size => ({ columns: display.columns, rows: display.rows });
   const size = createStore<Size>(sizeNow());
   // Before the terminal is taken: what cannot start says so on the screen that stays.
   const session = createSession({
-    first: () => connectOrStart(context),
+    first: () => context.agent(),
     again: () => connect(context.paths().socket),
   });
   const modals = createModals(() => keyboard.hold(painter.drawn()));
@@ -77,6 +93,7 @@ export async function runTerminal(context: Context): Promise<number> {
     navigation,
     modals,
     keyboard,
+    lines,
     theme: themeFor(wantsColor(context.options.color, context.environment, true)),
     context,
     size,
@@ -94,6 +111,8 @@ export async function runTerminal(context: Context): Promise<number> {
     painter.resized();
   };
   output.on('resize', resized);
+  // One screen with the deals comes sooner than an empty one and then that.
+  await Promise.race([firstComplete(session), delay(FIRST_WAIT_MS)]);
   const app = render(
     <UiProvider value={ui}>
       <App />

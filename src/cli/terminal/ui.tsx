@@ -8,6 +8,7 @@ import { safeText } from '../../lib/text.ts';
 import type { Context } from '../context.ts';
 import type { Keyboard } from './keyboard.ts';
 import type { Key } from './keys.ts';
+import type { Lines } from './lines.ts';
 import type { Modals } from './modals.ts';
 import type { Navigation } from './navigation.ts';
 import type { Session, Snapshot } from './session.ts';
@@ -52,6 +53,8 @@ export interface Ui {
   readonly modals: Modals;
   readonly keyboard: Keyboard;
   readonly theme: Theme;
+  /** The text of all rows (widgets/line.tsx). */
+  readonly lines: Lines;
   /** The command's context: paths, environment. */
   readonly context: Context;
   readonly size: Store<Size>;

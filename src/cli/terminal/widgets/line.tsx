@@ -1,8 +1,11 @@
 /** One row of text: never wraps, never wider than its place. */
 import { Box, Text } from 'ink';
-import type { ReactNode } from 'react';
+import { memo, useLayoutEffect, useState } from 'react';
 import { columns } from '../../../lib/text.ts';
 import type { Look } from '../theme.ts';
+import { useUi } from '../ui.tsx';
+
+const PLAIN: Look = {};
 
 /** Text cut to `width` columns (with `…`), or filled up to them. */
 export function fit(text: string, width: number): string {
@@ -24,12 +27,15 @@ export function shorten(text: string, width: number): string {
   return columns(text) <= width ? text : `${shown}…`;
 }
 
-export function Line({ children, look = {} }: { readonly children: ReactNode; readonly look?: Look }) {
+/** `children`: one row, fitted to its place by `fit` or `shorten`. */
+export const Line = memo(({ children, look = PLAIN }: { readonly children: string; readonly look?: Look }) => {
+  const { lines } = useUi();
+  const [sign] = useState(() => lines.take());
+  useLayoutEffect(() => () => lines.give(sign), [lines, sign]);
+  useLayoutEffect(() => lines.set(sign, { text: children, look }), [lines, sign, children, look]);
   return (
     <Box height={1} flexShrink={0}>
-      <Text wrap="truncate-end" {...look}>
-        {children}
-      </Text>
+      <Text>{sign}</Text>
     </Box>
   );
-}
+});

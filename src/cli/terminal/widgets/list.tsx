@@ -1,13 +1,13 @@
 /** A list of rows, of which only those that fit are drawn; the selected one is inverse and has a mark. */
 import { Box } from 'ink';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useRef, useState } from 'react';
 import { useKeys, useTheme } from '../ui.tsx';
 import { fit, Line } from './line.tsx';
 
-/** The first row that is drawn, so that the selected one is seen. */
-export function windowStart(selected: number, count: number, height: number): number {
-  const middle = selected - Math.floor(height / 2);
-  return Math.max(0, Math.min(middle, count - height));
+/** The first row that is drawn, so that the selected one is seen: what was drawn `before`, moved as little as needed. */
+export function windowStart(before: number, selected: number, count: number, height: number): number {
+  const start = Math.max(Math.min(before, selected), selected - height + 1);
+  return Math.max(0, Math.min(start, count - height));
 }
 
 interface ListProps {
@@ -22,6 +22,7 @@ interface ListProps {
 
 export function List({ count, selected, height, width, row, onSelect, empty }: ListProps): ReactNode {
   const theme = useTheme();
+  const first = useRef(0);
   const move = (to: number) => onSelect(Math.max(0, Math.min(to, count - 1)));
   useKeys([
     { keys: ['down', 'j'], does: 'the next row', run: () => move(selected + 1) },
@@ -32,7 +33,8 @@ export function List({ count, selected, height, width, row, onSelect, empty }: L
     { keys: ['end', 'G'], does: 'the last row', run: () => move(count - 1) },
   ]);
   if (count === 0) return <Line look={theme.faint}>{`  ${empty}`}</Line>;
-  const start = windowStart(selected, count, height);
+  const start = windowStart(first.current, selected, count, height);
+  first.current = start;
   const rows = Array.from({ length: Math.min(height, count - start) }, (_, at) => start + at);
   return (
     <Box flexDirection="column" height={height} flexShrink={0}>
