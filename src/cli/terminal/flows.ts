@@ -3,10 +3,11 @@
  * Every signature goes one way: a request that keeps the bytes, the reader to its end, the question, the grant.
  */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fromUtf8 } from '../../lib/bytes.ts';
-import { isFitError } from '../../lib/errors.ts';
+import { FitError, isFitError } from '../../lib/errors.ts';
 import type { ApprovalRequest } from '../../rpc/approvals.ts';
 import { writeFolder } from '../files.ts';
 import * as voice from '../voice.ts';
@@ -22,23 +23,34 @@ function say(ui: Ui, kind: 'done' | 'failed', text: string): void {
 }
 
 /** Reads and decides one request; true if it was signed. */
-export async function decide(ui: Ui, request: ApprovalRequest, verb: string): Promise<boolean> {
+export async function decide(ui: Ui, asked: ApprovalRequest, verb: string): Promise<boolean> {
   const { session, navigation } = ui;
-  const { text } = await session.agent.approveShow({ request: request.id });
+  const { request, text } = await session.agent.approveShow({ request: asked.id });
+  const bytes = Buffer.from(text, 'base64');
+  // What is read here is what is granted, whoever serves the socket.
+  if (createHash('sha256').update(bytes).digest('hex') !== request.digest)
+    throw new FitError('wrong-state', 'the text is not the one that the request is for: nothing was signed');
   const title = `${voice.peer(request.title, 40)} · with ${voice.peerOf(request)}`;
-  const { screen, wants } = readToSign(title, fromUtf8(Buffer.from(text, 'base64')), verb);
+  const { screen, wants } = readToSign(title, fromUtf8(bytes), verb);
   navigation.push(screen);
   if (!(await wants)) return false;
   let failure: unknown;
-  const signed = await askToSign(ui, request, verb, async (passphrase) => {
-    if (passphrase !== undefined) await session.prove(passphrase);
-    try {
-      await session.agent.approveGrant({ request: request.id, digest: request.digest });
-    } catch (error) {
-      if (!isFitError(error) || error.code !== 'needs-passphrase') failure = error;
-      throw error;
-    }
-  });
+  let signed = false;
+  let isForgotten = false;
+  do {
+    isForgotten = false;
+    signed = await askToSign(ui, request, verb, async (passphrase) => {
+      if (passphrase !== undefined) await session.prove(passphrase);
+      try {
+        await session.agent.approveGrant({ request: request.id, digest: request.digest });
+      } catch (error) {
+        // The proof of before has ended unnoticed: asked again, now for the passphrase.
+        isForgotten = isFitError(error) && error.code === 'needs-passphrase';
+        if (!isForgotten) failure = error;
+        throw error;
+      }
+    });
+  } while (isForgotten);
   navigation.pop();
   if (failure !== undefined) say(ui, 'failed', wordsOf(failure));
   return signed;

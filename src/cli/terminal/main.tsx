@@ -119,8 +119,11 @@ export async function runTerminal(context: Context): Promise<number> {
     </UiProvider>,
     { stdout: painter.stdout, debug: true, exitOnCtrlC: false, patchConsole: false },
   );
+  // A screen that fails takes all of them down: said by main.ts once the terminal is given back.
+  const failed = app.waitUntilExit().then(() => ended);
+  failed.catch(() => {});
   try {
-    return await ended;
+    return await Promise.race([ended, failed]);
   } finally {
     output.off('resize', resized);
     owner.release();

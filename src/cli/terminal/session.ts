@@ -147,7 +147,13 @@ export function createSession(options: SessionOptions): Session {
       method,
       async (params?: object) => {
         const call = current()[method] as (params?: object) => Promise<unknown>;
-        return call(params);
+        try {
+          return await call(params);
+        } catch (error) {
+          // The daemon forgets by itself too: unused for long enough, or locked meanwhile.
+          if (isFitError(error) && error.code === 'needs-passphrase') change({ isProven: false });
+          throw error;
+        }
       },
     ]),
   ) as unknown as SessionAgent;
@@ -256,6 +262,8 @@ export function createSession(options: SessionOptions): Session {
 
   function received(event: FitEvent): void {
     lastSeq = event.seq;
+    // A proof ends when the keys are put away.
+    if (event.kind === 'locked' && !isReplaying) change({ isProven: false });
     change({ events: [event, ...snapshot.events].slice(0, KEPT_EVENTS) });
     // Everything is asked for after them.
     if (isReplaying) return;
@@ -303,6 +311,11 @@ export function createSession(options: SessionOptions): Session {
     client = undefined;
     clearTimeout(idle);
     change({ connection: 'away', isProven: false, requests: [] });
+    await lookAgain();
+  }
+
+  /** Until somebody answers. */
+  async function lookAgain(): Promise<void> {
     while (!isClosed) {
       try {
         await delay(LOOK_AGAIN_MS, undefined, { signal: closing.signal });
@@ -333,7 +346,10 @@ export function createSession(options: SessionOptions): Session {
 
   void options.first().then(
     (first) => (isClosed ? first.close() : use(first)),
-    (error: unknown) => change({ problem: error instanceof Error ? error.message : String(error), connection: 'away' }),
+    (error: unknown) => {
+      change({ problem: error instanceof Error ? error.message : String(error), connection: 'away' });
+      void lookAgain();
+    },
   );
 
   return {

@@ -88,7 +88,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
         keys: ['a'],
         label: 'accept',
         does: 'read the text and sign it',
-        run: () => void signHeld(ui, 'sign', () => session.agent.dealAccept({ deal: id, hold: true })),
+        run: () => void attempt(() => signHeld(ui, 'sign', () => session.agent.dealAccept({ deal: id, hold: true }))),
       });
     bindings.push({
       keys: ['c'],
