@@ -9,6 +9,9 @@ import { FitError } from '../lib/errors.ts';
 import type { FileContent } from '../rpc/agent.ts';
 import type { Output } from './output.ts';
 
+/** The largest file that is read as a contact card. */
+export const MAX_CARD_BYTES = 64 * 1024;
+
 async function readStdin(maxBytes: number): Promise<Uint8Array> {
   const parts: Buffer[] = [];
   let size = 0;

@@ -1,4 +1,4 @@
-/** What `fit` says about requests for a signature, the policy and the audit log; voice.ts passes it on. */
+/** What `fit` says about requests for a signature, the policy and the audit log. */
 import type { ApprovalRequest, Asker, AuditEntry, PolicyStatus, PolicyVerdict } from '../rpc/approvals.ts';
 import { facts, peer, table, when } from './voice.ts';
 

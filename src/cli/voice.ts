@@ -284,5 +284,3 @@ export const FIRST_STEPS: readonly string[] = [
   'fit demo shows a whole trade with three traders on this machine and leaves nothing behind',
   'man fit has the rest',
 ];
-
-export { askerOf, audit, peerOf, policy, request, requests, verdict } from './voice-approvals.ts';

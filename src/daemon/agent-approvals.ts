@@ -17,7 +17,8 @@ export interface Checks {
 const DEFAULT_LIMIT = 100;
 
 export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<ApprovalAgent, 'forget'> {
-  const { parts, deals, viewRequest } = daemon;
+  const { parts, deals } = daemon;
+  const viewRequest = deals.approvals.view;
   const { consents, policy, store, archive } = parts;
   const { needKey, needConsent, provenBy } = checks;
 
@@ -39,7 +40,7 @@ export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<Approv
       needKey();
       const consent = consents.find(prefix);
       const text = Buffer.from(await store.fetch('document', consent.document)).toString('base64');
-      const verdict = deals.approvals.judge(await deals.wantedOf({ consent }));
+      const verdict = deals.approvals.judge(await deals.subjectOf(consent));
       const { policy: _, ...shown } = verdict;
       return { request: await viewRequest(consent), text, verdict: shown };
     },
@@ -63,8 +64,8 @@ export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<Approv
     async policyCheck({ deal, request }) {
       needKey();
       if ((deal === undefined) === (request === undefined)) throw new FitError('usage', 'name a deal or a request');
-      const target = request === undefined ? { deal: store.find(deal ?? '') } : { consent: consents.find(request) };
-      const { policy: _, ...verdict } = deals.approvals.judge(await deals.wantedOf(target));
+      const target = request === undefined ? store.find(deal ?? '') : consents.find(request);
+      const { policy: _, ...verdict } = deals.approvals.judge(await deals.subjectOf(target));
       return verdict;
     },
     async policyConfirm({ hash }) {

@@ -7,20 +7,18 @@
  * peer, arbiter and bytes, or nothing; no decision in time means no.
  */
 import type { StoreOp } from '../archive/store.ts';
-import type { Card } from '../commerce/card.ts';
 import type { Document } from '../commerce/document.ts';
 import { toHex } from '../lib/bytes.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import { newId } from '../lib/rng.ts';
-import type { ApprovalRequest, Asker, ConsentSource } from '../rpc/approvals.ts';
-import type { Change, Consent } from './consents.ts';
-import { MAX_PENDING } from './consents.ts';
-import type { Contact } from './contacts.ts';
+import type { Asker, ConsentSource } from '../rpc/approvals.ts';
+import { type Change, type Consent, MAX_PENDING } from './consents.ts';
 import type { DealWrites } from './deal-writes.ts';
-import { factsOf } from './facts.ts';
+import { factsOf, itemsOf } from './facts.ts';
 import type { Parts } from './parts.ts';
 import type { Facts, Judgement } from './policy/port.ts';
+import { createRequestView } from './request-view.ts';
 
 /** On whose word something is to be signed. */
 export interface Authority {
@@ -33,15 +31,19 @@ export interface Authority {
   readonly granting?: Consent;
 }
 
-/** One signature that is wanted: everything that could refuse it without a consent has been asked. */
-export interface Wanted {
+/** What rules look at: they need not know more of it. */
+export interface Subject {
   readonly kind: Consent['kind'];
-  readonly deal: string;
   readonly document: Document;
-  readonly contact: Contact;
-  readonly arbiter: Card;
+  /** SHA-256 of the peer's certificate, hex. */
+  readonly peer: string;
+}
+
+/** One signature that is wanted: everything that could refuse it without a consent has been asked. */
+export interface Wanted extends Subject {
+  readonly deal: string;
+  /** SHA-256 of the arbiter's card, hex. */
   readonly arbiterCard: string;
-  readonly arbiterContact: Contact | undefined;
   readonly base: string | null;
   /** End of the consent; a request ends no later than `latest`. */
   readonly expires: number;
@@ -50,41 +52,34 @@ export interface Wanted {
   readonly keep: readonly StoreOp[];
 }
 
+/** Failures of a grant after which the request can never again be what it was. */
+const MOVED_ON: ReadonlySet<string> = new Set(['wrong-state', 'not-found', 'arbiter-not-pinned', 'usage']);
+
 export type Approvals = ReturnType<typeof createApprovals>;
 
 export function createApprovals(parts: Parts, writes: DealWrites) {
-  const { consents, policy, config, events, rng } = parts;
+  const { consents, contacts, policy, config, events, rng } = parts;
   const { now } = writes;
   const judging = createMutex();
-  /** Set by compose: how a request looks to clients. */
-  let viewOf: (consent: Consent) => Promise<ApprovalRequest>;
+  const view = createRequestView(parts);
 
-  const factsFor = (wanted: Wanted): Facts =>
-    factsOf(
-      wanted.kind,
-      wanted.document,
-      writes.us(),
-      {
-        peer: {
-          contact: wanted.contact.name,
-          certificate: toHex(wanted.contact.card.certificate.hash),
-          attested: wanted.contact.attested,
-        },
-        arbiter: {
-          contact: wanted.arbiterContact?.name ?? null,
-          certificate: toHex(wanted.arbiter.certificate.hash),
-        },
-      },
-      now(),
-    );
+  const factsFor = ({ kind, document, peer }: Subject): Facts => {
+    const contact = contacts.of(peer);
+    const arbiter = toHex(document.terms.arbiter.certificate);
+    const names = {
+      peer: { contact: contact?.name ?? null, certificate: peer, attested: contact?.attested ?? false },
+      arbiter: { contact: contacts.of(arbiter)?.name ?? null, certificate: arbiter },
+    };
+    return factsOf(kind, document, writes.us(), names, now());
+  };
 
-  const fresh = (wanted: Wanted, asker: Asker, amounts: readonly string[]): Consent => ({
+  const fresh = (wanted: Wanted, asker: Asker): Consent => ({
     id: newId(rng),
     kind: wanted.kind,
     deal: wanted.deal,
     document: toHex(wanted.document.digest),
-    peer: toHex(wanted.contact.card.certificate.hash),
-    arbiter: toHex(wanted.arbiter.certificate.hash),
+    peer: wanted.peer,
+    arbiter: toHex(wanted.document.terms.arbiter.certificate),
     arbiterCard: wanted.arbiterCard,
     base: wanted.base,
     asker,
@@ -94,13 +89,10 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     status: 'granted',
     held: false,
     decision: null,
-    amounts: [...amounts],
+    amounts: itemsOf(wanted.document, writes.us()).flatMap((item) => item.amount ?? []),
     usedAt: null,
     xid: null,
   });
-
-  const amountsOf = (wanted: Wanted): readonly string[] =>
-    factsFor(wanted).items.flatMap((item) => (item.amount === null ? [] : [item.amount]));
 
   const byPerson = (source: ConsentSource) => ({ at: now(), source, rule: null, policy: null });
 
@@ -114,16 +106,23 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     if (consents.pending().length >= MAX_PENDING)
       throw new FitError('busy', `${MAX_PENDING} requests wait for a person already`, { hint: 'fit approve list' });
     const expires = Math.min(now() + config.consent.expires, wanted.latest);
-    const consent: Consent = { ...fresh(wanted, asker, amountsOf(wanted)), status: 'pending', why, held, expires };
+    const consent: Consent = { ...fresh(wanted, asker), status: 'pending', why, held, expires };
     await writes.record([consents.enter(consent, now())], wanted.keep);
-    if (!held) events.emit({ kind: 'request', request: consent.id, deal: consent.deal, contact: wanted.contact.name });
+    const contact = contacts.of(wanted.peer)?.name;
+    if (!held)
+      events.emit({
+        kind: 'request',
+        request: consent.id,
+        deal: consent.deal,
+        ...(contact === undefined ? {} : { contact }),
+      });
     return consent;
   };
 
   const needsApproval = async (consent: Consent): Promise<FitError> =>
     new FitError('needs-approval', `this needs a person's approval: request ${consent.id} waits`, {
       hint: `fit approve grant ${consent.id}`,
-      data: { request: await viewOf(consent) },
+      data: { request: await view(consent) },
     });
 
   const stillPending = (consent: Consent): Consent => {
@@ -135,33 +134,43 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
 
   /** What was asked for is what is about to be signed. */
   const checkSame = (consent: Consent, wanted: Wanted): void => {
-    const now = [
-      toHex(wanted.document.digest),
-      toHex(wanted.contact.card.certificate.hash),
-      toHex(wanted.arbiter.certificate.hash),
-    ];
-    const then = [consent.document, consent.peer, consent.arbiter];
-    if (consent.kind !== wanted.kind || now.some((one, at) => one !== then[at]))
+    const { kind, document, peer } = wanted;
+    const found = [kind, toHex(document.digest), peer, toHex(document.terms.arbiter.certificate)];
+    const then = [consent.kind, consent.document, consent.peer, consent.arbiter];
+    if (found.some((one, at) => one !== then[at]))
       throw new FitError('wrong-state', 'what was asked for has changed since: nothing was signed', {
         hint: 'look at it again, and ask again',
       });
   };
 
-  const judged = (wanted: Wanted): Judgement => policy.judge(factsFor(wanted), consents.reserved());
+  const judge = (subject: Subject): Judgement => policy.judge(factsFor(subject), consents.reserved());
+
+  /** Ends an open request, alone with its deal: a grant of it may be under way, and is then the faster. */
+  const close = async (
+    { id, deal }: Consent,
+    status: 'refused' | 'expired' | 'withdrawn',
+    more: Partial<Consent> = {},
+  ): Promise<Consent | undefined> =>
+    writes.locks.run(deal, async () => {
+      const found = consents.get(id);
+      if (found?.status !== 'pending') return undefined;
+      const change = consents.move(found, status, now(), more);
+      await writes.record([change]);
+      return change.consent;
+    });
 
   /** The end of every request that has run out or whose connection has gone with a restart; the time (s) of the next. */
   const sweep = async (gone: (consent: Consent) => boolean = () => false): Promise<number | undefined> => {
     const over = consents.pending().filter((one) => now() >= one.expires || gone(one));
-    await writes.record(over.map((one) => consents.move(one, now() >= one.expires ? 'expired' : 'withdrawn', now())));
+    await Promise.all(over.map((one) => close(one, now() >= one.expires ? 'expired' : 'withdrawn')));
     const ends = consents.pending().map((one) => one.expires);
     return ends.length === 0 ? undefined : Math.min(...ends);
   };
 
   return {
-    set view(view: typeof viewOf) {
-      viewOf = view;
-    },
+    view,
     sweep,
+    judge,
 
     /**
      * Calls `sign` with the consent to be stored in the same write as what it allows. Without one: throws `needs-approval`
@@ -182,13 +191,13 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
         throw await needsApproval(consent);
       }
       if (source !== null) {
-        const consent = { ...fresh(wanted, asker, amountsOf(wanted)), decision: byPerson(source) };
+        const consent = { ...fresh(wanted, asker), decision: byPerson(source) };
         return sign(consents.enter(consent, now()));
       }
       return judging.run('policy', async () => {
-        const verdict = judged(wanted);
+        const verdict = judge(wanted);
         const consent = {
-          ...fresh(wanted, asker, amountsOf(wanted)),
+          ...fresh(wanted, asker),
           why: verdict.why,
           decision: { at: now(), source: 'policy' as const, rule: verdict.rule, policy: verdict.policy },
         };
@@ -200,8 +209,6 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
         });
       });
     },
-
-    judge: judged,
 
     /** An open request by any unique beginning of its id; one that has run out is ended first. */
     async open(prefix: string, digest: string | undefined): Promise<Consent> {
@@ -219,27 +226,22 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
       try {
         return await run();
       } catch (error) {
-        const found = consents.get(consent.id);
-        const moved =
-          isFitError(error) && ['wrong-state', 'not-found', 'arbiter-not-pinned', 'usage'].includes(error.code);
-        if (moved && found?.status === 'pending') await writes.record([consents.move(found, 'withdrawn', now())]);
+        if (isFitError(error) && MOVED_ON.has(error.code)) await close(consent, 'withdrawn');
         throw error;
       }
     },
 
     async refuse(prefix: string, source: ConsentSource | null): Promise<Consent> {
       await sweep();
-      const consent = stillPending(consents.find(prefix));
+      const found = consents.find(prefix);
       const decision = { at: now(), source, rule: null, policy: null };
-      const change = consents.move(consent, 'refused', now(), { decision });
-      await writes.record([change]);
-      return change.consent;
+      return (await close(found, 'refused', { decision })) ?? stillPending(found);
     },
 
     /** The connection that held it has gone. */
     async letGo(id: string): Promise<void> {
       const found = consents.get(id);
-      if (found?.status === 'pending') await writes.record([consents.move(found, 'withdrawn', now())]);
+      if (found !== undefined) await close(found, 'withdrawn');
     },
 
     /** Whether the consent stands now: not withdrawn, expired or used, and its rule's policy still in force. */

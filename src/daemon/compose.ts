@@ -42,11 +42,10 @@ import { createHooks } from './hooks.ts';
 import { createIdentity } from './identity.ts';
 import { createInbox, type Unread } from './inbox.ts';
 import { openKeyring } from './keyring.ts';
-import { listenAddress, remembered } from './listen.ts';
+import { listenAddress, listenSomewhere } from './listen.ts';
 import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { createPolicy } from './policy.ts';
-import { createRequestView } from './request-view.ts';
 import { watchSpool } from './spool.ts';
 import { createViews } from './views.ts';
 
@@ -154,7 +153,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   };
   const makeLink = (listen: string): Link =>
     createLibp2pLink({ seed: keyring.transportSeed, listen: [listenAddress(listen)], binder, onFault });
-  const { link, listening } = await listenSomewhere(setting, makeLink);
+  const { link, listening } = await listenSomewhere(archive, config.listen, makeLink);
   undo.push(() => link.stop());
 
   const identity = createIdentity({ archive, keyring, config, clock, rng });
@@ -248,8 +247,6 @@ async function assemble(setting: Setting): Promise<Daemon> {
   };
   const deals = createDeals(parts);
   const views = createViews(parts, deals);
-  const viewRequest = createRequestView(parts);
-  deals.approvals.view = viewRequest;
   const arbiter = createArbiterRole({
     archive,
     journal: theJournal,
@@ -427,7 +424,6 @@ async function assemble(setting: Setting): Promise<Daemon> {
     parts,
     deals,
     views,
-    viewRequest,
     arbiter,
     paths,
     startedMs,
@@ -508,31 +504,3 @@ async function assemble(setting: Setting): Promise<Daemon> {
 
 /** A greeting: an empty message that only asks for an acknowledgement. */
 const HELLO = enc(1, 'hello');
-
-/** The port of the last time, else a free one, which is kept from then on. */
-async function listenSomewhere(
-  { archive, config }: Setting,
-  make: (listen: string) => Link,
-): Promise<{ link: Link; listening: string }> {
-  const stored = await archive.get('meta', 'listen');
-  const before = stored === undefined ? undefined : remembered(stored, config.listen);
-  const free = config.listen.replace(/:[0-9]+$/, ':0');
-  for (const listen of new Set([before ?? config.listen, free])) {
-    const link = make(listen);
-    try {
-      await link.start();
-    } catch (error) {
-      await link.stop();
-      const taken = isFitError(error) && error.data?.taken === true;
-      if (!taken || listen === free) throw error;
-      continue;
-    }
-    const address = present(link.addresses()[0], 'address');
-    const port = /\/tcp\/([0-9]+)/.exec(address)?.[1] ?? '0';
-    const listening = config.listen.replace(/[0-9]+$/, port);
-    if (listening !== before)
-      await archive.batch([{ kind: 'put', space: 'meta', key: 'listen', value: enc(config.listen, listening) }]);
-    return { link, listening };
-  }
-  throw new FitError('internal', 'no address to listen on');
-}

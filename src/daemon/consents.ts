@@ -99,17 +99,25 @@ const maybe = <T>(value: Cbor | undefined, of: (value: Cbor | undefined) => T): 
   value === null ? null : of(value);
 const hex = (value: Cbor | undefined): string => read.text(value, 64, 'digest');
 
+type Field = Cbor | undefined;
+
+/** What both versions have in common. */
+const about = (id: Field, kind: Field, deal: Field, document: Field, peer: Field, arbiter: Field) => ({
+  id: read.text(id, 64, 'id'),
+  kind: read.oneOf(kind, ['offer', 'acceptance'], 'kind'),
+  deal: read.text(deal, 12, 'deal'),
+  document: hex(document),
+  peer: hex(peer),
+  arbiter: hex(arbiter),
+});
+
+/** Of before there were requests: given by a person, asked for by nobody that is known. */
 function decodeFirst(fields: readonly Cbor[]): Consent {
   const [, id, kind, deal, document, peer, arbiter, granted, expires, status, xid] = fields;
   const was = read.oneOf(status, ['standing', 'used', 'withdrawn'], 'status');
   const at = read.uint(granted, 'granted');
   return {
-    id: read.text(id, 64, 'id'),
-    kind: read.oneOf(kind, ['offer', 'acceptance'], 'kind'),
-    deal: read.text(deal, 12, 'deal'),
-    document: hex(document),
-    peer: hex(peer),
-    arbiter: hex(arbiter),
+    ...about(id, kind, deal, document, peer, arbiter),
     arbiterCard: '',
     base: null,
     asker: UNKNOWN_ASKER,
@@ -134,12 +142,7 @@ export function decodeConsent(bytes: Uint8Array): Consent {
   const [status, held, decision, amounts, usedAt, xid] = rest;
   const [pid, name, command, known] = read.array(asker, 4, 'asker');
   return {
-    id: read.text(id, 64, 'id'),
-    kind: read.oneOf(kind, ['offer', 'acceptance'], 'kind'),
-    deal: read.text(deal, 12, 'deal'),
-    document: hex(document),
-    peer: hex(peer),
-    arbiter: hex(arbiter),
+    ...about(id, kind, deal, document, peer, arbiter),
     arbiterCard: hex(card),
     base: maybe(base, hex),
     asker: {

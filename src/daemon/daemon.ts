@@ -2,9 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Certificate } from '../crypto/pki/certificate.ts';
 import type { HomePaths } from '../lib/paths.ts';
-import type { ApprovalRequest } from '../rpc/approvals.ts';
 import type { ArbiterRole } from './arbiter-role.ts';
-import type { Consent } from './consents.ts';
 import type { Deals } from './deals.ts';
 import type { Parts } from './parts.ts';
 import type { Views } from './views.ts';
@@ -13,7 +11,6 @@ export interface Daemon {
   readonly parts: Parts;
   readonly deals: Deals;
   readonly views: Views;
-  readonly viewRequest: (consent: Consent) => Promise<ApprovalRequest>;
   readonly arbiter: ArbiterRole;
   readonly paths: HomePaths;
   readonly startedMs: number;

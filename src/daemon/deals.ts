@@ -34,7 +34,7 @@ import type { Remote } from '../p2p/link.ts';
 import type { ConsentSource } from '../rpc/approvals.ts';
 import { createAcceptance } from './acceptance.ts';
 import { createAllowance, OF_A_CONTACT } from './allowance.ts';
-import { createApprovals, type Wanted } from './approvals.ts';
+import { createApprovals, type Subject } from './approvals.ts';
 import type { Change, Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
@@ -186,31 +186,17 @@ export function createDeals(parts: Parts) {
       return approvals.granting(consent, () => run(consent, authority));
     },
 
-    /** What rules would say about accepting the current version of a deal, or about an open request. */
-    async wantedOf(target: { readonly deal: Deal } | { readonly consent: Consent }): Promise<Wanted> {
-      const consent = 'consent' in target ? target.consent : undefined;
-      const version = 'deal' in target ? present(currentVersion(target.deal), 'version') : undefined;
-      const digest = consent?.document ?? toHex(present(version, 'version').document);
-      const document = parseDocument(await store.fetch('document', digest));
-      const peer = consent?.peer ?? ('deal' in target ? toHex(target.deal.them) : '');
-      const contact = contacts.of(peer);
-      if (contact === undefined)
-        throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
-      const cardDigest = consent === undefined || consent.arbiterCard === '' ? undefined : consent.arbiterCard;
-      const card = parseCard(await store.fetch('card', cardDigest ?? toHex(present(version, 'version').arbiterCard)));
-      return {
-        kind: consent?.kind ?? 'acceptance',
-        deal: document.terms.deal,
-        document,
-        contact,
-        arbiter: card,
-        arbiterCard: toHex(sha256(card.bytes)),
-        arbiterContact: contacts.of(toHex(card.certificate.hash)),
-        base: null,
-        expires: document.terms.notAfter,
-        latest: document.terms.offerUntil,
-        keep: [],
-      };
+    /** What accepting the current version of a deal, or granting a request, is about: for rules. */
+    async subjectOf(of: Deal | Consent): Promise<Subject> {
+      const { kind, digest, peer } =
+        'versions' in of
+          ? ({
+              kind: 'acceptance',
+              digest: toHex(present(currentVersion(of), 'version').document),
+              peer: toHex(of.them),
+            } as const)
+          : { kind: of.kind, digest: of.document, peer: of.peer };
+      return { kind, peer, document: parseDocument(await store.fetch('document', digest)) };
     },
 
     /** Takes back what rules of a policy no longer in force have granted and nobody has used; offers towards the peer too. */

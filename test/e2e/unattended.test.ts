@@ -5,6 +5,7 @@ import { appendFileSync, chmodSync, copyFileSync, mkdirSync, readFileSync, write
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ApprovalRequest, AuditEntry, PolicyStatus } from '../../src/rpc/approvals.ts';
+import { connect } from '../../src/rpc/client.ts';
 import { endAll, introduce, PASSPHRASE, Trader, temporary } from '../support/traders.ts';
 
 const EXAMPLE = resolve('examples/price-list');
@@ -56,6 +57,20 @@ test('a hundred orders: sixty are signed, forty wait, and the audit log accounts
   writeFileSync(join(seller.home, 'policy.toml'), policy);
   assert.equal((await seller.ok<PolicyStatus>('policy', 'confirm', ...seller.pw)).state, 'confirmed');
 
+  // Told as it happens: sixty contracts, forty requests.
+  const listener = await connect(seller.paths.socket);
+  const told = { contract: 0, request: 0 };
+  const settled = new Promise<void>((done, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not in time: ${JSON.stringify(told)}`)), 150_000);
+    listener.onEvent(({ kind }) => {
+      if (kind === 'contract' || kind === 'request') told[kind] += 1;
+      if (told.contract + told.request < 100) return;
+      clearTimeout(timer);
+      done();
+    });
+  });
+  await listener.subscribe({});
+
   const agent = await buyer.consenting();
   const deals: string[] = [];
   for (let i = 0; i < 100; i += 1) {
@@ -64,22 +79,15 @@ test('a hundred orders: sixty are signed, forty wait, and the audit log accounts
     const document = Buffer.from(text).toString('base64');
     deals.push((await agent.dealPropose({ document, to: 'seller', arbiter: 'notary' })).deal);
   }
+  await settled;
+  listener.close();
+  assert.deepEqual(told, { contract: 60, request: 40 });
   const theirs = await seller.agent();
   const waiting = async () => (await theirs.approveList({})).requests;
-  const states = async () => {
-    const { deals: all } = await theirs.dealList();
-    return all.filter((one) => one.state === 'contracted').length;
-  };
-  const end = Date.now() + 150_000;
-  while ((await waiting()).length < 40 || (await states()) < 60) {
-    assert.ok(
-      Date.now() < end,
-      `${await states()} signed, ${(await waiting()).length} wait: ${(await waiting())[0]?.why}`,
-    );
-    await new Promise((done) => setTimeout(done, 100));
-  }
+  const { deals: all } = await theirs.dealList();
   const requests = await waiting();
-  assert.deepEqual([await states(), requests.length], [60, 40]);
+  const signed = all.filter((one) => one.state === 'contracted').length;
+  assert.deepEqual([signed, requests.length], [60, 40]);
   for (const request of requests) {
     assert.equal(request.asker.known, 'kernel');
     assert.match(request.why, /one to one|another text|more than EUR 270.00 a day/);

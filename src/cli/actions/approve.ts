@@ -6,6 +6,7 @@ import type { ApprovalRequest } from '../../rpc/approvals.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import * as voice from '../voice.ts';
+import * as approvals from '../voice-approvals.ts';
 import { prove } from './consent.ts';
 import { checkWaitOptions, finish, type WaitOptions } from './outcome.ts';
 
@@ -13,7 +14,7 @@ export async function list(context: Context, options: { readonly all?: boolean }
   const agent = await context.agent();
   const result = await agent.approveList(options.all === true ? { all: true } : {});
   if (context.out.isJson) context.out.json(result);
-  else for (const line of voice.requests(result.requests)) context.out.line(line);
+  else for (const line of approvals.requests(result.requests)) context.out.line(line);
   return undefined;
 }
 
@@ -26,7 +27,7 @@ export async function show(context: Context, _options: object, id: string): Prom
     out.json({ request, text: decoded, verdict });
     return undefined;
   }
-  for (const line of voice.request(request)) out.line(line);
+  for (const line of approvals.request(request)) out.line(line);
   const { layOut } = await import('../reader.ts');
   for (const line of layOut(decoded, process.stdout.columns ?? 100)) out.line(line);
   if (request.state === 'pending') out.hint(`fit approve grant ${request.id}`);
@@ -39,7 +40,6 @@ export async function readRequest(
   agent: AgentClient,
   id: string,
   verb: string,
-  warnings: readonly string[] = [],
 ): Promise<ApprovalRequest> {
   const { openTerminal } = await import('../terminal.ts');
   const terminal = context.nonInteractive ? undefined : openTerminal();
@@ -56,12 +56,11 @@ export async function readRequest(
   const explained = request.kind === 'acceptance' ? voice.explain(await agent.dealExplain({ deal: request.deal })) : [];
   const { readAndDecide } = await import('../reader.ts');
   await readAndDecide(terminal, {
-    heading: `${voice.peer(request.title, 60)} · ${request.deal} · ${verb} · with ${voice.peerOf(request)}`,
+    heading: `${voice.peer(request.title, 60)} · ${request.deal} · ${verb} · with ${approvals.peerOf(request)}`,
     text: fromUtf8(bytes),
     summary: [
-      ...voice.request(request),
+      ...approvals.request(request),
       ...explained,
-      ...warnings.map((warning) => `warning: ${voice.peer(warning, 500)}`),
       ...(request.peer.verified ? [] : ['warning: the other side is NOT verified: it may be someone else']),
       ...(request.arbiter.contact === null ? ['warning: the arbiter is not among your contacts'] : []),
     ],

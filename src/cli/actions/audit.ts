@@ -3,6 +3,7 @@ import { EXIT } from '../../lib/errors.ts';
 import type { Context } from '../context.ts';
 import { parseNumber } from '../times.ts';
 import * as voice from '../voice.ts';
+import * as approvals from '../voice-approvals.ts';
 
 interface ListOptions {
   readonly from?: string;
@@ -15,7 +16,7 @@ export async function list(context: Context, options: ListOptions): Promise<unde
   const agent = await context.agent();
   const result = await agent.auditList({ ...from, limit });
   if (context.out.isJson) context.out.json(result);
-  else for (const line of voice.audit(result.entries)) context.out.line(line);
+  else for (const line of approvals.audit(result.entries)) context.out.line(line);
   return undefined;
 }
 
@@ -23,7 +24,7 @@ export async function show(context: Context, _options: object, id: string): Prom
   const agent = await context.agent();
   const result = await agent.auditShow({ request: id });
   if (context.out.isJson) context.out.json(result);
-  else for (const line of voice.audit(result.entries)) context.out.line(line);
+  else for (const line of approvals.audit(result.entries)) context.out.line(line);
   return undefined;
 }
 

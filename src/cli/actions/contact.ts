@@ -4,11 +4,9 @@ import { FitError } from '../../lib/errors.ts';
 import type { ContactResult } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
-import { readInput } from '../files.ts';
+import { MAX_CARD_BYTES, readInput } from '../files.ts';
 import * as voice from '../voice.ts';
 import { prove } from './consent.ts';
-
-const MAX_CARD_BYTES = 64 * 1024;
 
 async function readCard(file: string): Promise<string> {
   const bytes = await readInput(file, MAX_CARD_BYTES);

@@ -6,11 +6,10 @@ import { FitError, isFitError } from '../../lib/errors.ts';
 import { closeAll } from '../at-end.ts';
 import { startAndConnect } from '../autostart.ts';
 import type { Context } from '../context.ts';
-import { readInput } from '../files.ts';
+import { MAX_CARD_BYTES, readInput } from '../files.ts';
 import { askLine, askNewPassphrase } from '../prompts.ts';
 import * as voice from '../voice.ts';
 
-const MAX_CARD_BYTES = 64 * 1024;
 /** Below this a passphrase is taken only if the person insists. */
 export const ENOUGH = 3;
 

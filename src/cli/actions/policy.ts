@@ -2,7 +2,7 @@
 import { FitError, isFitError } from '../../lib/errors.ts';
 import type { PolicyVerdict } from '../../rpc/approvals.ts';
 import type { Context } from '../context.ts';
-import * as voice from '../voice.ts';
+import * as approvals from '../voice-approvals.ts';
 import { prove } from './consent.ts';
 
 export async function show(context: Context): Promise<undefined> {
@@ -10,7 +10,7 @@ export async function show(context: Context): Promise<undefined> {
   const status = await agent.policyShow();
   if (context.out.isJson) context.out.json(status);
   else {
-    for (const line of voice.policy(status)) context.out.line(line);
+    for (const line of approvals.policy(status)) context.out.line(line);
     if (status.state === 'unconfirmed' || status.state === 'edited') context.out.hint('fit policy confirm');
     if (status.state === 'none') context.out.hint('man fit-policy has an example');
   }
@@ -27,7 +27,7 @@ export async function check(context: Context, _options: object, id: string): Pro
     verdict = await agent.policyCheck({ deal: id });
   }
   if (context.out.isJson) context.out.json(verdict);
-  else for (const line of voice.verdict(verdict)) context.out.line(line);
+  else for (const line of approvals.verdict(verdict)) context.out.line(line);
   return undefined;
 }
 
@@ -51,7 +51,7 @@ export async function confirm(context: Context, options: { readonly hash?: strin
       await readAndDecide(terminal, {
         heading: `${status.path}, which will decide in your place`,
         text: status.text,
-        summary: [...voice.policy(status), 'confirming lets these rules sign for you until the file is changed'],
+        summary: [...approvals.policy(status), 'confirming lets these rules sign for you until the file is changed'],
         verb: 'confirm',
       });
     }

@@ -4,19 +4,19 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { FitError, isFitError } from '../../lib/errors.ts';
+import { MAX_TEXT_BYTES } from '../../lib/lint.ts';
 import type { ApprovalRequest } from '../../rpc/approvals.ts';
-import { writeFolder } from '../files.ts';
+import { readInput, writeFolder } from '../files.ts';
 import * as voice from '../voice.ts';
+import * as approvals from '../voice-approvals.ts';
 import { ask, confirm } from './modals/ask.tsx';
 import { askToSign } from './modals/sign.tsx';
 import { readToSign } from './screens/reader.tsx';
 import { type Ui, wordsOf } from './ui.tsx';
-
-const MAX_DRAFT_BYTES = 256 * 1024;
 
 function say(ui: Ui, kind: 'done' | 'failed', text: string): void {
   ui.notice.set({ kind, text });
@@ -30,7 +30,7 @@ export async function decide(ui: Ui, asked: ApprovalRequest, verb: string): Prom
   // What is read here is what is granted, whoever serves the socket.
   if (createHash('sha256').update(bytes).digest('hex') !== request.digest)
     throw new FitError('wrong-state', 'the text is not the one that the request is for: nothing was signed');
-  const title = `${voice.peer(request.title, 40)} · with ${voice.peerOf(request)}`;
+  const title = `${voice.peer(request.title, 40)} · with ${approvals.peerOf(request)}`;
   const { screen, wants } = readToSign(title, fromUtf8(bytes), verb);
   navigation.push(screen);
   if (!(await wants)) return false;
@@ -95,8 +95,7 @@ export async function edit(ui: Ui, name: string, text: string): Promise<string |
     say(ui, 'failed', `the editor ended with ${code}: set EDITOR; the draft is in ${file}`);
     return undefined;
   }
-  const written = readFileSync(file, 'utf8').slice(0, MAX_DRAFT_BYTES);
-  return written;
+  return fromUtf8(await readInput(file, MAX_TEXT_BYTES));
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -123,12 +122,8 @@ export async function propose(ui: Ui): Promise<void> {
   if (arbiter === undefined || arbiter === '') return;
   const file = await ask(ui, `New proposal to ${to}`, 'file', { lines: ['empty: write it in your editor'] });
   if (file === undefined) return;
-  let text: string | undefined;
-  try {
-    text = file === '' ? await edit(ui, `to-${to}`, BLANK) : readFileSync(resolve(file), 'utf8');
-  } catch {
-    return say(ui, 'failed', `cannot read ${file}`);
-  }
+  const text =
+    file === '' ? await edit(ui, `to-${to}`, BLANK) : fromUtf8(await readInput(resolve(file), MAX_TEXT_BYTES));
   if (text === undefined) return;
   const document = base64(text);
   await signHeld(ui, 'propose', () => ui.session.agent.dealPropose({ document, to, arbiter, hold: true }));

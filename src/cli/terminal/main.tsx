@@ -1,7 +1,6 @@
 /** `fit ui`: takes the terminal, draws the screens over one session, and gives the terminal back whatever happens. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ReadStream, WriteStream } from 'node:tty';
 import { render } from 'ink';
 import { EXIT } from '../../lib/errors.ts';
 import { connect } from '../../rpc/client.ts';
@@ -37,8 +36,7 @@ function firstComplete(session: Session): Promise<void> {
 }
 
 export async function runTerminal(context: Context): Promise<number> {
-  const input = process.stdin as unknown as ReadStream;
-  const output = process.stdout as unknown as WriteStream;
+  const { stdin: input, stdout: output } = process;
   const display = {
     get columns() {
       return output.columns || 80;

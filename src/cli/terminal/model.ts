@@ -1,4 +1,4 @@
-/** The exact bytes on a screen: lines, columns, and what of them has been seen. Pure. */
+/** Text on a screen: lines, columns, rows, and what of the exact bytes has been seen. Pure. */
 import { columns, safeText } from '../../lib/text.ts';
 
 const MAX_LINE = 64 * 1024;
@@ -59,4 +59,27 @@ export function isAllSeen(seen: Seen, text: ReadableText): boolean {
 /** How many lines have a part that was not seen. */
 export function unseen(seen: Seen, text: ReadableText): number {
   return seen.filter((to, line) => to < (text.widths[line] ?? 0)).length;
+}
+
+/** Text in rows of at most `width` columns, broken between words, and within a word that is wider than a row. */
+export function rowsOf(text: string, width: number): string[] {
+  const rows: string[] = [];
+  let row: string | undefined;
+  for (const word of text.split(' ')) {
+    const next = row === undefined ? word : `${row} ${word}`;
+    if (columns(next) <= width) {
+      row = next;
+      continue;
+    }
+    if (row !== undefined) rows.push(row);
+    row = word;
+    while (columns(row) > width) {
+      const part = cutColumns(row, 0, width);
+      // A character that is wider than the row: not on this screen.
+      if (part === '') break;
+      rows.push(part);
+      row = row.slice(part.length);
+    }
+  }
+  return [...rows, row ?? ''];
 }

@@ -10,11 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseDuration } from '../../lib/duration.ts';
 import { FitError, isFitError } from '../../lib/errors.ts';
 import type { Agent, CaseResult, ContactResult, DealSummary, FitEvent, StatusResult } from '../../rpc/agent.ts';
-import type { ApprovalAgent, ApprovalRequest } from '../../rpc/approvals.ts';
+import type { ApprovalRequest } from '../../rpc/approvals.ts';
 import { AGENT_METHODS, type AgentClient } from '../../rpc/client.ts';
-
-/** Consent's methods are there with a daemon that has them. */
-export type SessionAgent = Agent & Partial<ApprovalAgent>;
 
 export interface Snapshot {
   /** `away`: the connection was lost, and is looked for. */
@@ -44,7 +41,7 @@ export interface Session {
   /** Called for every new event, after the snapshot has it. */
   onEvent(listener: (event: FitEvent) => void): () => void;
   /** All that the daemon can do, over the connection of the moment. */
-  readonly agent: SessionAgent;
+  readonly agent: Agent;
   prove(passphrase: string): Promise<void>;
   forget(): Promise<void>;
   unlock(passphrase: string): Promise<void>;
@@ -135,7 +132,7 @@ export function createSession(options: SessionOptions): Session {
     for (const listener of [...listeners]) listener();
   }
 
-  function current(): SessionAgent {
+  function current(): Agent {
     if (client === undefined) {
       throw new FitError('daemon-unreachable', 'the daemon is away', { hint: 'wait a moment, or fit daemon start' });
     }
@@ -156,7 +153,7 @@ export function createSession(options: SessionOptions): Session {
         }
       },
     ]),
-  ) as unknown as SessionAgent;
+  ) as unknown as Agent;
 
   async function fetchDeals(from: AgentClient, ids: ReadonlySet<string>): Promise<readonly DealSummary[]> {
     const found = await Promise.all(
@@ -208,12 +205,11 @@ export function createSession(options: SessionOptions): Session {
         ),
       );
     }
-    const { approveList } = from as SessionAgent;
-    if (parts.has('requests') && approveList !== undefined) {
+    if (parts.has('requests')) {
       asked.push(
         ask(
           'requests',
-          approveList({}).then((result) => result.requests.filter((one) => one.state === 'pending')),
+          from.approveList({}).then((result) => result.requests.filter((one) => one.state === 'pending')),
         ),
       );
     }
@@ -338,10 +334,7 @@ export function createSession(options: SessionOptions): Session {
     clearTimeout(idle);
     if (!snapshot.isProven) return;
     change({ isProven: false });
-    const { forget: ask } = current();
-    // A daemon that cannot forget forgets with the connection.
-    if (ask === undefined) client?.close();
-    else await ask();
+    await current().forget();
   }
 
   void options.first().then(

@@ -6,30 +6,24 @@ import { type ReactElement, useState } from 'react';
 import { isFitError } from '../../../lib/errors.ts';
 import type { ApprovalRequest } from '../../../rpc/approvals.ts';
 import * as voice from '../../voice.ts';
+import * as approvals from '../../voice-approvals.ts';
+import { rowsOf } from '../model.ts';
 import { type Ui, useKeys, useTheme, wordsOf } from '../ui.tsx';
 import { Field } from '../widgets/field.tsx';
-import { shorten } from '../widgets/line.tsx';
-import { ModalFrame, ModalKeys, ModalLine, ModalLines, useModalWidth } from '../widgets/modal-frame.tsx';
-
-/** Text in rows of at most `width` columns, broken between words. */
-export function rowsOf(text: string, width: number): string[] {
-  const rows: string[] = [];
-  let row = '';
-  for (const word of text.split(' ')) {
-    const next = row === '' ? word : `${row} ${word}`;
-    if (row !== '' && Array.from(next).length > width) {
-      rows.push(row);
-      row = word;
-    } else row = next;
-  }
-  return [...rows, row].map((one) => shorten(one, width));
-}
+import {
+  ModalFrame,
+  ModalKeys,
+  ModalLine,
+  ModalLines,
+  useModalScroll,
+  useModalWidth,
+} from '../widgets/modal-frame.tsx';
 
 /** Where the second column of the facts begins. */
 const INDENT = 10;
 
 function facts(request: ApprovalRequest, width: number): string[] {
-  const lines = voice.request(request).filter((line) => !/^(request|state|title) /.test(line));
+  const lines = approvals.request(request).filter((line) => !/^(request|state|title) /.test(line));
   return lines.flatMap((line) => {
     const [first = ''] = rowsOf(line, width);
     const rest = line.slice(first.length).trim();
@@ -50,8 +44,10 @@ function Sign({ request, verb, proven, sign, done }: SignProps): ReactElement {
   const width = useModalWidth();
   const [problem, setProblem] = useState<string | undefined>(undefined);
   const [busy, setBusy] = useState(false);
+  const { shown, isWhole } = useModalScroll(facts(request, width));
   const enter = (text: string) => {
     if (busy || text === '') return;
+    if (!isWhole) return setProblem('there is more to read: ↓');
     if (proven && text !== 'sign') return setProblem('type the word sign, or esc');
     setBusy(true);
     sign(proven ? undefined : text).then(
@@ -66,7 +62,7 @@ function Sign({ request, verb, proven, sign, done }: SignProps): ReactElement {
   };
   return (
     <ModalFrame title={`Sign? ${voice.peer(request.title, 50)}`}>
-      <ModalLines lines={facts(request, width)} />
+      <ModalLines lines={shown} />
       {problem === undefined ? null : <ModalLine look={theme.bad}>{problem}</ModalLine>}
       <Field
         label={proven ? 'type sign' : 'passphrase'}
@@ -100,7 +96,7 @@ function Incoming({
   readonly request: ApprovalRequest;
   readonly done: (what: 'read' | 'refuse' | 'later') => void;
 }): ReactElement {
-  const width = useModalWidth();
+  const { shown } = useModalScroll(facts(request, useModalWidth()));
   useKeys([
     { keys: ['r', 'enter'], run: () => done('read') },
     { keys: ['x'], run: () => done('refuse') },
@@ -108,7 +104,7 @@ function Incoming({
   ]);
   return (
     <ModalFrame title={`A program asks for your signature: ${voice.peer(request.title, 40)}`}>
-      <ModalLines lines={facts(request, width)} />
+      <ModalLines lines={shown} />
       <ModalKeys>r read it, then decide · x refuse · esc later</ModalKeys>
     </ModalFrame>
   );

@@ -1,15 +1,16 @@
 /** Whom you know: cards pinned, words compared. */
 
-import { readFileSync } from 'node:fs';
 import { Box } from 'ink';
 import type { ReactElement } from 'react';
+import { fromUtf8 } from '../../../lib/bytes.ts';
 import type { ContactResult } from '../../../rpc/agent.ts';
+import { MAX_CARD_BYTES, readInput } from '../../files.ts';
 import * as voice from '../../voice.ts';
 import { ask, confirm } from '../modals/ask.tsx';
 import type { Screen } from '../navigation.ts';
-import { useAttempt, useKept, useKeys, useSay, useSize, useSnapshot, useTheme, useUi } from '../ui.tsx';
+import { useAttempt, useKeys, useSay, useSize, useSnapshot, useTheme, useUi } from '../ui.tsx';
 import { fit, Line } from '../widgets/line.tsx';
-import { List, Scroll } from '../widgets/list.tsx';
+import { List, Scroll, useSelected } from '../widgets/list.tsx';
 
 function One({ name }: { readonly name: string }): ReactElement {
   const ui = useUi();
@@ -94,9 +95,7 @@ function Contacts(): ReactElement {
   const theme = useTheme();
   const { contacts } = useSnapshot();
   const { columns: width, rows } = useSize();
-  const [selected, setSelected] = useKept('contacts.selected', 0);
-  const at = Math.min(selected, Math.max(contacts.length - 1, 0));
-  const contact = contacts[at];
+  const { at, item: contact, select } = useSelected('contacts', contacts);
   useKeys([
     {
       keys: ['enter', 'right'],
@@ -116,7 +115,7 @@ function Contacts(): ReactElement {
           if (card === undefined || card === '') return;
           const as = await ask(ui, 'Add a contact', 'your name for it');
           if (as === undefined || as === '') return;
-          const text = card.startsWith('fit1') ? card : readFileSync(card, 'utf8').slice(0, 128 * 1024);
+          const text = card.startsWith('fit1') ? card : fromUtf8(await readInput(card, MAX_CARD_BYTES));
           await ui.session.agent.contactAdd({ card: text.trim(), as });
           say(`added ${as}: compare the words`);
           ui.navigation.push(contactScreen(as));
@@ -142,7 +141,7 @@ function Contacts(): ReactElement {
         selected={at}
         height={rows - 1}
         width={width}
-        onSelect={setSelected}
+        onSelect={select}
         row={(index) => (contacts[index] === undefined ? '' : row(contacts[index]))}
         empty="no contacts yet: n adds one"
       />

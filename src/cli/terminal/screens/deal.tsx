@@ -7,7 +7,7 @@ import { changesBetween, formatChanges } from '../../diff.ts';
 import * as voice from '../../voice.ts';
 import { counter, exportEvidence, signHeld } from '../flows.ts';
 import { ask, confirm } from '../modals/ask.tsx';
-import { rowsOf } from '../modals/sign.tsx';
+import { rowsOf } from '../model.ts';
 import type { Screen } from '../navigation.ts';
 import { type Binding, useAttempt, useKeys, useSay, useSize, useSnapshot, useUi } from '../ui.tsx';
 import { Scroll } from '../widgets/list.tsx';

@@ -9,7 +9,7 @@ import { ask } from '../modals/ask.tsx';
 import type { Screen } from '../navigation.ts';
 import { useAttempt, useKept, useKeys, useSize, useSnapshot, useTheme, useUi } from '../ui.tsx';
 import { fit, Line, shorten } from '../widgets/line.tsx';
-import { List, numbered } from '../widgets/list.tsx';
+import { List, numbered, useSelected } from '../widgets/list.tsx';
 import { compareScreen } from './compare.tsx';
 import { dealScreen } from './deal.tsx';
 
@@ -93,7 +93,6 @@ function Deals(): ReactElement {
   const theme = useTheme();
   const { deals: all, isComplete } = useSnapshot();
   const { columns: width, rows } = useSize();
-  const [selected, setSelected] = useKept('deals.selected', 0);
   const [filter, setFilter] = useKept('deals.filter', '');
   const [marked, setMarked] = useKept<readonly string[]>('deals.marked', []);
   const wanted = filter.toLowerCase();
@@ -101,8 +100,7 @@ function Deals(): ReactElement {
     wanted === ''
       ? all
       : all.filter((one) => `${one.deal} ${one.title} ${one.with} ${one.state}`.toLowerCase().includes(wanted));
-  const at = Math.min(selected, Math.max(deals.length - 1, 0));
-  const deal = deals[at];
+  const { at, item: deal, select } = useSelected('deals', deals);
   const open = () => deal !== undefined && ui.navigation.push(dealScreen(deal.deal, deal.title));
   useKeys([
     { keys: ['enter', 'right'], label: 'open', does: 'open the deal', run: () => void open() },
@@ -153,7 +151,7 @@ function Deals(): ReactElement {
         selected={at}
         height={height}
         width={width}
-        onSelect={setSelected}
+        onSelect={select}
         row={(index) => {
           const one = deals[index];
           return one === undefined ? '' : dealRow(one, width - 2, marked.includes(one.deal));

@@ -2,12 +2,13 @@
 import { Box } from 'ink';
 import { type ReactElement, useEffect, useState } from 'react';
 import * as voice from '../../voice.ts';
+import * as approvals from '../../voice-approvals.ts';
 import { decide } from '../flows.ts';
 import { ask } from '../modals/ask.tsx';
 import type { Screen } from '../navigation.ts';
-import { useAttempt, useKept, useKeys, useSay, useSize, useSnapshot, useTheme, useUi } from '../ui.tsx';
+import { useAttempt, useKeys, useSay, useSize, useSnapshot, useTheme, useUi } from '../ui.tsx';
 import { fit, Line } from '../widgets/line.tsx';
-import { List } from '../widgets/list.tsx';
+import { List, useSelected } from '../widgets/list.tsx';
 import { dealScreen } from './deal.tsx';
 
 function Requests(): ReactElement {
@@ -16,9 +17,7 @@ function Requests(): ReactElement {
   const say = useSay();
   const requests = useSnapshot().requests.filter((one) => !one.held);
   const { columns: width, rows } = useSize();
-  const [selected, setSelected] = useKept('requests.selected', 0);
-  const at = Math.min(selected, Math.max(requests.length - 1, 0));
-  const request = requests[at];
+  const { at, item: request, select } = useSelected('requests', requests);
   useKeys([
     {
       keys: ['enter', 'r'],
@@ -44,7 +43,7 @@ function Requests(): ReactElement {
       selected={at}
       height={rows}
       width={width}
-      onSelect={setSelected}
+      onSelect={select}
       row={(index) => {
         const one = requests[index];
         if (one === undefined) return '';
@@ -52,8 +51,8 @@ function Requests(): ReactElement {
           one.id.slice(0, 5),
           fit(one.kind, 10),
           fit(voice.peer(one.title, 60), Math.max(width - 64, 8)),
-          fit(voice.peerOf(one), 20),
-          voice.askerOf(one.asker),
+          fit(approvals.peerOf(one), 20),
+          approvals.askerOf(one.asker),
         ].join(' ');
       }}
       empty="nothing waits for your signature"
@@ -65,15 +64,14 @@ function Activity(): ReactElement {
   const ui = useUi();
   const { events, deals } = useSnapshot();
   const { columns: width, rows } = useSize();
-  const [selected, setSelected] = useKept('activity.selected', 0);
-  const at = Math.min(selected, Math.max(events.length - 1, 0));
+  const { at, item: event, select } = useSelected('activity', events);
   useKeys([
     {
       keys: ['enter', 'right'],
       label: 'open deal',
       does: 'open the deal that it is about',
       run: () => {
-        const deal = deals.find((one) => one.deal === events[at]?.deal);
+        const deal = deals.find((one) => one.deal === event?.deal);
         if (deal !== undefined) ui.navigation.push(dealScreen(deal.deal, deal.title));
       },
     },
@@ -84,7 +82,7 @@ function Activity(): ReactElement {
       selected={at}
       height={rows}
       width={width}
-      onSelect={setSelected}
+      onSelect={select}
       row={(index) => (events[index] === undefined ? '' : voice.event(events[index]))}
       empty="nothing happened since the daemon started"
     />
@@ -95,18 +93,18 @@ function Cases(): ReactElement {
   const { cases, status } = useSnapshot();
   const theme = useTheme();
   const { columns: width, rows } = useSize();
-  const [selected, setSelected] = useKept('cases.selected', 0);
   const [heading = '', ...lines] = cases.length === 0 ? [''] : voice.cases(cases);
+  const { at, select } = useSelected('cases', lines);
   const isArbiter = status?.roles.includes('arbiter') === true;
   return (
     <Box flexDirection="column">
       <Line look={theme.faint}>{fit(`  ${heading}`, width)}</Line>
       <List
         count={lines.length}
-        selected={Math.min(selected, Math.max(lines.length - 1, 0))}
+        selected={at}
         height={rows - 1}
         width={width}
-        onSelect={setSelected}
+        onSelect={select}
         row={(index) => lines[index] ?? ''}
         empty={isArbiter ? 'nobody has asked for a decision' : 'you are no arbiter: nobody asks you'}
       />
@@ -119,7 +117,6 @@ function Settings(): ReactElement {
   const attempt = useAttempt();
   const say = useSay();
   const { columns: width, rows } = useSize();
-  const [selected, setSelected] = useKept('settings.selected', 0);
   const [config, setConfig] = useState<readonly (readonly [string, string])[]>([]);
   const { session } = ui;
   useEffect(() => {
@@ -128,7 +125,7 @@ function Settings(): ReactElement {
       .then((result) => setConfig(Object.entries(result.config)))
       .catch(() => {});
   }, [session]);
-  const at = Math.min(selected, Math.max(config.length - 1, 0));
+  const { at, item: setting, select } = useSelected('settings', config);
   useKeys([
     {
       keys: ['enter', 'e'],
@@ -136,7 +133,7 @@ function Settings(): ReactElement {
       does: 'change the setting',
       run: () =>
         void attempt(async () => {
-          const [key, value] = config[at] ?? [];
+          const [key, value] = setting ?? [];
           if (key === undefined) return;
           const next = await ask(ui, key, 'value', { first: value ?? '' });
           if (next === undefined || next === value) return;
@@ -158,7 +155,7 @@ function Settings(): ReactElement {
       selected={at}
       height={rows}
       width={width}
-      onSelect={setSelected}
+      onSelect={select}
       row={(index) => {
         const [key = '', value = ''] = config[index] ?? [];
         return `${fit(key, 24)} ${voice.peer(value, 200)}`;

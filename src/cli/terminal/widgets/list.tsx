@@ -1,13 +1,23 @@
 /** A list of rows, of which only those that fit are drawn; the selected one is inverse and has a mark. */
 import { Box } from 'ink';
 import { type ReactNode, useRef, useState } from 'react';
-import { useKeys, useTheme } from '../ui.tsx';
+import { useKept, useKeys, useTheme } from '../ui.tsx';
 import { fit, Line } from './line.tsx';
 
 /** The first row that is drawn, so that the selected one is seen: what was drawn `before`, moved as little as needed. */
 export function windowStart(before: number, selected: number, count: number, height: number): number {
   const start = Math.max(Math.min(before, selected), selected - height + 1);
   return Math.max(0, Math.min(start, count - height));
+}
+
+/** Which of `items` is selected, kept under `key`; a list that became shorter has its last one selected. */
+export function useSelected<T>(
+  key: string,
+  items: readonly T[],
+): { readonly at: number; readonly item: T | undefined; readonly select: (index: number) => void } {
+  const [selected, select] = useKept(key, 0);
+  const at = Math.min(selected, Math.max(items.length - 1, 0));
+  return { at, item: items[at], select };
 }
 
 interface ListProps {

@@ -3,10 +3,10 @@
  * dropped, and a person should see that it is too early.
  */
 import { Box } from 'ink';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { columns } from '../../../lib/text.ts';
 import type { Look } from '../theme.ts';
-import { useIsActive, useSize, useTheme } from '../ui.tsx';
+import { useIsActive, useKeys, useSize, useTheme } from '../ui.tsx';
 import { fit, Line, shorten } from './line.tsx';
 import { numbered } from './list.tsx';
 
@@ -30,6 +30,30 @@ export function ModalLines({ lines }: { readonly lines: readonly string[] }) {
       ))}
     </>
   );
+}
+
+/** Rows of a modal that are neither its lines nor a border: a problem, a field, the keys. */
+const OTHER_ROWS = 5;
+
+/** Lines of which as many are shown as fit, and the keys that show the others. `isWhole`: the last one has been shown. */
+export function useModalScroll(lines: readonly string[]): {
+  readonly shown: readonly string[];
+  readonly isWhole: boolean;
+} {
+  const room = Math.max(3, useSize().rows - OTHER_ROWS);
+  const most = Math.max(0, lines.length - room);
+  const [top, setTop] = useState(0);
+  const [far, setFar] = useState(0);
+  useEffect(() => setFar((furthest) => Math.max(furthest, top)), [top]);
+  const by = (rows: number) => setTop((before) => Math.max(0, Math.min(before + rows, most)));
+  useKeys([
+    { keys: ['down', 'pagedown'], run: () => by(room - 1) },
+    { keys: ['up', 'pageup'], run: () => by(1 - room) },
+  ]);
+  if (most === 0) return { shown: lines, isWhole: true };
+  const from = Math.min(top, most);
+  const more = from < most ? `↓ ${most - from} more lines` : '↑ the lines before';
+  return { shown: [...lines.slice(from, from + room - 1), more], isWhole: far >= most };
 }
 
 export function ModalKeys({ children }: { readonly children: string }) {
