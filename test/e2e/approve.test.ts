@@ -124,6 +124,20 @@ test('a held request is nobody else’s and ends with its connection', async () 
   for (let left = 1; left > 0; ) left = (await requests()).length;
 });
 
+test('granting and refusing at once: one of them holds, and the log agrees', async () => {
+  const request = await ask();
+  const [one, other] = await Promise.all([connect(oak.paths.socket), connect(oak.paths.socket)]);
+  await one.prove({ passphrase: PASSPHRASE, source: 'file' });
+  const results = await Promise.allSettled([
+    one.approveGrant({ request: request.id }),
+    other.approveRefuse({ request: request.id }),
+  ]);
+  assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
+  one.close();
+  other.close();
+  assert.equal((await oak.ok<{ ok: boolean }>('audit', 'verify')).ok, true);
+});
+
 const POLICY = `fit = "policy/1"
 
 [[rule]]

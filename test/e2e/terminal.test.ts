@@ -263,6 +263,31 @@ test('without a terminal it says so and exits 5', async () => {
   assert.match(said.stderr, /needs a terminal/);
 });
 
+test('on a low screen the question is read to its end before it takes an answer', needsTmux, async () => {
+  const screen = open(oak, 'ui', {}, { columns: 60, rows: 16 });
+  await screen.until(/q quit|DEAL/);
+  const other = await connect(oak.paths.socket);
+  const document = Buffer.from('# Loan\n\nA saw, until May.\n').toString('base64');
+  await assert.rejects(other.dealPropose({ document, to: 'elm', arbiter: 'notary' }), { code: 'needs-approval' });
+  await screen.until(/A program asks[\s\S]*more lines[\s\S]*esc later/);
+  screen.keys('r');
+  await readThrough(screen, 'sign');
+  await screen.until(/more lines[\s\S]*passphrase ▏/);
+  screen.type(PASSPHRASE);
+  screen.keys('Enter');
+  await screen.until(/there is more to read/);
+  assert.equal((await other.approveList({})).requests.length, 1);
+  screen.keys('Down');
+  screen.keys('Down');
+  await screen.until(/why you/);
+  screen.type(PASSPHRASE);
+  screen.keys('Enter');
+  await screen.until(/signed/);
+  other.close();
+  screen.keys('C-c');
+  await screen.until(/ended with 130/);
+});
+
 test('line by line: the same powers, events between the lines, no drawing', needsTmux, async () => {
   const screen = open(oak, 'ui --plain');
   await screen.until(/fit>/);

@@ -40,20 +40,23 @@ export function useModalScroll(lines: readonly string[]): {
   readonly shown: readonly string[];
   readonly isWhole: boolean;
 } {
-  const room = Math.max(3, useSize().rows - OTHER_ROWS);
+  const space = Math.max(3, useSize().rows - OTHER_ROWS);
+  const isLong = lines.length > space;
+  // One row says that there is more.
+  const room = isLong ? space - 1 : space;
   const most = Math.max(0, lines.length - room);
   const [top, setTop] = useState(0);
   const [far, setFar] = useState(0);
   useEffect(() => setFar((furthest) => Math.max(furthest, top)), [top]);
   const by = (rows: number) => setTop((before) => Math.max(0, Math.min(before + rows, most)));
   useKeys([
-    { keys: ['down', 'pagedown'], run: () => by(room - 1) },
-    { keys: ['up', 'pageup'], run: () => by(1 - room) },
+    { keys: ['down', 'pagedown'], run: () => by(room) },
+    { keys: ['up', 'pageup'], run: () => by(-room) },
   ]);
-  if (most === 0) return { shown: lines, isWhole: true };
+  if (!isLong) return { shown: lines, isWhole: true };
   const from = Math.min(top, most);
   const more = from < most ? `↓ ${most - from} more lines` : '↑ the lines before';
-  return { shown: [...lines.slice(from, from + room - 1), more], isWhole: far >= most };
+  return { shown: [...lines.slice(from, from + room), more], isWhole: far >= most };
 }
 
 export function ModalKeys({ children }: { readonly children: string }) {

@@ -1,0 +1,54 @@
+/** Text on a screen: what of it counts as seen, and rows that lose nothing. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  cutColumns,
+  isAllSeen,
+  nothingSeen,
+  readable,
+  rowsOf,
+  seeWindow,
+  unseen,
+} from '../../src/cli/terminal/model.ts';
+import { columns } from '../../src/lib/text.ts';
+
+test('a line is seen when all of it was on the screen, without a gap', () => {
+  const text = readable(`short\n${'x'.repeat(100)}\n\n${'漢'.repeat(30)}\n`);
+  let seen = nothingSeen(text);
+  assert.equal(unseen(seen, text), 4);
+  seen = seeWindow(seen, text, 0, 4, 0, 50);
+  // The two wide ones go on to the right.
+  assert.equal(unseen(seen, text), 2);
+  // Jumped over the middle: that is not seeing it.
+  assert.equal(unseen(seeWindow(seen, text, 0, 4, 60, 50), text), 2);
+  seen = seeWindow(seen, text, 0, 4, 50, 50);
+  assert.ok(isAllSeen(seen, text));
+});
+
+test('what cannot be shown as it is cannot be signed', () => {
+  assert.equal(readable('a\u001b[31mb\n').isExact, false);
+  assert.equal(readable('a b\n漢字 ✓\n').isExact, true);
+});
+
+test('rows are no wider than told and keep every character but the spaces at their breaks', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('a', 'bc', '漢字', 'x'.repeat(70), '', 'digest', '✓'), { maxLength: 30 }),
+      fc.integer({ min: 2, max: 60 }),
+      (words, width) => {
+        const text = words.join(' ');
+        const rows = rowsOf(text, width);
+        for (const row of rows) assert.ok(columns(row) <= width, row);
+        assert.equal(rows.join('').replaceAll(' ', ''), text.replaceAll(' ', ''));
+      },
+    ),
+  );
+  assert.deepEqual(rowsOf('  indented stays', 40), ['  indented stays']);
+});
+
+test('a wide character at an edge is left out whole', () => {
+  assert.equal(cutColumns('a漢b', 0, 2), 'a');
+  assert.equal(cutColumns('a漢b', 2, 3), 'b');
+  assert.equal(cutColumns('a漢b', 1, 2), '漢');
+});
