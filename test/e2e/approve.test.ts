@@ -156,6 +156,8 @@ count = 1
 
 test('a confirmed policy signs what its rules allow, an edited one nothing', async () => {
   const path = join(oak.home, 'policy.toml');
+  writeFileSync(path, `${POLICY}${'#'.repeat(64 * 1024)}`);
+  assert.match((await oak.fails(2, 'policy', 'confirm', ...oak.pw)).stderr, /larger than 64 KiB/);
   writeFileSync(path, POLICY);
   await ask();
   assert.equal((await oak.ok<PolicyStatus>('policy', 'show')).state, 'unconfirmed');

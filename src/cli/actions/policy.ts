@@ -37,12 +37,12 @@ export async function confirm(context: Context, options: { readonly hash?: strin
     throw new FitError('usage', '--hash takes 64 lower-case hexadecimal digits');
   const agent = await context.agent();
   const status = await agent.policyShow();
+  if (status.problem !== null)
+    throw new FitError('bad-config', `policy.toml: ${status.problem}`, { hint: 'see fit-policy(5)' });
   if (status.hash === null || status.text === null)
     throw new FitError('not-found', `there is no policy to confirm in ${status.path}`, { hint: 'man fit-policy' });
   if (options.hash !== undefined && options.hash !== status.hash)
     throw new FitError('wrong-state', 'the policy is not the one that --hash names: nothing was confirmed');
-  if (status.problem !== null)
-    throw new FitError('bad-config', `policy.toml: ${status.problem}`, { hint: 'see fit-policy(5)' });
   if ((await context.givenPassphrase()) === undefined) {
     const { openTerminal } = await import('../terminal.ts');
     const terminal = context.nonInteractive ? undefined : openTerminal();
