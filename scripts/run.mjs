@@ -80,11 +80,20 @@ if (command === 'start') {
       (outdir) => run(process.execPath, [join(outdir, 'main.js'), ...rest]),
     ),
   );
+} else if (command === 'captures') {
+  // Programs of the tests are built with any of them; this one writes docs/terminal.md.
+  process.exit(
+    await withPrograms(
+      'test',
+      () => false,
+      (outdir) => run(process.execPath, ['--enable-source-maps', join(outdir, 'support/captures.program.js')]),
+    ),
+  );
 } else if (command === 'check') {
   must('npx', ['--no-install', 'biome', 'ci', '.']);
   must('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json']);
   process.exit(run(process.execPath, ['scripts/run.mjs', 'test', ...rest]));
 } else {
-  console.error('fit: usage: run.mjs start|test|bench|check');
+  console.error('fit: usage: run.mjs start|test|bench|captures|check');
   process.exit(2);
 }
