@@ -26,6 +26,7 @@ import { systemRng } from '../lib/rng.ts';
 import { createLibp2pLink } from '../p2p/libp2p-link.ts';
 import { TokenBucket } from '../p2p/limits.ts';
 import type { Link, Protocol, Remote } from '../p2p/link.ts';
+import type { EventKind } from '../rpc/agent.ts';
 import { serve } from '../rpc/server.ts';
 import { createAgent } from './agent.ts';
 import { createAllowance, OF_AN_ADDRESS } from './allowance.ts';
@@ -68,6 +69,8 @@ export interface StartOptions {
 /** Faults that are logged and told. */
 const FAULTS_PER_SECOND = 1;
 const FAULTS_AT_ONCE = 20;
+/** What brings an end with it that may be earlier than all that are known. */
+const SETS_AN_END: ReadonlySet<EventKind> = new Set(['offer', 'counter-offer', 'request']);
 /** Until what could not be stored is tried again. */
 const RETRY_MS = 10_000;
 
@@ -273,12 +276,30 @@ async function assemble(setting: Setting): Promise<Daemon> {
     };
   };
 
-  const sweep = async (): Promise<void> => {
-    if (keyring.locked) return;
-    const next = await deals.sweep();
-    if (next === undefined || keyring.locked) return;
-    duringPhase(clock.at(next, () => void sweep().catch((error) => log.error({ error }, 'offers could not be ended'))));
+  /** The next look at what runs out: the earliest end that is known. */
+  let wakeAt = Number.POSITIVE_INFINITY;
+  let cancelWake = (): void => {};
+  const sleep = (): void => {
+    cancelWake();
+    wakeAt = Number.POSITIVE_INFINITY;
   };
+  const wakeBy = (ms: number | undefined): void => {
+    if (ms === undefined || ms >= wakeAt || keyring.locked) return;
+    cancelWake();
+    wakeAt = ms;
+    cancelWake = clock.at(ms, () => {
+      wakeAt = Number.POSITIVE_INFINITY;
+      void sweep().catch((error) => log.error({ error }, 'offers could not be ended'));
+    });
+  };
+  const sweep = async (): Promise<void> => {
+    if (!keyring.locked) wakeBy(await deals.sweep());
+  };
+  undo.push(
+    events.listen(undefined, ({ kind, deal }) => {
+      if (deal !== undefined && SETS_AN_END.has(kind)) wakeBy(deals.endOf(deal));
+    }),
+  );
 
   /** What an honest peer's message does; what a dishonest one's does is a fault and a refusal. */
   const take = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
@@ -398,7 +419,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       await consents.load();
       await policy.load();
       endPhase();
-      endPhase = () => {};
+      endPhase = sleep;
       await parts.exchanges.resume();
       await drainInbox();
       open = true;

@@ -369,6 +369,14 @@ export function createDeals(parts: Parts) {
       }
       return next === undefined ? undefined : next * 1000;
     },
+    /** The first time (ms) at which something of this deal runs out, if anything can. */
+    endOf(id: string): number | undefined {
+      const deal = store.get(id);
+      const until = deal?.state === 'offered' ? currentVersion(deal)?.offerUntil : undefined;
+      const ends = consents.of(id).flatMap((one) => (one.status === 'pending' ? one.expires : []));
+      if (until !== undefined) ends.push(until);
+      return ends.length === 0 ? undefined : Math.min(...ends) * 1000;
+    },
     onChange: writes.onChange,
     arbiterOf,
     sendCard(card: Uint8Array): { readonly ops: readonly StoreOp[]; readonly posted: () => void } {

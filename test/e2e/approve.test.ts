@@ -1,8 +1,10 @@
 /** Consent through the real binaries: a program without the passphrase may ask, and gets no signature from it. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
+import type { DealResult, FitEvent } from '../../src/rpc/agent.ts';
 import type { ApprovalRequest, AuditEntry, PolicyStatus } from '../../src/rpc/approvals.ts';
 import { connect } from '../../src/rpc/client.ts';
 import { CONTRACT, endAll, PASSPHRASE, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
@@ -83,6 +85,54 @@ test('an offer that is asked for keeps its bytes until it is granted', async () 
   assert.equal(await elm.waitFor(offered, ['offered']), 'offered');
   const text = await (await elm.agent()).dealText({ deal: offered });
   assert.equal(text.document, digest);
+});
+
+/** What `fit events` prints, up to the first event that fits; then it is interrupted, as a person would. */
+async function watched(fits: (event: FitEvent) => boolean): Promise<FitEvent> {
+  let found: FitEvent | undefined;
+  const meanwhile = (child: ChildProcess): void => {
+    let rest = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      const lines = `${rest}${chunk.toString('utf8')}`.split('\n');
+      rest = lines.pop() ?? '';
+      found ??= lines.map((line) => JSON.parse(line) as FitEvent).find(fits);
+      if (found !== undefined) child.kill('SIGINT');
+    });
+  };
+  const said = await oak.fitWith({ meanwhile }, 'events', '--json', '--since', '0');
+  return found ?? assert.fail(`no such event: ${said.stdout}${said.stderr}`);
+}
+
+test('a request that nobody decides in time is over: told, refused to the right passphrase, nothing signed', async () => {
+  const { config } = await oak.ok<{ config: Record<string, string> }>('config', 'list');
+  const usual = config['consent.expires'] ?? assert.fail('no consent.expires');
+  await oak.ok('config', 'set', 'consent.expires', '1s');
+  await oak.restart();
+  try {
+    const request = await ask();
+    const event = await watched((one) => one.kind === 'request-expired');
+    assert.deepEqual([event.request, event.deal], [request.id, deal]);
+    assert.ok(event.at >= request.expires, 'not before its time');
+    const said = await oak.fails(3, 'approve', 'grant', request.id, '--json', ...oak.pw);
+    const { error } = JSON.parse(said.stderr.split('\n')[0] ?? '') as { error: { code: string; message: string } };
+    assert.equal(error.code, 'wrong-state');
+    assert.match(error.message, /expired/);
+    const { state, exchange } = await oak.ok<DealResult>('deal', 'show', deal);
+    assert.deepEqual([state, exchange], ['offered', null]);
+    assert.equal((await elm.ok<DealResult>('deal', 'show', deal)).exchange, null);
+    const { entries } = await oak.ok<{ entries: AuditEntry[] }>('audit', 'list', '--limit', '1000');
+    const [asked, expired, ...more] = entries.filter((one) => one.request === request.id);
+    assert.deepEqual([asked?.kind, expired?.kind, more], ['asked', 'expired', []]);
+    assert.deepEqual([asked?.details.deal, asked?.details.digest], [deal, request.digest]);
+    assert.equal(expired?.details.source, null, 'nobody decided');
+  } finally {
+    await oak.ok('config', 'set', 'consent.expires', usual);
+    await oak.restart();
+  }
+  // The offer still stands, and can be asked for again.
+  const again = await ask();
+  assert.equal(again.state, 'pending');
+  await oak.ok('approve', 'refuse', again.id);
 });
 
 test('a text that changes between asking and granting is not signed', async () => {
