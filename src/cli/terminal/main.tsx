@@ -17,6 +17,7 @@ import { contactsScreen } from './screens/contacts.tsx';
 import { dealsScreen } from './screens/deals.tsx';
 import { activityScreen, casesScreen, requestsScreen, settingsScreen } from './screens/others.tsx';
 import { createSession, type Session } from './session.ts';
+import { createSettling } from './settling.tsx';
 import { createStore } from './store.ts';
 import { themeFor } from './theme.ts';
 import { type Bound, type Notice, type Size, type Ui, UiProvider } from './ui.tsx';
@@ -48,7 +49,8 @@ export async function runTerminal(context: Context): Promise<number> {
   };
   const lines = createLines();
   const painter = createPainter(display, lines);
-  const keyboard = createKeyboard();
+  const settling = createSettling();
+  const keyboard = createKeyboard(settling.settled);
   const sizeNow = (): Size => ({ columns: display.columns, rows: display.rows });
   const size = createStore<Size>(sizeNow());
   // Before the terminal is taken: what cannot start says so on the screen that stays.
@@ -114,6 +116,7 @@ export async function runTerminal(context: Context): Promise<number> {
   const app = render(
     <UiProvider value={ui}>
       <App />
+      {settling.element}
     </UiProvider>,
     { stdout: painter.stdout, debug: true, exitOnCtrlC: false, patchConsole: false },
   );

@@ -22,7 +22,7 @@ export interface Snapshot {
   readonly isLocked: boolean;
   /** This connection has proven the passphrase: it can give consent. */
   readonly isProven: boolean;
-  /** Newest first. */
+  /** What waits for this trader first, then the newest first. */
   readonly deals: readonly DealSummary[];
   readonly contacts: readonly ContactResult[];
   /** Pending requests for approval, oldest first. */
@@ -90,7 +90,10 @@ interface Wanted {
   readonly deals: Set<string>;
 }
 
-function byNewest(a: DealSummary, b: DealSummary): number {
+/** The order of the first screen: what waits for you, then what changed last. */
+export function byNewest(a: DealSummary, b: DealSummary): number {
+  const isMine = a.waitsFor === 'you';
+  if (isMine !== (b.waitsFor === 'you')) return isMine ? -1 : 1;
   if (a.updated !== b.updated) return a.updated < b.updated ? 1 : -1;
   return a.deal < b.deal ? -1 : a.deal > b.deal ? 1 : 0;
 }

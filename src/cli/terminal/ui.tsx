@@ -156,9 +156,12 @@ export function useKeys(bindings: readonly Binding[], options: KeyOptions = {}):
         const { bindings: all, typing } = latest.current;
         const found = all.find((one) => one.keys.includes(key.name));
         if (found !== undefined) found.run(key);
-        else if (typing !== undefined) typing(key);
-        else return false;
-        return true;
+        else if (typing === undefined) return 'not mine';
+        else {
+          typing(key);
+          return 'typed';
+        }
+        return 'acted';
       },
     });
     return () => {

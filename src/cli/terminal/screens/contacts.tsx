@@ -95,7 +95,7 @@ function Contacts(): ReactElement {
   const theme = useTheme();
   const { contacts } = useSnapshot();
   const { columns: width, rows } = useSize();
-  const { at, item: contact, select } = useSelected('contacts', contacts);
+  const { at, item: contact, select } = useSelected('contacts', contacts, (one) => one.fingerprint);
   useKeys([
     {
       keys: ['enter', 'right'],

@@ -1,6 +1,6 @@
-/** The first screen: all deals, the newest first, and what the selected one is about. */
+/** The first screen: all deals, what waits for you first, then the newest, and what the selected one is about. */
 import { Box } from 'ink';
-import { type ReactElement, useEffect, useState } from 'react';
+import { type ReactElement, useEffect, useMemo, useState } from 'react';
 import { fromUtf8 } from '../../../lib/bytes.ts';
 import type { DealSummary } from '../../../rpc/agent.ts';
 import * as voice from '../../voice.ts';
@@ -24,6 +24,8 @@ const day = (iso: string | null): string =>
         .when(iso)
         .split(',')[0]
         ?.replace(/ [0-9]{4}$/, '') ?? '–');
+
+const idOf = (deal: DealSummary): string => deal.deal;
 
 export function dealRow(deal: DealSummary, width: number, marked: boolean): string {
   const fixed = 5 + 15 + 12 + 8 + 7;
@@ -96,11 +98,15 @@ function Deals(): ReactElement {
   const [filter, setFilter] = useKept('deals.filter', '');
   const [marked, setMarked] = useKept<readonly string[]>('deals.marked', []);
   const wanted = filter.toLowerCase();
-  const deals =
-    wanted === ''
-      ? all
-      : all.filter((one) => `${one.deal} ${one.title} ${one.with} ${one.state}`.toLowerCase().includes(wanted));
-  const { at, item: deal, select } = useSelected('deals', deals);
+  // Of thousands of deals, once for each change and not for each key.
+  const deals = useMemo(
+    () =>
+      wanted === ''
+        ? all
+        : all.filter((one) => `${one.deal} ${one.title} ${one.with} ${one.state}`.toLowerCase().includes(wanted)),
+    [all, wanted],
+  );
+  const { at, item: deal, select } = useSelected('deals', deals, idOf);
   const open = () => deal !== undefined && ui.navigation.push(dealScreen(deal.deal, deal.title));
   useKeys([
     { keys: ['enter', 'right'], label: 'open', does: 'open the deal', run: () => void open() },
@@ -170,6 +176,6 @@ function Deals(): ReactElement {
 
 export const dealsScreen: Screen = {
   title: 'Deals',
-  help: 'All your deals, the newest first. ✓ is a verified contact, ? one that is not.',
+  help: 'All your deals: what waits for you, then the newest. ✓ is a verified contact, ? one that is not.',
   element: <Deals />,
 };

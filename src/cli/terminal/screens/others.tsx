@@ -17,7 +17,7 @@ function Requests(): ReactElement {
   const say = useSay();
   const requests = useSnapshot().requests.filter((one) => !one.held);
   const { columns: width, rows } = useSize();
-  const { at, item: request, select } = useSelected('requests', requests);
+  const { at, item: request, select } = useSelected('requests', requests, (one) => one.id);
   useKeys([
     {
       keys: ['enter', 'r'],

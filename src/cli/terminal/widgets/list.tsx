@@ -1,6 +1,6 @@
 /** A list of rows, of which only those that fit are drawn; the selected one is inverse and has a mark. */
 import { Box } from 'ink';
-import { type ReactNode, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useKept, useKeys, useTheme } from '../ui.tsx';
 import { fit, Line } from './line.tsx';
 
@@ -10,14 +10,47 @@ export function windowStart(before: number, selected: number, count: number, hei
   return Math.max(0, Math.min(start, count - height));
 }
 
-/** Which of `items` is selected, kept under `key`; a list that became shorter has its last one selected. */
+/** Where the item is that was `index` in the list before; in its place if it is gone. `id` undefined: nobody knows yet. */
+export function indexOfSame<T>(
+  items: readonly T[],
+  index: number,
+  id: string | undefined,
+  idOf: (item: T) => string,
+): number {
+  const there = items[index];
+  if (id !== undefined && (there === undefined || idOf(there) !== id)) {
+    const found = items.findIndex((item) => idOf(item) === id);
+    if (found !== -1) return found;
+  }
+  return Math.min(index, Math.max(items.length - 1, 0));
+}
+
+const noId = (): undefined => undefined;
+
+/**
+ * Which of `items` is selected, kept under `key`; a list that became shorter has its last one selected. With `idOf` it is the
+ * item that stays selected and not the row: what a key does to it never falls on another because the list has moved.
+ */
 export function useSelected<T>(
   key: string,
   items: readonly T[],
+  idOf: (item: T) => string | undefined = noId,
 ): { readonly at: number; readonly item: T | undefined; readonly select: (index: number) => void } {
-  const [selected, select] = useKept(key, 0);
-  const at = Math.min(selected, Math.max(items.length - 1, 0));
-  return { at, item: items[at], select };
+  const [selected, keep] = useKept<{ readonly index: number; readonly id: string | undefined }>(key, {
+    index: 0,
+    id: undefined,
+  });
+  const at = indexOfSame(items, selected.index, selected.id, (item) => idOf(item) ?? '');
+  const item = items[at];
+  const id = item === undefined ? selected.id : idOf(item);
+  useEffect(() => {
+    if (at !== selected.index || id !== selected.id) keep({ index: at, id });
+  });
+  const select = (index: number) => {
+    const next = items[index];
+    keep({ index, id: next === undefined ? undefined : idOf(next) });
+  };
+  return { at, item, select };
 }
 
 interface ListProps {
