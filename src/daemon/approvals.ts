@@ -4,7 +4,8 @@
  *
  * Guarantees: a request and its decision are in the audit log before the signature exists; a rule's totals are judged and
  * reserved in one turn, so that no order of requests exceeds them; what is granted is what was asked for, with the same
- * peer, arbiter and bytes, or nothing; no decision in time means no.
+ * peer, arbiter and bytes, or nothing; no decision in time means no. What a peer's offers can make rules refuse, and the log
+ * keep, is bounded: a refusal is recorded once for one text, and so many for one contact.
  */
 import type { StoreOp } from '../archive/store.ts';
 import type { Document } from '../commerce/document.ts';
@@ -13,6 +14,7 @@ import { FitError, isFitError } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import { newId } from '../lib/rng.ts';
 import type { Asker, ConsentSource } from '../rpc/approvals.ts';
+import { createAllowance, OF_REFUSED_TEXTS } from './allowance.ts';
 import { type Change, type Consent, MAX_PENDING } from './consents.ts';
 import type { DealWrites } from './deal-writes.ts';
 import { factsOf, itemsOf } from './facts.ts';
@@ -58,9 +60,10 @@ const MOVED_ON: ReadonlySet<string> = new Set(['wrong-state', 'not-found', 'arbi
 export type Approvals = ReturnType<typeof createApprovals>;
 
 export function createApprovals(parts: Parts, writes: DealWrites) {
-  const { consents, contacts, policy, config, events, rng } = parts;
+  const { consents, contacts, policy, config, clock, events, rng } = parts;
   const { now } = writes;
   const judging = createMutex();
+  const refusing = createAllowance(clock, OF_REFUSED_TEXTS);
   const view = createRequestView(parts);
 
   const factsFor = ({ kind, document, peer }: Subject): Facts => {
@@ -117,6 +120,30 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
         ...(contact === undefined ? {} : { contact }),
       });
     return consent;
+  };
+
+  /**
+   * A rule's refusal, recorded. Said again about the same text it is the same refusal. Beyond the allowance nothing is
+   * decided, so that the log has every decision: who asks is told to try later, and there is no signature either way.
+   */
+  const refuseByRule = async (consent: Consent, wanted: Wanted): Promise<void> => {
+    const { kind, document, decision } = consent;
+    const isSaid = consents
+      .of(wanted.deal)
+      .some(
+        (one) =>
+          one.status === 'refused' &&
+          one.kind === kind &&
+          one.document === document &&
+          one.decision?.policy === decision?.policy &&
+          one.decision?.rule === decision?.rule,
+      );
+    if (isSaid) return;
+    if (!refusing.take(wanted.peer, 1))
+      throw new FitError('busy', 'rules have refused too many texts with this contact already: nothing was signed', {
+        hint: 'fit audit list; a contact that floods can be removed: fit contact remove',
+      });
+    await writes.record([consents.enter({ ...consent, status: 'refused' }, now())], wanted.keep);
   };
 
   const needsApproval = async (consent: Consent): Promise<FitError> =>
@@ -203,7 +230,7 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
         };
         if (verdict.outcome === 'approve') return sign(consents.enter(consent, now()));
         if (verdict.outcome === 'ask') throw await needsApproval(await pend(wanted, asker, verdict.why, false));
-        await writes.record([consents.enter({ ...consent, status: 'refused' }, now())], wanted.keep);
+        await refuseByRule(consent, wanted);
         throw new FitError('refused', `the policy refuses this: rule ${verdict.rule ?? ''}`, {
           hint: `fit policy check ${wanted.deal} says why`,
         });
