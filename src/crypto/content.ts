@@ -156,9 +156,10 @@ export function rootOfPath(
   );
 }
 
-/** The key of one chunk. `x`: 32 bytes, `point` = x·G, 33 bytes. */
-export function chunkKey(x: Uint8Array, point: Uint8Array, index: number): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', x, H('fit content v1', point), be64(index), 32));
+/** Derives the keys of all chunks of one content. `x`: 32 bytes, `point` = x·G, 33 bytes. */
+export function chunkKeys(x: Uint8Array, point: Uint8Array): (index: number) => Uint8Array {
+  const salt = H('fit content v1', point);
+  return (index) => new Uint8Array(hkdfSync('sha256', x, salt, be64(index), 32));
 }
 
 const ZERO_IV = new Uint8Array(16);
@@ -168,14 +169,8 @@ function crypt(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   return createCipheriv('aes-256-ctr', key, ZERO_IV).update(bytes);
 }
 
-export function sealChunk(
-  x: Uint8Array,
-  point: Uint8Array,
-  index: number,
-  salt: Uint8Array,
-  chunk: Uint8Array,
-): Uint8Array {
-  return crypt(chunkKey(x, point, index), concat(salt, chunk));
+export function sealChunk(key: Uint8Array, salt: Uint8Array, chunk: Uint8Array): Uint8Array {
+  return crypt(key, concat(salt, chunk));
 }
 
 export interface OpenedChunk {
@@ -183,21 +178,22 @@ export interface OpenedChunk {
   readonly chunk: Uint8Array;
 }
 
-export function openChunk(x: Uint8Array, point: Uint8Array, index: number, sealed: Uint8Array): OpenedChunk {
-  const opened = crypt(chunkKey(x, point, index), sealed);
+export function openChunk(key: Uint8Array, sealed: Uint8Array): OpenedChunk {
+  const opened = crypt(key, sealed);
   return { salt: opened.subarray(0, SALT_BYTES), chunk: opened.subarray(SALT_BYTES) };
 }
 
-/** The chunk, or null if the ciphertext has another length than (bytes, index) or does not open to the leaf. */
-export function openRightChunk(
-  keys: { readonly x: Uint8Array; readonly point: Uint8Array; readonly bytes: number },
+/** Whether a chunk of the ciphertext opens to its leaf. */
+export function isRightChunk(
+  key: Uint8Array,
+  bytes: number,
   index: number,
   sealed: Uint8Array,
   leaf: Uint8Array,
-): Uint8Array | null {
-  if (sealed.length !== sealedLength(keys.bytes, index)) return null;
-  const { salt, chunk } = openChunk(keys.x, keys.point, index, sealed);
-  return equal(contentLeaf(index, salt, chunk), leaf) ? chunk : null;
+): boolean {
+  if (sealed.length !== sealedLength(bytes, index)) return false;
+  const { salt, chunk } = openChunk(key, sealed);
+  return equal(contentLeaf(index, salt, chunk), leaf);
 }
 
 /** One chunk of the ciphertext and the leaf that it should open to, each with its path. */
@@ -257,5 +253,5 @@ export function provesWrong(facts: ContentFacts, wrong: WrongChunk): boolean {
   const inContent = rootOfPath('content', leaf, index, chunks, leafPath);
   if (inSealed === null || inContent === null) return false;
   if (!equal(inSealed, sealedRoot) || !equal(inContent, contentRoot)) return false;
-  return openRightChunk({ x, point, bytes }, index, sealed, leaf) === null;
+  return !isRightChunk(chunkKeys(x, point)(index), bytes, index, sealed, leaf);
 }
