@@ -109,6 +109,9 @@ test('first run, contacts, propose, read, counter, accept, contracted, export', 
     await first.until(new RegExp(`${name} is verified|added ${name}[\\s\\S]*other side’s card`));
   }
   first.keys('Enter');
+  // The first run ends in the screens.
+  await first.until(/● online[\s\S]*no deals yet/);
+  first.keys('q');
   await first.until(/ended with 0/);
 
   const mine = await connect(elm.paths.socket);

@@ -1,5 +1,6 @@
 /**
- * `fit` alone where there is no trader yet, at a terminal: name, passphrase, keys, the card to give away, the first contact.
+ * `fit` or `fit ui` where there is no trader yet, at a terminal: name, passphrase, keys, the card to give away, the first
+ * contact. The caller goes on from there.
  * Left at any point, nothing is half-made: before the keys there is nothing, after them each step is a command of its own.
  */
 import { FitError, isFitError } from '../../lib/errors.ts';
@@ -53,7 +54,7 @@ async function firstContact(context: Context, agent: Awaited<ReturnType<Context[
   }
 }
 
-export async function firstRun(context: Context): Promise<undefined> {
+async function steps(context: Context): Promise<void> {
   const { out } = context;
   const paths = context.paths();
   out.line('no trader here yet; this makes one, and takes a minute');
@@ -74,9 +75,14 @@ export async function firstRun(context: Context): Promise<undefined> {
     await firstContact(context, agent);
   } finally {
     agent.close();
-    // The terminal that the questions opened.
+  }
+}
+
+export async function firstRun(context: Context): Promise<void> {
+  try {
+    await steps(context);
+  } finally {
+    // The terminal that the questions opened: the screens take it next, and the program could not end with it.
     closeAll();
   }
-  out.line('fit opens your deals; fit deal propose text.md --to THEM --arbiter NOTARY begins one');
-  return undefined;
 }

@@ -9,8 +9,9 @@ export async function overview(context: Context): Promise<number | undefined> {
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   if (!existsSync(paths.config)) {
     if (out.isJson) out.json({ home: null, next: 'fit init' });
-    else if (isTerminal && !context.nonInteractive) return (await import('./first-run.ts')).firstRun(context);
-    else for (const line of FIRST_STEPS) out.line(line);
+    else if (!isTerminal || context.nonInteractive) for (const line of FIRST_STEPS) out.line(line);
+    // The first questions, then the screen or its lines.
+    else return (await import('./ui.ts')).ui(context);
     return undefined;
   }
   if (isTerminal && !out.isJson && !context.nonInteractive && process.env.TERM !== 'dumb') {

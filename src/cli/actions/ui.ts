@@ -1,4 +1,5 @@
-/** fit ui: the trusted terminal, on the screen or line by line. */
+/** fit ui: the trusted terminal, on the screen or line by line; where there is no trader yet, the first run before it. */
+import { existsSync } from 'node:fs';
 import { FitError } from '../../lib/errors.ts';
 import { requireHome } from '../autostart.ts';
 import type { Context } from '../context.ts';
@@ -11,7 +12,9 @@ export async function ui(context: Context, options: { readonly plain?: boolean }
       hint: 'with a terminal that cannot draw: fit ui --plain; in a script: the other commands',
     });
   }
-  requireHome(context.paths());
+  const paths = context.paths();
+  if (!existsSync(paths.config) && !context.nonInteractive) await (await import('./first-run.ts')).firstRun(context);
+  requireHome(paths);
   if (options.plain === true || process.env.TERM === 'dumb') {
     const { plain } = await import('./plain.ts');
     process.exit(await plain(context));
