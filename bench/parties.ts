@@ -50,7 +50,7 @@ export async function makeMeeting(): Promise<Meeting> {
           itemR: { kind: 'document', digest: document },
         },
         parties,
-        { nonce: systemRng(32), signingTime: now },
+        { nonce: systemRng(32), signingTime: now, sealed: null },
       ),
   };
 }

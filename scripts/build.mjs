@@ -30,7 +30,11 @@ function testFiles(folder) {
     .filter((name) => /\.(test|program)\.ts$/.test(name));
 }
 
-const daemon = { fitd: 'src/daemon/main.ts', 'escrow-worker': 'src/crypto/escrow-worker.ts' };
+const daemon = {
+  fitd: 'src/daemon/main.ts',
+  'escrow-worker': 'src/crypto/escrow-worker.ts',
+  'content-worker': 'src/daemon/content-worker.ts',
+};
 
 /**
  * The command line pays for every file that it loads, not for code that it does not run: so each of these is one file with

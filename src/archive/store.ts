@@ -23,6 +23,8 @@ export const SPACES = [
   'outbox',
   'inbox',
   'spool',
+  /** What is sent and fetched: keys and sources of contents, and how far they are. */
+  'deliveries',
 ] as const;
 export type Space = (typeof SPACES)[number];
 

@@ -9,7 +9,7 @@
  * - a decline or withdrawal ends the deal, unless an exchange is open: then the exchange decides;
  * - while an exchange is open no other version is taken (`under-way`);
  * - one unfinished exchange per document digest; a deal is aborted only when none of its exchanges is open;
- * - contracted, declined, withdrawn, expired, aborted and failed are final, but a contract is a contract: it is taken in
+ * - contracted, completed (a delivery), declined, withdrawn, expired, aborted and failed are final, but a contract is a contract: it is taken in
  *   every state, because it binds whatever else was said.
  */
 import { assert, unreachable } from '../lib/assert.ts';
@@ -23,6 +23,7 @@ export type DealState =
   | 'offered'
   | 'signing'
   | 'contracted'
+  | 'completed'
   | 'declined'
   | 'withdrawn'
   | 'expired'
@@ -45,8 +46,8 @@ export interface DealExchange {
   readonly xid: Uint8Array;
   readonly document: Uint8Array;
   readonly outcome: 'open' | 'contracted' | 'aborted' | 'ended';
-  /** Certificate hash of who accepted: the originator. */
-  readonly originator: Uint8Array;
+  /** Certificate hash of who accepted. */
+  readonly acceptor: Uint8Array;
 }
 
 export interface Deal {
@@ -187,7 +188,7 @@ function takeAcceptance(
     xid: payload.xid,
     document: payload.document,
     outcome: 'open',
-    originator: transaction.by,
+    acceptor: transaction.by,
   };
   return append(deal, transaction, { state: 'signing', exchanges: [...deal.exchanges, exchange] });
 }
@@ -201,11 +202,15 @@ function takeExchangeEvent(deal: Deal, transaction: Transaction, payload: Payloa
   const close = (outcome: DealExchange['outcome'], state: DealState) => {
     const exchanges = deal.exchanges.with(at, { ...found, outcome });
     const open = exchanges.some((exchange) => exchange.outcome === 'open');
-    return append(deal, transaction, { exchanges, state: open && state !== 'contracted' ? 'signing' : state });
+    return append(deal, transaction, { exchanges, state: open && outcome !== 'contracted' ? 'signing' : state });
   };
   switch (payload.kind) {
     case 'contract':
-      return found.outcome === 'contracted' ? { ok: true, deal, changed: false } : close('contracted', 'contracted');
+    case 'completion':
+      return found.outcome === 'contracted'
+        ? { ok: true, deal, changed: false }
+        : close('contracted', payload.kind === 'contract' ? 'contracted' : 'completed');
+    case 'void':
     case 'aborted':
       if (found.outcome === 'aborted') return { ok: true, deal, changed: false };
       return found.outcome === 'open' ? close('aborted', 'aborted') : refuse('ended');
@@ -217,6 +222,8 @@ function takeExchangeEvent(deal: Deal, transaction: Transaction, payload: Payloa
     case 'release':
     case 'abort':
     case 'resolve':
+    case 'key':
+    case 'complaint':
       return found.outcome === 'open' ? append(deal, transaction, {}) : refuse('ended');
     case 'acceptance':
       return refuse('malformed');
@@ -269,6 +276,10 @@ export function reduce(deal: Deal, transaction: Transaction, now: number): Reduc
     case 'contract':
     case 'aborted':
     case 'end':
+    case 'key':
+    case 'complaint':
+    case 'completion':
+    case 'void':
       return takeExchangeEvent(deal, transaction, payload);
     case 'expiry': {
       const current = currentVersion(deal);
@@ -277,7 +288,8 @@ export function reduce(deal: Deal, transaction: Transaction, now: number): Reduc
       return append(deal, transaction, { state: 'expired' });
     }
     case 'failure':
-      if (deal.state === 'contracted' || openExchange(deal) !== undefined) return refuse('wrong-state');
+      if (deal.state === 'contracted' || deal.state === 'completed' || openExchange(deal) !== undefined)
+        return refuse('wrong-state');
       return append(deal, transaction, { state: 'failed', reason: payload.text });
     default:
       return unreachable(payload);

@@ -18,13 +18,15 @@ import {
 import { fieldFinding, readDraft } from '../exchange/front-matter.ts';
 import {
   type ArbiterTerms,
+  type ContentTerms,
   type DraftTerms,
+  exchangedItems,
   type ItemTerms,
   type Mode,
   type PartyTerms,
-  signatureItems,
   type Terms,
 } from '../exchange/terms.ts';
+import type { ContentCheck } from '../exchange/items.ts';
 import { compare, equal, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 
@@ -52,6 +54,9 @@ export interface DocumentContext {
   readonly margin: number;
   /** Choices that a person made outside the text, which it must not contradict. */
   readonly fixed?: readonly Choice[];
+  /** A delivery of this content; without, a contract. */
+  readonly delivery?: { readonly content: ContentTerms; readonly check: ContentCheck };
+  readonly references?: readonly Uint8Array[];
   /** The version that this one answers: the parties keep the roles that they have there. */
   readonly answers?: Terms;
 }
@@ -112,8 +117,9 @@ class Completion {
     const byHash = compare(author.certificate, addressee.certificate) < 0 ? ['a', 'b'] : ['b', 'a'];
     const before = (named: Named) =>
       this.context.answers?.parties.find((party) => equal(party.certificate, named.certificate))?.role;
+    const usual = this.context.delivery === undefined ? byHash.map((one) => `party-${one}`) : ['sender', 'receiver'];
     const party = (named: Named, table: Partial<PartyTerms> | undefined, side: 0 | 1): PartyTerms => ({
-      role: table?.role ?? before(named) ?? `party-${byHash[side]}`,
+      role: table?.role ?? before(named) ?? usual[side] ?? '',
       name: this.agree(`party[${indexes[side]}].name`, table?.name, named.name),
       certificate: this.agree(`party[${indexes[side]}].certificate`, table?.certificate, named.certificate),
     });
@@ -131,17 +137,26 @@ class Completion {
     };
   }
 
-  /** Both signatures, then what else the user listed. A signature that was listed is one of the two. */
+  private format(): Terms['format'] {
+    const format = this.context.delivery === undefined ? 'contract/1' : 'delivery/1';
+    if (this.draft.format !== undefined && this.draft.format !== format)
+      this.refuse('fit', format === 'contract/1' ? 'deliveries are made by fit deal deliver' : 'not a delivery');
+    return format;
+  }
+
+  /** What the exchange hands over, then what else the user listed. A signature that was listed is one of the two. */
   private items(parties: readonly [PartyTerms, PartyTerms]): readonly ItemTerms[] {
     const given = this.draft.items ?? [];
+    const exchanged = exchangedItems(this.format(), parties);
     const others = given.flatMap((item, index): ItemTerms[] => {
       const field = `item[${index}]`;
       const { from, to, description, digest, amount } = item;
-      if (item.kind === 'signature') {
-        const known = signatureItems(parties).some(
-          (each) => (from ?? each.from) === each.from && (to ?? each.to) === each.to,
+      if (item.kind !== undefined && item.kind !== 'obligation') {
+        const known = exchanged.some(
+          (each) => each.kind === item.kind && (from ?? each.from) === each.from && (to ?? each.to) === each.to,
         );
-        if (!known || digest !== undefined || amount !== undefined) this.refuse(field, 'not a signature of this deal');
+        if (!known || digest !== undefined || amount !== undefined)
+          this.refuse(field, `not a ${item.kind} of this deal`);
         return [];
       }
       if (from === undefined || description === undefined)
@@ -158,7 +173,7 @@ class Completion {
         },
       ];
     });
-    return [...signatureItems(parties), ...others];
+    return [...exchanged, ...others];
   }
 
   terms(body: string): Terms {
@@ -170,13 +185,15 @@ class Completion {
       return { name, size, sha256 };
     });
     return {
+      format: this.format(),
+      content: context.delivery?.content ?? null,
       title: draft.title ?? titleOf(body),
       deal: this.agree('deal', draft.deal, context.deal),
-      references: draft.references ?? [],
+      references: draft.references ?? context.references ?? [],
       parties,
       arbiter: this.arbiter(),
       items: this.items(parties),
-      check: 'none',
+      check: context.delivery?.check ?? 'none',
       offerUntil: this.choose('offerUntil', 'exchange.offer_until', draft.offerUntil),
       notAfter: this.choose('notAfter', 'exchange.not_after', draft.notAfter),
       margin: this.choose('margin', 'exchange.margin', draft.margin),

@@ -14,7 +14,21 @@ import { ID_PATTERN } from '../lib/rng.ts';
 export const NEGOTIATION_KINDS = ['message', 'offer', 'counter-offer', 'decline', 'withdraw'] as const;
 export type NegotiationKind = (typeof NEGOTIATION_KINDS)[number];
 /** `end`: an exchange that ended without contract and without token: nothing of it binds, nobody needs the arbiter. */
-const EXCHANGE_KINDS = ['acceptance', 'promise', 'release', 'abort', 'resolve', 'contract', 'aborted', 'end'] as const;
+const EXCHANGE_KINDS = [
+  'acceptance',
+  'promise',
+  'release',
+  'abort',
+  'resolve',
+  'contract',
+  'aborted',
+  'end',
+  // Of a delivery: the key is there; a chunk is wrong; content against receipt; void.
+  'key',
+  'complaint',
+  'completion',
+  'void',
+] as const;
 export type ExchangeKind = (typeof EXCHANGE_KINDS)[number];
 const LOCAL_KINDS = ['expiry', 'failure'] as const;
 
@@ -72,6 +86,10 @@ function payloadItems(payload: Payload): readonly LogValue[] {
     case 'contract':
     case 'aborted':
     case 'end':
+    case 'key':
+    case 'complaint':
+    case 'completion':
+    case 'void':
       return [payload.document, payload.xid];
     case 'expiry':
       return [payload.document];
@@ -117,7 +135,11 @@ function readPayload(kind: Cbor | undefined, value: Cbor | undefined): Payload {
     case 'resolve':
     case 'contract':
     case 'aborted':
-    case 'end': {
+    case 'end':
+    case 'key':
+    case 'complaint':
+    case 'completion':
+    case 'void': {
       const [digest, xid] = items(2);
       return { kind: known, document: document(digest), xid: read.bytes(xid, 32, 'xid') };
     }

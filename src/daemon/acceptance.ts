@@ -2,16 +2,20 @@
  * Accepting the current version of a deal: with a consent the accepting side becomes originator, its exchange record is made
  * from the text and the cards, and the exchange begins (PROTOCOL §3, §6).
  */
+import type { Card } from '../commerce/card.ts';
 import { currentVersion, type Deal, isFinalState, openExchange, type Version } from '../commerce/deal.ts';
-import { parseDocument } from '../commerce/document.ts';
+import { type Document, parseDocument } from '../commerce/document.ts';
+import { GENERATOR } from '../crypto/p256.ts';
 import { checkRecord, makeRecord } from '../exchange/contract.ts';
 import { exchangeTerms } from '../exchange/document.ts';
+import type { ContentTerms } from '../exchange/terms.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
+import type { Contact } from './contacts.ts';
 import { createDealParties } from './deal-parties.ts';
 import type { DealWrites } from './deal-writes.ts';
 import { exchangeTransaction } from './exchange-course.ts';
@@ -24,6 +28,15 @@ export interface AcceptancePorts {
   settle(deal: Deal): Promise<Deal>;
   /** Seconds that the clock of this certificate's owner was ahead of ours when it was last heard. */
   ahead(certificate: string): number;
+}
+
+interface Receiving {
+  readonly deal: Deal;
+  readonly version: Version;
+  readonly document: Document;
+  readonly contact: Contact;
+  readonly arbiter: Card;
+  readonly warnings: readonly string[];
 }
 
 export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Approvals, ports: AcceptancePorts) {
@@ -40,7 +53,53 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     }
   };
 
-  const accept = async (prefix: string, shown: string | undefined, authority: Authority): Promise<Offered> => {
+  /**
+   * Content: the consent begins the fetch; our promise of a receipt comes when all of it is here and its sender has promised the
+   * key. Whether a record could be made of it is tried with a key point that is none.
+   */
+  const receive = async (
+    { deal, version, document, contact, arbiter, warnings }: Receiving,
+    content: ContentTerms,
+    authority: Authority,
+    rate: number | null,
+  ): Promise<Offered> => {
+    const digest = toHex(version.document);
+    const offered = { deal: deal.id, document: document.bytes, digest, state: deal.state, warnings };
+    const accepted = parts.consents
+      .of(deal.id)
+      .some((one) => one.kind === 'acceptance' && one.document === digest && one.status === 'granted');
+    if (accepted && authority.granting === undefined) return offered;
+    const parties = partiesFor('R', contact, arbiter, undefined);
+    const terms = exchangeTerms(document);
+    const sealed = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };
+    const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
+    checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+    await parts.deliveries.checkRoom(content);
+    const wanted = {
+      kind: 'acceptance' as const,
+      deal: deal.id,
+      document,
+      peer: toHex(deal.them),
+      arbiterCard: toHex(version.arbiterCard),
+      base: null,
+      expires: document.terms.notAfter,
+      latest: version.offerUntil,
+      keep: [],
+    };
+    return approvals.gate(wanted, authority, async (grant) => {
+      const { op, begin } = parts.deliveries.accept(digest, deal.id, toHex(deal.them), rate);
+      await writes.record([grant], [op]);
+      begin();
+      return offered;
+    });
+  };
+
+  const accept = async (
+    prefix: string,
+    shown: string | undefined,
+    authority: Authority,
+    rate: number | null = null,
+  ): Promise<Offered> => {
     const { id } = await ports.settle(store.find(prefix));
     let fresh: Prepared | undefined;
     const result = await writes.locks.run(id, async (): Promise<Offered> => {
@@ -62,7 +121,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       const warnings = warningsFor(contact, pinnedArbiter(pinned, id));
       // Accepting twice is one acceptance.
       const accepted = deal.exchanges.some(
-        (one) => equal(one.document, version.document) && equal(one.originator, deal.us),
+        (one) => equal(one.document, version.document) && equal(one.acceptor, deal.us),
       );
       if (accepted && (deal.state === 'signing' || deal.state === 'contracted') && authority.granting === undefined)
         return { deal: id, document: bytes, digest, state: deal.state, warnings };
@@ -72,9 +131,11 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       if (equal(version.by, deal.us)) throw refusal('not-yours', id);
       const document = parseDocument(bytes);
       checkClocks(deal, version);
+      const { content } = document.terms;
+      if (content !== null) return receive({ deal, version, document, contact, arbiter, warnings }, content, authority, rate);
       const parties = partiesFor('O', contact, arbiter, undefined);
       const terms = exchangeTerms(document);
-      const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now() });
+      const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed: null });
       checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
       const wanted = {
         kind: 'acceptance' as const,

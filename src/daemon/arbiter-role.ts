@@ -8,7 +8,7 @@
 
 import type { Journal } from '../archive/journal.ts';
 import type { Archive } from '../archive/sealed-store.ts';
-import { encodeAnswer, makeResolved, makeToken, sealAnswer } from '../exchange/answers.ts';
+import { encodeAnswer, makeResolved, makeToken, makeVoid, releasedOf, sealAnswer } from '../exchange/answers.ts';
 import {
   ARBITER_PHASES,
   type ArbiterEffect,
@@ -17,6 +17,8 @@ import {
   initialArbiterState,
   stepArbiter,
 } from '../exchange/arbiter.ts';
+import { windowOf } from '../exchange/items.ts';
+import { provesMisbehaviour } from '../exchange/misbehaviour.ts';
 import { xidOf } from '../exchange/record.ts';
 import { type ArbiterSelf, checkRequest, kemKeyOf, openRequest, type RequestOutcome } from '../exchange/requests.ts';
 import { present } from '../lib/assert.ts';
@@ -61,25 +63,27 @@ interface Case {
 }
 
 const MAX_CASE_BYTES = 64 * 1024;
+/** Seconds. */
+const RETENTION_AFTER_WINDOW = 30 * 86_400;
 const CLOCK_KEY = 'arbiter-clock';
 
 function encodeCase({ state, originator, responder, decided }: Case): Uint8Array {
-  return encode([1, state.phase, state.token, state.cause, state.answer, originator, responder, decided]);
+  const { phase, token, cause, answer, until } = state;
+  return encode([2, phase, token, cause, answer, originator, responder, decided, until]);
 }
 
 function decodeCase(bytes: Uint8Array): Case {
-  const [version, phase, token, cause, answer, originator, responder, decided] = read.array(
-    decode(bytes, MAX_CASE_BYTES),
-    8,
-    'case',
-  );
-  read.literal(version, 1, 'case version');
+  const fields = read.list(decode(bytes, MAX_CASE_BYTES), 9, 'case');
+  const [version, phase, token, cause, answer, originator, responder, decided, until] = fields;
+  // The first version knew no windows.
+  if (version !== 1 || fields.length !== 8) read.literal(version, 2, 'case version');
   return {
     state: {
       phase: read.oneOf(phase, ARBITER_PHASES, 'phase'),
       token: token === null ? null : read.blob(token, MAX_CASE_BYTES, 'token'),
       cause: cause === null ? null : read.oneOf(cause, ['request', 'expired'], 'cause'),
       answer: answer === null ? null : read.blob(answer, MAX_CASE_BYTES, 'answer'),
+      until: until === undefined || until === null ? null : read.uint(until, 'end of the window'),
     },
     originator: read.text(originator, 64, 'originator'),
     responder: read.text(responder, 64, 'responder'),
@@ -123,9 +127,15 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
     const xid = toHex(authentic.xid);
     const { record } = authentic.request;
     return locks.run(xid, async () => {
-      const token = (): Uint8Array => makeToken(authentic.xid, ports.keyring.secrets().signing);
-      const times = { notAfter: record.notAfter, retention: ports.retention };
-      const [, effects] = stepArbiter({ token }, times, await load(xid), input);
+      const { signing } = ports.keyring.secrets();
+      const words = {
+        token: () => makeToken(authentic.xid, signing),
+        voidToken: () => makeVoid(authentic.xid, signing),
+      };
+      const window = windowOf(record.check);
+      // Nothing is forgotten while it can still be disputed.
+      const retention = Math.max(ports.retention, window + RETENTION_AFTER_WINDOW);
+      const [, effects] = stepArbiter(words, { notAfter: record.notAfter, retention, window }, await load(xid), input);
       for (const effect of effects) {
         if (effect.kind !== 'record') continue;
         const decided = {
@@ -171,7 +181,11 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
 
   const settle = async (authentic: Authentic, kemSecret: Uint8Array, at: number): Promise<Uint8Array> => {
     const { request, parties } = authentic;
-    let input: ArbiterInput<Uint8Array> = { kind: request.kind, by: request.by, now: at };
+    const { record, by, proof = null } = request;
+    let input: ArbiterInput<Uint8Array> =
+      request.kind === 'misbehaviour'
+        ? { kind: 'misbehaviour', by, valid: proof !== null && provesMisbehaviour(record, parties, 'O', proof), now: at }
+        : { kind: request.kind, by, now: at };
     for (;;) {
       const effects = await decide(authentic, input);
       const last = present(effects.at(-1), 'effect of an authentic request');
@@ -186,6 +200,10 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
         }
         case 'answer':
           return last.value;
+        case 'released':
+          return releasedOf(last.value);
+        case 'pending':
+          return encodeAnswer({ kind: 'pending', until: last.until });
         case 'refuse':
           return encodeAnswer({ kind: 'refused' });
         case 'unknown':

@@ -35,7 +35,10 @@ import { type Config, readConfig } from './config.ts';
 import { createConsents } from './consents.ts';
 import { createContacts } from './contacts.ts';
 import type { Daemon } from './daemon.ts';
+import { createContentStore } from './content-store.ts';
+import { createContentWork } from './content-work.ts';
 import { createDealStore } from './deal-store.ts';
+import { createDeliveries } from './deliveries.ts';
 import { createDeals } from './deals.ts';
 import { createEvents } from './events.ts';
 import { createExchanges } from './exchanges.ts';
@@ -203,7 +206,16 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const pool = createEscrowPool({ worker: options.worker, threads: ESCROW_THREADS });
   undo.push(() => pool.close());
 
+  const contentWork = createContentWork(new URL('./content-worker.js', options.worker));
+  undo.push(() => contentWork.close());
+  const deliveries = createDeliveries(
+    { archive, store: dealStore, contacts, link, clock, log, events, rng, outbox: () => parts.outbox },
+    createContentStore(archive, paths.content),
+    contentWork,
+  );
+
   const parts: Parts = {
+    deliveries,
     archive,
     journal: theJournal,
     store: dealStore,
@@ -243,6 +255,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
       log,
       patienceMs: config.exchange.patience * 1000,
       exclusive: (deal, task) => deals.exclusive(deal, task),
+      content: deliveries,
+      ready: (from, deal, document) => deals.ready(from, deal, document),
       admit: (from, record) => deals.admit(from, record),
       consentStands: (id) => deals.consentStands(id),
       recording: (exchange, state, consume) => deals.recording(exchange, state, consume),
@@ -263,6 +277,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   await arbiter.load();
   undo.push(() => parts.outbox.stop());
   undo.push(() => parts.exchanges.stop());
+  undo.push(() => deliveries.pause());
 
   /** Spool and sweep timers of the present state, locked or unlocked. */
   let endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
@@ -354,6 +369,10 @@ async function assemble(setting: Setting): Promise<Daemon> {
   for (const protocol of ['/fit/message/1', '/fit/exchange/1'] as const) {
     link.handle(protocol, (from, body) => ackOf(protocol, from, body));
   }
+  link.handle('/fit/bulk/1', async (from, body) => {
+    if (!open) throw new FitError('locked', 'the daemon is locked');
+    return deliveries.serve(from, body);
+  });
   if (config.roles.includes('arbiter')) {
     const asking = createAllowance(clock, OF_AN_ADDRESS);
     link.handle('/fit/arbiter/1', async ({ peer, host }, body) => {
@@ -367,7 +386,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
   link.onPeer((remote, up) => {
     const contact = contacts.of(remote.certificate)?.name;
     events.emit({ kind: up ? 'online' : 'offline', ...(contact === undefined ? {} : { contact }) });
-    if (up) parts.outbox.wake(remote.certificate);
+    if (!up) return;
+    parts.outbox.wake(remote.certificate);
+    deliveries.wake();
   });
 
   /** Reads what came while locked, in the order in which it came. What cannot be taken yet (a full disk) stays for later. */
@@ -396,6 +417,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const closeUp = async (): Promise<void> => {
     open = false;
     parts.exchanges.pause();
+    deliveries.pause();
     journal = undefined;
     archive.lock();
     keyring.lock();
@@ -421,6 +443,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       endPhase();
       endPhase = sleep;
       await parts.exchanges.resume();
+      await deliveries.resume();
       await drainInbox();
       open = true;
       // What a connection of the last run held has nobody to decide it any more.

@@ -22,7 +22,7 @@ import { type Document, parseDocument } from '../commerce/document.ts';
 import { decodeMessage, encodeMessage, type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { MAX_MESSAGE } from '../commerce/transaction.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { checkRecord } from '../exchange/contract.ts';
+import { checkRecord, makeRecord } from '../exchange/contract.ts';
 import { exchangeTerms } from '../exchange/document.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import type { PartyState } from '../exchange/party.ts';
@@ -41,7 +41,7 @@ import { createDealParties, roleOf } from './deal-parties.ts';
 import { createDealWrites } from './deal-writes.ts';
 import { course, exchangeTransaction } from './exchange-course.ts';
 import type { Exchange } from './exchange-record.ts';
-import type { Admission } from './exchanges.ts';
+import type { Admission, Prepared } from './exchanges.ts';
 import { createOffers, type Offered } from './offers.ts';
 import type { Ack, Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
@@ -171,11 +171,21 @@ export function createDeals(parts: Parts) {
     return idle ? [consents.move(consent, 'withdrawn', now())] : [];
   };
 
+  /** Our consent for this text that stands now, or why there is none. */
+  const standing = (deal: string, kind: Consent['kind'], document: string): Consent | 'withdrawn' | 'expired' => {
+    const found = consents
+      .of(deal)
+      .find((one) => one.kind === kind && one.document === document && one.status === 'granted');
+    if (found !== undefined && now() >= found.expires) return 'expired';
+    return found !== undefined && approvals.stands(found) ? found : 'withdrawn';
+  };
+
   return {
     exclusive: <T>(deal: string, task: () => Promise<T>): Promise<T> => locks.run(deal, task),
 
     approvals,
     propose: offers.propose,
+    deliver: offers.deliver,
     counter: offers.counter,
     accept: acceptance.accept,
 
@@ -282,16 +292,20 @@ export function createDeals(parts: Parts) {
         return { kind: 'no', why: 'unknown-deal' };
       if (openExchange(deal) !== undefined) return { kind: 'no', why: 'under-way' };
       if (isFinalState(deal.state)) return { kind: 'no', why: deal.state };
+      // Of content the author is originator, and what stands is our acceptance.
+      const receives = record.itemO.kind === 'content';
       const version = currentVersion(deal);
-      if (version === undefined || !equal(version.document, record.document) || !equal(version.by, deal.us))
+      if (
+        version === undefined ||
+        !equal(version.document, record.document) ||
+        !equal(version.by, receives ? deal.them : deal.us)
+      )
         return { kind: 'no', why: 'not-current' };
-      const consent = consents
-        .of(deal.id)
-        .find((one) => one.kind === 'offer' && one.document === toHex(version.document) && one.status === 'granted');
-      if (consent === undefined) return { kind: 'no', why: 'withdrawn' };
-      if (now() >= consent.expires) return { kind: 'no', why: 'expired' };
-      if (!approvals.stands(consent)) return { kind: 'no', why: 'withdrawn' };
-      const document = parseDocument(await store.fetch('document', toHex(version.document)));
+      const digest = toHex(version.document);
+      const consent = standing(deal.id, receives ? 'acceptance' : 'offer', digest);
+      if (typeof consent === 'string') return { kind: 'no', why: consent };
+      if (receives && !(await parts.deliveries.holds(digest, record.itemO))) return { kind: 'no', why: 'not-fetched' };
+      const document = parseDocument(await store.fetch('document', digest));
       const { card: arbiter, contact: pinned } = await arbiterOf(version);
       const parties = partiesFor('R', contact, arbiter, record.kem);
       return {
@@ -304,6 +318,50 @@ export function createDeals(parts: Parts) {
           checkRecord(found, exchangeTerms(document), parties, limitsFor(arbiter, parties, version.time));
         },
       };
+    },
+
+    /** Message 0: the peer holds what we offered to deliver and accepts it, so we begin as originator. */
+    async ready(from: Remote, id: string, digest: Uint8Array): Promise<Ack> {
+      let fresh: Prepared | undefined;
+      const ack = await locks.run(id, async (): Promise<Ack> => {
+        const contact = contacts.of(from.certificate);
+        const deal = store.get(id);
+        if (contact === undefined || deal === undefined || toHex(deal.them) !== from.certificate)
+          return { kind: 'no', why: 'unknown-deal' };
+        // Said twice: the first time counts.
+        if (deal.exchanges.some((one) => equal(one.document, digest))) return { kind: 'ok' };
+        const version = currentVersion(deal);
+        if (version === undefined || !equal(version.document, digest) || !equal(version.by, deal.us))
+          return { kind: 'no', why: 'not-current' };
+        if (isFinalState(deal.state)) return { kind: 'no', why: deal.state };
+        const consent = standing(id, 'offer', toHex(digest));
+        if (typeof consent === 'string') return { kind: 'no', why: consent };
+        const document = parseDocument(await store.fetch('document', toHex(digest)));
+        if (document.terms.content === null) throw new PeerFault('out-of-order', 'message 0 for a contract');
+        const { card: arbiter, contact: pinned } = await arbiterOf(version);
+        const parties = partiesFor('O', contact, arbiter, undefined);
+        const terms = exchangeTerms(document);
+        const sealed = await parts.deliveries.sealedOf(toHex(digest));
+        const record = makeRecord(terms, parties, { nonce: parts.rng(32), signingTime: now(), sealed });
+        checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+        const peer = from.certificate;
+        fresh = parts.exchanges.prepare({
+          record,
+          parties,
+          peer,
+          arbiter: arbiterAddress(arbiter, pinned),
+          consent: consent.id,
+        });
+        const transaction = exchangeTransaction(deal, fresh.exchange, 'acceptance', deal.them, now());
+        await commit(deal, take(deal, transaction, now()), { ops: fresh.ops });
+        return { kind: 'ok' };
+      });
+      const prepared = fresh;
+      if (prepared !== undefined)
+        parts.exchanges
+          .accept(prepared)
+          .catch((error) => parts.log.error({ error }, 'an exchange could not go on'));
+      return ack;
     },
 
     consentStands: (id: string): boolean => approvals.stands(consents.get(id)),

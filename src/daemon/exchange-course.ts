@@ -37,7 +37,7 @@ export function course(
       return exchange.role === 'originator'
         ? [['promise', own]]
         : [
-            ['acceptance', peer],
+            ['acceptance', state.course === 'delivery' ? own : peer],
             ['promise', own],
           ];
     case 'released':
@@ -46,10 +46,14 @@ export function course(
       return [['abort', own]];
     case 'resolving':
       return [['resolve', own]];
+    case 'opening':
+      return [['key', state.via === 'arbiter' ? arbiter : peer]];
+    case 'complaining':
+      return [['complaint', own]];
     case 'contracted':
-      return [['contract', state.via === 'arbiter' ? arbiter : peer]];
+      return [[state.course === 'delivery' ? 'completion' : 'contract', state.via === 'arbiter' ? arbiter : peer]];
     case 'aborted':
-      return [['aborted', arbiter]];
+      return [[state.voided ? 'void' : 'aborted', arbiter]];
     case 'dropped':
       return [['end', own]];
     case 'proving':

@@ -5,9 +5,8 @@ import type { StoreOp } from '../archive/store.ts';
 import type { Affidavit } from '../exchange/affidavit.ts';
 import { type ExchangeMessage, encodeMessage } from '../exchange/messages.ts';
 import { isFinal, type PartyEffect, type PartyRole, type PartyState } from '../exchange/party.ts';
-import { RELEASE_BYTES } from '../exchange/promise.ts';
 import { xidOf } from '../exchange/record.ts';
-import { decode, enc, read } from '../lib/cbor.ts';
+import { enc } from '../lib/cbor.ts';
 import { type Exchange, encodeExchange } from './exchange-record.ts';
 import type { Letter } from './outbox.ts';
 import { encodeSpooled } from './spool.ts';
@@ -20,12 +19,7 @@ export const openKey = (xid: string): string => `open/${xid}`;
 export const doneKey = (xid: string): string => `done/${xid}`;
 
 /** Where an arbiter's answer is kept: a token apart from a completion. */
-export const answerKeyOf = (xid: string, token: boolean): string => `answer/${xid}/${token ? 'token' : 'resolved'}`;
-
-/** Our own signature out of our own release. */
-export function signatureOf(release: Uint8Array): Uint8Array {
-  return read.bytes(read.array(decode(release, RELEASE_BYTES), 2, 'own release')[1], 64, 'own signature');
-}
+export const answerKeyOf = (xid: string, kind: 'token' | 'void' | 'resolved'): string => `answer/${xid}/${kind}`;
 
 /** For the journal: what happened, without anything secret. */
 export function summary(exchange: Exchange, state: PartyState<Uint8Array>): Uint8Array {

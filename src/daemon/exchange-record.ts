@@ -5,12 +5,13 @@
  */
 import { parseCertificate } from '../crypto/pki/certificate.ts';
 import type { Parties } from '../exchange/contract.ts';
-import { PARTY_PHASES, type PartyRole, type PartyState } from '../exchange/party.ts';
+import { type Course, PARTY_PHASES, type PartyRole, type PartyState } from '../exchange/party.ts';
 import { decodeRecord, type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 
-const MAX_BYTES = 256 * 1024;
-const MAX_VALUE = 64 * 1024;
+const MAX_BYTES = 512 * 1024;
+/** A proof of wrong content holds a chunk. */
+const MAX_VALUE = 96 * 1024;
 const MAX_CERTIFICATE = 8 * 1024;
 
 export interface Exchange {
@@ -54,9 +55,15 @@ export function encodeExchange(exchange: Exchange, machine: PartyState<Uint8Arra
       machine.contract,
       machine.token,
       machine.via,
+      machine.proof,
+      machine.voided,
     ],
   ]);
 }
+
+/** Which of the machines' tables the items of a record ask for. */
+export const courseOf = (record: ExchangeRecord): Course =>
+  record.itemO.kind === 'content' ? 'delivery' : 'contract';
 
 const certificate = (value: Cbor | undefined) => parseCertificate(read.blob(value, MAX_CERTIFICATE, 'certificate'));
 const optional = (value: Cbor | undefined, what: string) => (value === null ? null : read.blob(value, MAX_VALUE, what));
@@ -74,7 +81,11 @@ export function decodeExchange(bytes: Uint8Array): Exchange {
   const [tCertificate, kem, terms] = read.array(t, 3, 'arbiter');
   const [tHash, tPeer, tAddresses] = read.array(arbiter, 3, 'arbiter contact');
   const [secret, open] = read.array(answerKey, 2, 'answer key');
-  const [phase, promise, release, peerPromise, resolve, contract, token, via] = read.array(state, 8, 'machine');
+  const [phase, promise, release, peerPromise, resolve, contract, token, via, proof, voided] = read.array(
+    state,
+    10,
+    'machine',
+  );
   const partyRole = read.oneOf(role, ['originator', 'responder'], 'role');
   return {
     xid: read.text(xid, 64, 'xid'),
@@ -100,6 +111,7 @@ export function decodeExchange(bytes: Uint8Array): Exchange {
     answerKey: { secret: read.bytes(secret, 32, 'answer secret'), public: read.bytes(open, 32, 'answer key') },
     machine: {
       role: partyRole,
+      course: courseOf(record),
       phase: read.oneOf(phase, PARTY_PHASES, 'phase'),
       times: { notAfter: record.notAfter, margin: record.margin },
       promise: optional(promise, 'promise'),
@@ -108,6 +120,8 @@ export function decodeExchange(bytes: Uint8Array): Exchange {
       resolve: optional(resolve, 'resolve request'),
       contract: optional(contract, 'contract'),
       token: optional(token, 'token'),
+      proof: optional(proof, 'proof'),
+      voided: voided === true,
       via: via === null ? null : read.oneOf(via, ['peer', 'arbiter'], 'via'),
     },
   };

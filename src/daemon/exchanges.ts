@@ -12,9 +12,10 @@ import type { StoreOp } from '../archive/store.ts';
 import { signP256 } from '../crypto/ecdsa.ts';
 import type { EscrowPool } from '../crypto/escrow-pool.ts';
 import { generateKem } from '../crypto/kem.ts';
-import { openAnswer, verifyAnswer } from '../exchange/answers.ts';
-import { completeContract, type Parties, template } from '../exchange/contract.ts';
+import { complete, decodeDelivery, itemOf, joinWitness, keyIn } from '../exchange/completion.ts';
+import { type Parties, template } from '../exchange/contract.ts';
 import { decodeMessage, type ExchangeMessage } from '../exchange/messages.ts';
+import { encodeMisbehaviour } from '../exchange/misbehaviour.ts';
 import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../exchange/party.ts';
 import {
   affidavitPromise,
@@ -23,9 +24,9 @@ import {
   encodeRelease,
   promiseCheck,
   promiseJob,
+  witnessIn,
 } from '../exchange/promise.ts';
 import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
-import { makeRequest, type Promises, sealRequest } from '../exchange/requests.ts';
 import { AssertionFailed, present, unreachable } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
@@ -36,24 +37,23 @@ import type { Link, Remote } from '../p2p/link.ts';
 import {
   answerKeyOf,
   doneKey,
-  encodeAffidavit,
   letter,
   letterFor,
   openKey,
   otherRole,
   ownRole,
-  signatureOf,
   storedOps,
   summary,
 } from './exchange-effects.ts';
-import { decodeExchange, type Exchange } from './exchange-record.ts';
+import { courseOf, decodeExchange, type Exchange } from './exchange-record.ts';
+import { type ArbiterTrouble, createInquiry, type Subject } from './inquiry.ts';
+import type { ContentOfExchanges } from './deliveries.ts';
 import type { Keyring } from './keyring.ts';
 import type { Ack, Letter, Outbox } from './outbox.ts';
 import { decodeSpooled } from './spool.ts';
 
-const ARBITER_TIMEOUT_MS = 30_000;
-const FIRST_RETRY_MS = 200;
-const LONGEST_RETRY_MS = 10_000;
+/** Until what is in the way (a full disk, a dead worker) is tried again. */
+const RETRY_MS = 10_000;
 
 /** What the responder's side of the deal says to message 1. */
 export type Admission =
@@ -78,10 +78,14 @@ export interface ExchangePorts {
   /** Milliseconds. */
   readonly patienceMs: number;
   admit(from: Remote, record: ExchangeRecord): Promise<Admission>;
+  /** Message 0: the receiver of content that we offered accepts it, and holds it. */
+  ready(from: Remote, deal: string, document: Uint8Array): Promise<Ack>;
   /** Runs alone among everything that changes this deal. */
   exclusive<T>(deal: string, task: () => Promise<T>): Promise<T>;
   /** Whether the consent stands now: not withdrawn, expired or used. */
   consentStands(id: string): boolean;
+  /** Of exchanges of content: the key of what we send, and the comparison of what we got. */
+  readonly content: ContentOfExchanges;
   /** What else belongs into the write of this state: the deal, the consent's use. Called again when it is durable. */
   recording(
     exchange: Exchange,
@@ -94,8 +98,6 @@ export interface ExchangePorts {
     readonly done: () => void;
   };
 }
-
-export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
 
 export interface NewExchange {
   readonly record: ExchangeRecord;
@@ -136,13 +138,8 @@ interface Made {
   readonly release: Uint8Array;
 }
 
-interface Live {
-  readonly exchange: Exchange;
+interface Live extends Subject {
   readonly timers: Map<'patience' | 'deadline', () => void>;
-  asking: boolean;
-  trouble: ArbiterTrouble;
-  /** Put away (locked): the next `resume` reads it again. */
-  gone: boolean;
 }
 
 export function createExchanges(ports: ExchangePorts): Exchanges {
@@ -199,7 +196,8 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     if (entry.gone) return;
     for (const effect of effects) {
       if (effect.kind === 'timer') startTimer(entry, effect.timer);
-      else if (effect.kind === 'ask') void ask(entry);
+      else if (effect.kind === 'ask') void inquiry.ask(entry);
+      else if (effect.kind === 'checkContent') void checkContent(entry);
     }
     if (isFinal(after.phase)) {
       for (const cancel of entry.timers.values()) cancel();
@@ -221,6 +219,31 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const feed = (entry: Live, input: PartyInput<Uint8Array>): Promise<boolean> =>
     locks.run(entry.exchange.xid, () => apply(entry, () => input));
 
+  const inquiry = createInquiry<Live>({ ...ports, stopping: stopping.signal }, feed);
+
+  /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
+  const checkContent = async (entry: Live): Promise<void> => {
+    const { exchange } = entry;
+    const witness = decodeDelivery(present(exchange.machine.contract, 'key')).O;
+    for (;;) {
+      if (stopping.signal.aborted || entry.gone || exchange.machine.phase !== 'opening') return;
+      try {
+        const found = await ports.content.open(exchange.record, present(keyIn(witness), 'key'));
+        await feed(
+          entry,
+          found.kind === 'right'
+            ? { kind: 'right', now: now() }
+            : { kind: 'wrong', proof: encodeMisbehaviour(witness, found.proof), now: now() },
+        );
+        return;
+      } catch (error) {
+        if (error instanceof AssertionFailed) throw error;
+        ports.log.warn({ xid: exchange.xid, error }, 'the content cannot be compared yet');
+        await inquiry.pause(RETRY_MS);
+      }
+    }
+  };
+
   const startTimer = (entry: Live, timer: 'patience' | 'deadline'): void => {
     entry.timers.get(timer)?.();
     const { notAfter, margin } = entry.exchange.record;
@@ -229,7 +252,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       feed(entry, { kind: timer, now: now() }).catch((error) => {
         ports.log.error({ error }, 'an exchange could not go on');
         // A full disk, say: the time has come all the same.
-        if (!entry.gone && !stopping.signal.aborted) arm(ports.clock.now() + LONGEST_RETRY_MS);
+        if (!entry.gone && !stopping.signal.aborted) arm(ports.clock.now() + RETRY_MS);
       });
     };
     const arm = (atMs: number): void => void entry.timers.set(timer, ports.clock.at(atMs, fire));
@@ -241,10 +264,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     const role = ownRole(exchange.role);
     const { signing } = ports.keyring.secrets();
     const signature = signP256(signing, template(exchange.record, role, exchange.parties).signedAttributes);
-    const release = encodeRelease(exchange.record, signature);
+    const gives = itemOf(exchange.record, role).kind === 'content';
+    const witness = joinWitness(signature, gives ? await ports.content.key(exchange.record) : null);
+    const release = encodeRelease(exchange.record, role, witness);
     if (exchange.record.mode === 'affidavit')
       return { release, promise: affidavitPromise(exchange.record, role, signing, exchange.parties) };
-    const job = promiseJob(exchange.record, role, signature, exchange.parties);
+    const job = promiseJob(exchange.record, role, witness, exchange.parties);
     const proof = await ports.pool.prove(job.label, job.witnesses, job.keys);
     return { release, promise: encodePromise({ noncePoint: job.noncePoint, proof }) };
   };
@@ -276,7 +301,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     } catch (error) {
       if (error instanceof AssertionFailed) throw error;
       ports.log.warn({ xid: exchange.xid, error }, 'an exchange cannot go on yet');
-      void pause(LONGEST_RETRY_MS).then(async () => {
+      void inquiry.pause(RETRY_MS).then(async () => {
         if (stopping.signal.aborted || entry.gone || live.get(exchange.xid) !== entry) return;
         await locks
           .run(exchange.xid, () => goOn(entry))
@@ -287,103 +312,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
 
   const resolveRequest = (exchange: Exchange, own: Uint8Array, peer: Uint8Array): Uint8Array => {
     const promises = exchange.role === 'originator' ? { O: own, R: peer } : { O: peer, R: own };
-    return request(exchange, 'resolve', promises);
-  };
-
-  const request = (exchange: Exchange, kind: 'abort' | 'resolve', promises: Promises | null = null): Uint8Array => {
-    const { record, parties, answerKey } = exchange;
-    const certificates = { O: [parties.O.certificate.der], R: [parties.R.certificate.der] };
-    const body = { kind, record, by: ownRole(exchange.role), certificates, promises, answerKey: answerKey.public };
-    return sealRequest(parties.T.kem, makeRequest(body, ports.keyring.secrets().signing));
-  };
-
-  /** Asks the arbiter until it has answered or the question is moot. One loop per exchange. */
-  const ask = async (entry: Live): Promise<void> => {
-    if (entry.asking) return;
-    entry.asking = true;
-    const { exchange } = entry;
-    let retryMs = FIRST_RETRY_MS;
-    try {
-      while (
-        !stopping.signal.aborted &&
-        !entry.gone &&
-        (exchange.machine.phase === 'aborting' || exchange.machine.phase === 'resolving')
-      ) {
-        try {
-          if (await askOnce(entry)) return;
-        } catch (error) {
-          if (!(error instanceof PeerFault)) entry.trouble = 'unreachable';
-          ports.log.debug({ xid: exchange.xid, error }, 'the arbiter did not answer');
-        }
-        await pause(retryMs);
-        retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
-      }
-    } finally {
-      entry.asking = false;
-    }
-  };
-
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const cancel = ports.clock.at(ports.clock.now() + ms, resolve);
-      stopping.signal.addEventListener(
-        'abort',
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
-    });
-
-  const askOnce = async (entry: Live): Promise<boolean> => {
-    const { exchange } = entry;
-    const { phase, resolve } = exchange.machine;
-    const sealed = phase === 'resolving' ? present(resolve, 'resolve request') : request(exchange, 'abort');
-    const { arbiter } = exchange;
-    ports.link.learn(arbiter.peer, arbiter.addresses);
-    const options = { timeoutMs: ARBITER_TIMEOUT_MS, signal: stopping.signal };
-    const reply = await ports.link.request(arbiter.peer, arbiter.certificate, '/fit/arbiter/1', sealed, options);
-    return answered(entry, reply);
-  };
-
-  /** What the arbiter signed is kept: two answers that contradict each other prove that it broke its word (`contradiction`). */
-  const keepAnswer = async (exchange: Exchange, kind: string, answer: Uint8Array): Promise<void> => {
-    if (kind !== 'token' && kind !== 'resolved' && kind !== 'affidavit') return;
-    await ports.archive.batch([
-      { kind: 'put', space: 'evidence', key: answerKeyOf(exchange.xid, kind === 'token'), value: answer },
-    ]);
-  };
-
-  /** True if the arbiter's answer settles the exchange. */
-  const answered = async (entry: Live, reply: Uint8Array): Promise<boolean> => {
-    const { exchange } = entry;
-    const { record, parties, answerKey } = exchange;
-    const opened = openAnswer(reply, xidOf(record), answerKey.secret);
-    const answer = verifyAnswer(record, parties, opened);
-    await keepAnswer(exchange, answer.kind, opened);
-    switch (answer.kind) {
-      case 'resolved':
-        entry.trouble = null;
-        return feed(entry, { kind: 'resolved', contract: answer.contract, now: now() });
-      case 'token':
-        entry.trouble = null;
-        return feed(entry, { kind: 'token', token: answer.token, now: now() });
-      case 'affidavit':
-        entry.trouble = null;
-        return feed(entry, { kind: 'resolved', contract: encodeAffidavit(answer.affidavit), now: now() });
-      case 'refused':
-      case 'failed':
-        entry.trouble = 'refuses';
-        return false;
-      case 'unknown':
-        entry.trouble = 'unknown';
-        return false;
-      case 'undecided':
-        return false;
-      default:
-        return unreachable(answer);
-    }
+    return inquiry.request(exchange, 'resolve', promises);
   };
 
   const verifyPromise = async (
@@ -414,7 +343,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         arbiter: admission.arbiter,
         consent: admission.consent,
         answerKey: generateKem(),
-        machine: begin('responder', { notAfter: record.notAfter, margin: record.margin }, promise),
+        machine: begin(
+          'responder',
+          { notAfter: record.notAfter, margin: record.margin },
+          promise,
+          courseOf(record),
+        ),
       };
       const entry = adopt(exchange);
       try {
@@ -443,7 +377,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
 
   const receive = async (
     from: Remote,
-    message: Exclude<ExchangeMessage, { kind: 'promise'; role: 'O' }>,
+    message: Exclude<ExchangeMessage, { kind: 'promise'; role: 'O' } | { kind: 'ready' }>,
   ): Promise<Ack> => {
     const xid = toHex(message.xid);
     const entry = live.get(xid);
@@ -469,10 +403,9 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         }
         case 'release': {
           if (machine.peerPromise === null || machine.release === null) break;
-          const signature = checkRelease(record, theirs, message.release, machine.peerPromise, parties);
-          const own = signatureOf(machine.release);
-          const signatures = theirs === 'O' ? { O: signature, R: own } : { O: own, R: signature };
-          const contract = completeContract(record, parties, signatures);
+          const witness = checkRelease(record, theirs, message.release, machine.peerPromise, parties);
+          const own = witnessIn(machine.release);
+          const contract = complete(record, parties, theirs === 'O' ? { O: witness, R: own } : { O: own, R: witness });
           await apply(entry, () => ({ kind: 'release', contract, now: now() }));
           break;
         }
@@ -498,7 +431,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         const { answer } = decodeSpooled(value);
         const entry = live.get(xid);
         if (answer !== null && entry !== undefined)
-          await answered(entry, answer).catch((error) =>
+          await inquiry.answered(entry, answer).catch((error) =>
             ports.log.warn({ xid, error }, 'an answer kept while locked is of no use'),
           );
       }
@@ -511,7 +444,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         deal: record.deal,
         role: 'originator',
         answerKey: generateKem(),
-        machine: begin<Uint8Array>('originator', { notAfter: record.notAfter, margin: record.margin }, null),
+        machine: begin<Uint8Array>(
+          'originator',
+          { notAfter: record.notAfter, margin: record.margin },
+          null,
+          courseOf(record),
+        ),
       };
       return { exchange, ops: storedOps(exchange, exchange.machine) };
     },
@@ -521,6 +459,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     },
     async handle(from, body) {
       const message = decodeMessage(body);
+      if (message.kind === 'ready') return ports.ready(from, message.deal, message.document);
       return message.kind === 'promise' && message.role === 'O'
         ? receiveOfferPromise(from, message.record, message.promise)
         : receive(from, message);
@@ -556,7 +495,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     openOver: (document) =>
       [...live.values()].map((entry) => entry.exchange).filter((one) => toHex(one.record.document) === document),
     async answerTo(xid) {
-      const bytes = await ports.archive.get('evidence', answerKeyOf(xid, false));
+      const bytes = await ports.archive.get('evidence', answerKeyOf(xid, 'resolved'));
       const stored = await ports.archive.get('exchanges', doneKey(xid));
       return bytes === undefined || stored === undefined ? undefined : { record: decodeExchange(stored).record, bytes };
     },

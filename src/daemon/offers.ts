@@ -5,16 +5,24 @@
 import type { StoreOp } from '../archive/store.ts';
 import { type Card, parseCard } from '../commerce/card.ts';
 import { currentVersion, type Deal, newDeal, tipOf } from '../commerce/deal.ts';
-import { completeDocument, type Document, parseDocument, type Terms } from '../commerce/document.ts';
+import {
+  completeDocument,
+  type Document,
+  type DocumentContext,
+  parseDocument,
+  type Terms,
+} from '../commerce/document.ts';
 import { type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { sha256 } from '../crypto/hash.ts';
+import type { ContentCheck } from '../exchange/items.ts';
 import { present } from '../lib/assert.ts';
-import { equal, toHex } from '../lib/bytes.ts';
-import { FitError } from '../lib/errors.ts';
+import { equal, toHex, utf8 } from '../lib/bytes.ts';
+import { FitError, isFitError } from '../lib/errors.ts';
 import { newId } from '../lib/rng.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
+import { noteOf } from '../commerce/note.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
 import type { DealWrites } from './deal-writes.ts';
 import type { Parts } from './parts.ts';
@@ -45,6 +53,29 @@ interface Draft {
   readonly arbiter: Contact;
   readonly arbiterCard: Card;
   readonly document: Document;
+  /** What else belongs to it on disk. */
+  readonly also: readonly StoreOp[];
+}
+
+/** Content that is prepared, for the note that delivers it. */
+interface Delivered {
+  readonly context: Pick<DocumentContext, 'delivery' | 'references'>;
+  readonly keep: (document: string, deal: string) => StoreOp;
+}
+
+export interface DeliverRequest {
+  /** Whole paths. */
+  readonly files: readonly string[];
+  /** A contract whose parties and arbiter are meant, or a contact. */
+  readonly deal?: string | undefined;
+  readonly to?: string | undefined;
+  readonly arbiter?: string | undefined;
+  /** Seconds. */
+  readonly window: number;
+  readonly expires?: number | undefined;
+  /** What the note says beside the names of the files. */
+  readonly text?: string | undefined;
+  readonly dryRun: boolean;
 }
 
 export function createOffers(
@@ -65,6 +96,7 @@ export function createOffers(
     arbiterCard: Card,
     request: Omit<OfferRequest, 'to' | 'arbiter'>,
     answers?: Terms,
+    delivery?: Delivered,
   ): Draft => {
     const role = roleOf(arbiterCard);
     const own = identity.card();
@@ -78,12 +110,15 @@ export function createOffers(
       mode: request.mode ?? answers?.arbiter.mode ?? 'invisible',
       ...times,
       ...(answers === undefined ? {} : { answers }),
+      ...(delivery === undefined ? {} : delivery.context),
       fixed: [
         ...(request.mode === undefined ? [] : (['mode'] as const)),
         ...(request.expires === undefined ? [] : (['offerUntil'] as const)),
       ],
     });
-    return { before, id, contact, arbiter, arbiterCard, document: parseDocument(bytes) };
+    const document = parseDocument(bytes);
+    const also = delivery === undefined ? [] : [delivery.keep(toHex(document.digest), id)];
+    return { before, id, contact, arbiter, arbiterCard, document, also };
   };
 
   /** The deal with the draft as its new version, and the message that says so. Refuses what the deal's rules refuse. */
@@ -105,7 +140,8 @@ export function createOffers(
     return { after: writes.take(deal, transactionOf(negotiation, us()), now()), negotiation };
   };
 
-  const keep = ({ document, arbiterCard }: Draft): readonly StoreOp[] => [
+  const keep = ({ document, arbiterCard, also }: Draft): readonly StoreOp[] => [
+    ...also,
     store.keep('document', toHex(document.digest), document.bytes),
     store.keep('card', toHex(sha256(arbiterCard.bytes)), arbiterCard.bytes),
   ];
@@ -152,6 +188,47 @@ export function createOffers(
       return offer(draft(undefined, newId(rng), contact, arbiter, arbiter.card, request), request.dryRun, authority);
     },
 
+    /** Offers files for a signed receipt: a deal of its own, which names the contract that it fulfils. */
+    async deliver(request: DeliverRequest, authority: Authority): Promise<Offered> {
+      const contract = request.deal === undefined ? undefined : store.find(request.deal);
+      const about = contract === undefined ? undefined : currentVersion(contract);
+      const to = contract === undefined ? contacts.named(request.to ?? '') : contacts.of(toHex(contract.them));
+      if (to === undefined)
+        throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+      const arbiter =
+        request.arbiter !== undefined
+          ? contacts.named(request.arbiter)
+          : about !== undefined
+            ? pinnedArbiter((await arbiterOf(about)).contact, contract?.id ?? '')
+            : undefined;
+      if (arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
+      if (to.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
+      const made = await parts.deliveries.make(request.files);
+      let kept = false;
+      try {
+        const check: ContentCheck = `window=${request.window}`;
+        const delivered: Delivered = {
+          context: {
+            delivery: { content: made.content, check },
+            ...(about === undefined ? {} : { references: [about.document] }),
+          },
+          keep: made.keep,
+        };
+        const document = utf8(noteOf(made.content, request.window, request.text));
+        const rest = { document, expires: request.expires, mode: 'invisible' as const, dryRun: request.dryRun };
+        const id = newId(rng);
+        const offered = draft(undefined, id, to, arbiter, arbiter.card, rest, undefined, delivered);
+        const result = await offer(offered, request.dryRun, authority);
+        kept = !request.dryRun;
+        return result;
+      } catch (error) {
+        kept = isFitError(error) && error.code === 'needs-approval';
+        throw error;
+      } finally {
+        if (!kept) await made.discard();
+      }
+    },
+
     async counter(
       prefix: string,
       request: Omit<OfferRequest, 'to' | 'arbiter'>,
@@ -195,7 +272,7 @@ export function createOffers(
           });
         const arbiterCard = parseCard(await store.fetch('card', consent.arbiterCard));
         const pinned = pinnedArbiter(arbiter, consent.deal);
-        return offer({ before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document }, false, authority);
+        return offer({ before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document, also: [] }, false, authority);
       });
     },
   };

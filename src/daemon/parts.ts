@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import type { Consents } from './consents.ts';
 import type { Contacts } from './contacts.ts';
 import type { DealStore } from './deal-store.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { Events } from './events.ts';
 import type { Exchanges } from './exchanges.ts';
 import type { Identity } from './identity.ts';
@@ -28,6 +29,7 @@ export interface Parts {
   readonly contacts: Contacts;
   readonly outbox: Outbox;
   readonly exchanges: Exchanges;
+  readonly deliveries: Deliveries;
   readonly link: Link;
   readonly clock: Clock;
   readonly rng: Rng;

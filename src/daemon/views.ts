@@ -133,7 +133,7 @@ export function createViews(parts: Parts, deals: Deals) {
       const contact = contacts.of(toHex(deal.them));
       const exchange = live(deal);
       const last = deal.exchanges.at(-1);
-      const originator = last === undefined ? !equal(version.by, deal.us) : equal(last.originator, deal.us);
+      const originator = last === undefined ? !equal(version.by, deal.us) : equal(last.acceptor, deal.us);
       const phase: PartyPhase | 'offered' =
         exchange?.machine.phase ??
         (deal.state === 'offered'

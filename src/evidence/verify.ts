@@ -12,7 +12,7 @@ import { buildChain } from '../crypto/pki/chain.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
 import { parseStatement, verifyAffidavit } from '../exchange/affidavit.ts';
 import { verifyAnswer } from '../exchange/answers.ts';
-import type { Parties } from '../exchange/contract.ts';
+import { asDescribed, type Parties } from '../exchange/contract.ts';
 import { type Document, exchangeTerms, parseDocument } from '../exchange/document.ts';
 import type { LogEntry } from '../exchange/log.ts';
 import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
@@ -100,7 +100,7 @@ function verifySigners(document: Document, parts: Parts, options: VerifyOptions)
 
 /** Whether the record is the one that the document describes, whatever its originator chose freely. */
 function checkRecord(document: Document, record: ExchangeRecord): void {
-  if (!equal(encodeRecord({ ...record, ...exchangeTerms(document) }), encodeRecord(record)))
+  if (!equal(encodeRecord(asDescribed(record, exchangeTerms(document))), encodeRecord(record)))
     refuse('wrong-record', 'the record of the exchange is not that of the document');
 }
 

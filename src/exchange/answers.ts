@@ -12,18 +12,24 @@ import { assert } from '../lib/assert.ts';
 import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { type Affidavit, makeStatement, promisesStand, statementText, verifyAffidavit } from './affidavit.ts';
-import { completeContract, type Signatures } from './contract.ts';
+import { complete, WITNESS_MAX_BYTES, type Witnesses, witnessBytes } from './completion.ts';
 import type { Parties } from './frame.ts';
-import type { Role } from './items.ts';
-import { openPromises, PROMISE_MAX_BYTES, type SigningKey } from './promise.ts';
+import { ROLES, type Role } from './items.ts';
+import { isWitnessOf, openPromises, PROMISE_MAX_BYTES, type SigningKey } from './promise.ts';
 import { type ExchangeRecord, xidOf } from './record.ts';
 import { type Promises, REQUEST_FAILURES, type RequestFailure } from './requests.ts';
 
 export type Answer =
   /** Raw signature, 64 bytes. */
   | { readonly kind: 'token'; readonly token: Uint8Array }
+  /** Raw signature, 64 bytes: the content was proven wrong. */
+  | { readonly kind: 'void'; readonly token: Uint8Array }
   /** `signature`: the arbiter's, over xid and both. */
-  | { readonly kind: 'resolved'; readonly signatures: Signatures; readonly signature: Uint8Array }
+  | { readonly kind: 'resolved'; readonly witnesses: Witnesses; readonly signature: Uint8Array }
+  /** To the receiver of content while the window is open: the sender's witness. */
+  | { readonly kind: 'released'; readonly witness: Uint8Array }
+  /** To its sender: when the receipt can be had, in seconds. */
+  | { readonly kind: 'pending'; readonly until: number }
   | { readonly kind: 'affidavit'; readonly promises: Promises; readonly statement: Uint8Array }
   | { readonly kind: 'refused' }
   | { readonly kind: 'unknown' }
@@ -40,13 +46,20 @@ const REPLY_MAX_BYTES = PADDED_BYTES + 512;
 const TOKEN = 'token';
 const TOKEN_TEXT = 'will not be completed';
 const RESOLVED = 'resolved';
+const VOID = 'void';
+const VOID_TEXT = 'void: the content is not what was promised';
 
 function toCbor(answer: Answer): readonly Cbor[] {
   switch (answer.kind) {
     case 'token':
+    case 'void':
       return [answer.token];
     case 'resolved':
-      return [answer.signatures.O, answer.signatures.R, answer.signature];
+      return [answer.witnesses.O, answer.witnesses.R, answer.signature];
+    case 'released':
+      return [answer.witness];
+    case 'pending':
+      return [answer.until];
     case 'affidavit':
       return [answer.promises.O, answer.promises.R, answer.statement];
     case 'failed':
@@ -67,13 +80,19 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
   const [version, kind, ...rest] = read.list(decode(bytes, ANSWER_MAX_BYTES), 5, 'answer');
   if (version !== VERSION) throw new PeerFault('unknown-version', 'answer: unknown version');
   const raw = (value: Cbor | undefined) => read.bytes(value, 64, 'signature');
+  const witness = (value: Cbor | undefined) => read.blob(value, WITNESS_MAX_BYTES, 'witness');
   switch (kind) {
     case 'token':
+    case 'void':
       return { kind, token: raw(read.array(rest, 1, 'token')[0]) };
     case 'resolved': {
       const [O, R, signature] = read.array(rest, 3, 'resolved answer');
-      return { kind, signatures: { O: raw(O), R: raw(R) }, signature: raw(signature) };
+      return { kind, witnesses: { O: witness(O), R: witness(R) }, signature: raw(signature) };
     }
+    case 'released':
+      return { kind, witness: witness(read.array(rest, 1, 'released answer')[0]) };
+    case 'pending':
+      return { kind, until: read.uint(read.array(rest, 1, 'pending answer')[0], 'end of the window') };
     case 'affidavit': {
       const [O, R, statement] = read.array(rest, 3, 'affidavit answer');
       const promise = (value: Cbor | undefined) => read.blob(value, PROMISE_MAX_BYTES, 'promise');
@@ -100,6 +119,18 @@ export function makeToken(xid: Uint8Array, key: SigningKey): Uint8Array {
   return encodeAnswer({ kind: 'token', token: signControl(key, TOKEN, xid, TOKEN_TEXT) });
 }
 
+/** Its word that the exchange is void because the content was proven wrong. An encoded answer. */
+export function makeVoid(xid: Uint8Array, key: SigningKey): Uint8Array {
+  return encodeAnswer({ kind: 'void', token: signControl(key, VOID, xid, VOID_TEXT) });
+}
+
+/** What the receiver of content gets of a stored `resolved` answer while the window is open. An encoded answer. */
+export function releasedOf(resolved: Uint8Array): Uint8Array {
+  const answer = decodeAnswer(resolved);
+  assert(answer.kind === 'resolved', 'content is released from a resolved answer');
+  return encodeAnswer({ kind: 'released', witness: answer.witnesses.O });
+}
+
 /**
  * The arbiter's work for `open` (PROTOCOL §7): what both promises yield as an encoded answer, or null, which the machine
  * refuses without saying why. `now`: its clock at receipt, in seconds.
@@ -117,10 +148,10 @@ export function makeResolved(
     const statement = makeStatement(record, parties, promises, keys.signing, now);
     return encodeAnswer({ kind: 'affidavit', promises, statement });
   }
-  const signatures = openPromises(record, parties, promises, keys.kemSecret, by);
-  if (signatures === null) return null;
-  const signature = signControl(keys.signing, RESOLVED, xidOf(record), signatures.O, signatures.R);
-  return encodeAnswer({ kind: 'resolved', signatures, signature });
+  const witnesses = openPromises(record, parties, promises, keys.kemSecret, by);
+  if (witnesses === null) return null;
+  const signature = signControl(keys.signing, RESOLVED, xidOf(record), witnesses.O, witnesses.R);
+  return encodeAnswer({ kind: 'resolved', witnesses, signature });
 }
 
 function answerContext(xid: Uint8Array): Uint8Array {
@@ -166,11 +197,13 @@ export type VerifiedAnswer =
   | {
       readonly kind: 'resolved';
       readonly contract: Uint8Array;
-      readonly signatures: Signatures;
+      readonly witnesses: Witnesses;
       readonly signed: boolean;
     }
   | { readonly kind: 'affidavit'; readonly affidavit: Affidavit }
-  | Extract<Answer, { kind: 'refused' | 'unknown' | 'undecided' | 'failed' }>;
+  | { readonly kind: 'void'; readonly token: Uint8Array }
+  | { readonly kind: 'released'; readonly witness: Uint8Array }
+  | Extract<Answer, { kind: 'pending' | 'refused' | 'unknown' | 'undecided' | 'failed' }>;
 
 function isToken(record: ExchangeRecord, parties: Parties, token: Uint8Array): boolean {
   return verifyControl(parties.T.certificate.publicKey, TOKEN, token, xidOf(record), TOKEN_TEXT);
@@ -181,7 +214,7 @@ function isSignedResolution(
   parties: Parties,
   answer: Extract<Answer, { kind: 'resolved' }>,
 ): boolean {
-  const { O, R } = answer.signatures;
+  const { O, R } = answer.witnesses;
   return verifyControl(parties.T.certificate.publicKey, RESOLVED, answer.signature, xidOf(record), O, R);
 }
 
@@ -193,11 +226,24 @@ export function verifyAnswer(record: ExchangeRecord, parties: Parties, bytes: Ui
       if (!isToken(record, parties, answer.token))
         throw new PeerFault('bad-signature', 'the token is not the arbiter’s');
       return answer;
+    case 'void':
+      if (!verifyControl(parties.T.certificate.publicKey, VOID, answer.token, xidOf(record), VOID_TEXT))
+        throw new PeerFault('bad-signature', 'the word that it is void is not the arbiter’s');
+      return answer;
+    case 'released':
+      if (record.itemO.kind !== 'content' || !isWitnessOf(record, 'O', parties, answer.witness))
+        throw new PeerFault('bad-signature', 'what the arbiter released is not the key');
+      return answer;
+    case 'pending':
+      if (record.itemO.kind !== 'content') throw new PeerFault('malformed', 'an answer for content');
+      return answer;
     case 'resolved': {
+      if (ROLES.some((role) => answer.witnesses[role].length !== witnessBytes(record, role)))
+        throw new PeerFault('malformed', 'an answer of another course');
       if (record.mode !== 'invisible') throw new PeerFault('malformed', 'an answer of another mode');
-      const contract = completeContract(record, parties, answer.signatures);
+      const contract = complete(record, parties, answer.witnesses);
       const signed = isSignedResolution(record, parties, answer);
-      return { kind: 'resolved', contract, signatures: answer.signatures, signed };
+      return { kind: 'resolved', contract, witnesses: answer.witnesses, signed };
     }
     case 'affidavit': {
       if (record.mode !== 'affidavit') throw new PeerFault('malformed', 'an answer of another mode');
@@ -215,7 +261,8 @@ export function verifyAnswer(record: ExchangeRecord, parties: Parties, bytes: Ui
 }
 
 /**
- * Whether two encoded answers prove that the arbiter broke its word: a token and a signed resolution of the same exchange.
+ * Whether two encoded answers prove that the arbiter broke its word: a token (or its word that it is void) and a signed
+ * resolution of the same exchange.
  * Anybody can check it; `parties` needs the certificates only. Never throws for what an accuser can hand in.
  */
 export function contradiction(
@@ -225,8 +272,8 @@ export function contradiction(
   resolved: Uint8Array,
 ): boolean {
   try {
-    const word = decodeAnswer(token);
-    if (word.kind !== 'token' || !isToken(record, parties, word.token)) return false;
+    const word = verifyAnswer(record, parties, token);
+    if (word.kind !== 'token' && word.kind !== 'void') return false;
     const other = verifyAnswer(record, parties, resolved);
     return other.kind === 'affidavit' || (other.kind === 'resolved' && other.signed);
   } catch (error) {

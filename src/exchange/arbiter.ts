@@ -5,20 +5,23 @@
  * Guarantees: from `none` exactly one of `aborted` and `resolved` is ever reached, and stays; nothing signed is answered
  * from `none` (expiry is stored too); a resolve opens both escrows before anything is decided and decides only if the state
  * is still `none` when they are open; the answer to a request is a function of the stored state and the role that asks.
- * The content-check phases of PROTOCOL §8 (pending, voided, final) join this table with content items.
+ * For content (PROTOCOL §8) what was resolved is pending until a window is over, in which a proof of wrong content voids it; the
+ * key goes to its receiver at once.
  */
 import { findRow, type Row } from './machine.ts';
 
-export const ARBITER_PHASES = ['none', 'aborted', 'resolved'] as const;
+export const ARBITER_PHASES = ['none', 'aborted', 'resolved', 'pending', 'voided'] as const;
 export type ArbiterPhase = (typeof ARBITER_PHASES)[number];
 
 export interface ArbiterState<V> {
   readonly phase: ArbiterPhase;
-  /** `aborted`: the stored token, re-sent for ever. */
+  /** `aborted`, `voided`: the stored token, re-sent for ever. */
   readonly token: V | null;
   readonly cause: 'request' | 'expired' | null;
-  /** `resolved`: the stored answer, which carries both signatures. */
+  /** `resolved`, `pending`: the stored answer, which carries both signatures. */
   readonly answer: V | null;
+  /** `pending`: when it becomes final; seconds. */
+  readonly until: number | null;
 }
 
 export type ArbiterRole = 'O' | 'R';
@@ -32,6 +35,8 @@ export interface ArbiterTimes {
    * after that backup: unless it is recorded, it is "no longer known", not even expired (PROTOCOL §7).
    */
   readonly lost?: boolean;
+  /** Seconds in which content can be disputed; 0 without content. */
+  readonly window?: number;
 }
 
 /** `by` is the party of X whose key signed the request; `now` is the arbiter's own clock at receipt, in seconds. */
@@ -39,6 +44,8 @@ export type ArbiterInput<V> =
   | { readonly kind: 'abort'; readonly by: ArbiterRole; readonly now: number }
   | { readonly kind: 'resolve'; readonly by: ArbiterRole; readonly now: number }
   | { readonly kind: 'status'; readonly by: ArbiterRole; readonly now: number }
+  /** `valid`: the enclosed proof of wrong content holds (checked before; it needs no secret). */
+  | { readonly kind: 'misbehaviour'; readonly by: ArbiterRole; readonly valid: boolean; readonly now: number }
   /** Result of `open`: the answer with both signatures, or null if either escrow did not open. */
   | { readonly kind: 'opened'; readonly by: ArbiterRole; readonly answer: V | null; readonly now: number };
 
@@ -46,7 +53,10 @@ export type ArbiterEffect<V> =
   | { readonly kind: 'record'; readonly state: ArbiterState<V> }
   /** Open the requester's escrow, then the peer's; answer with `opened`. No lock is held meanwhile. */
   | { readonly kind: 'open'; readonly by: ArbiterRole }
-  | { readonly kind: 'answer'; readonly to: ArbiterRole; readonly verdict: 'resolved' | 'aborted'; readonly value: V }
+  | { readonly kind: 'answer'; readonly to: ArbiterRole; readonly verdict: 'resolved' | 'aborted' | 'voided'; readonly value: V }
+  /** Pending: the receiver gets the sender's part of the answer, the sender the time. */
+  | { readonly kind: 'released'; readonly to: ArbiterRole; readonly value: V }
+  | { readonly kind: 'pending'; readonly to: ArbiterRole; readonly until: number }
   /** The one unsigned refusal, which says nothing. */
   | { readonly kind: 'refuse'; readonly to: ArbiterRole }
   | { readonly kind: 'unknown'; readonly to: ArbiterRole }
@@ -55,7 +65,7 @@ export type ArbiterEffect<V> =
 
 const ARBITER_EFFECTS = ['record', 'open', 'answer', 'refuse', 'unknown', 'undecided'] as const;
 type EffectName = (typeof ARBITER_EFFECTS)[number];
-type Guard = 'forgotten' | 'expired' | 'byOriginator' | 'bothOpened';
+type Guard = 'forgotten' | 'expired' | 'byOriginator' | 'bothOpened' | 'proven' | 'windowOver';
 export type ArbiterRow = Row<ArbiterPhase, ArbiterInput<unknown>['kind'], Guard, EffectName>;
 
 const row = (
@@ -96,17 +106,50 @@ export const ARBITER: readonly ArbiterRow[] = [
   ),
 ];
 
+/** The same for content, of which the originator is the sender. */
+export const CONTENT_ARBITER: readonly ArbiterRow[] = [
+  ...ARBITER.map((one) =>
+    one.when === 'bothOpened'
+      ? row('none', 'opened', 'pending', ['record', 'answer'], 'the key goes to the receiver, the window begins', 'bothOpened')
+      : one,
+  ),
+  row('none', 'misbehaviour', 'none', ['unknown'], 'retention is over', 'forgotten'),
+  row('none', 'misbehaviour', 'aborted', ['record', 'answer'], 'time is over', 'expired'),
+  row('none', 'misbehaviour', 'voided', ['record', 'answer'], 'wrong content, before anybody resolved', 'proven'),
+  row('none', 'misbehaviour', 'none', ['refuse'], 'it proves nothing'),
+  ...(['abort', 'resolve', 'status', 'opened', 'misbehaviour'] as const).flatMap((on) => [
+    row('pending', on, 'resolved', ['record', 'answer'], 'the window is over', 'windowOver'),
+    ...(on === 'misbehaviour'
+      ? [row('pending', on, 'voided', ['record', 'answer'], 'wrong content, proven in time', 'proven')]
+      : []),
+    row('pending', on, 'pending', ['answer'], 'the window is open'),
+    row('voided', on, 'voided', ['unknown'], 'retention is over', 'forgotten'),
+    row('voided', on, 'voided', ['answer'], 'the stored answer, again'),
+  ]),
+  ...(['aborted', 'resolved'] as const).flatMap((phase) => [
+    row(phase, 'misbehaviour', phase, ['unknown'], 'retention is over', 'forgotten'),
+    row(phase, 'misbehaviour', phase, ['answer'], 'the stored answer, again'),
+  ]),
+];
+
 export function initialArbiterState<V>(): ArbiterState<V> {
-  return { phase: 'none', token: null, cause: null, answer: null };
+  return { phase: 'none', token: null, cause: null, answer: null, until: null };
 }
 
 /** What the shell lends: the arbiter's signature over (tag, xid, "will not be completed"), made once per xid. */
 export interface ArbiterPorts<V> {
   token(): V;
+  /** The same over (tag, xid, "void"): the content was proven wrong. */
+  voidToken(): V;
 }
 
-function holds<V>(guard: Guard, times: ArbiterTimes, phase: ArbiterPhase, input: ArbiterInput<V>): boolean {
+function holds<V>(guard: Guard, times: ArbiterTimes, state: ArbiterState<V>, input: ArbiterInput<V>): boolean {
+  const { phase } = state;
   switch (guard) {
+    case 'proven':
+      return input.kind === 'misbehaviour' && input.valid && input.by === 'R';
+    case 'windowOver':
+      return input.now >= (state.until ?? 0);
     case 'forgotten':
       return input.now >= times.notAfter + times.retention || (phase === 'none' && times.lost === true);
     case 'expired':
@@ -125,9 +168,17 @@ function effect<V>(name: EffectName, state: ArbiterState<V>, by: ArbiterRole): A
     case 'open':
       return { kind: 'open', by };
     case 'answer':
-      return state.phase === 'resolved'
-        ? { kind: 'answer', to: by, verdict: 'resolved', value: state.answer as V }
-        : { kind: 'answer', to: by, verdict: 'aborted', value: state.token as V };
+      if (state.phase === 'resolved') return { kind: 'answer', to: by, verdict: 'resolved', value: state.answer as V };
+      if (state.phase === 'pending')
+        return by === 'R'
+          ? { kind: 'released', to: by, value: state.answer as V }
+          : { kind: 'pending', to: by, until: state.until ?? 0 };
+      return {
+        kind: 'answer',
+        to: by,
+        verdict: state.phase === 'voided' ? 'voided' : 'aborted',
+        value: state.token as V,
+      };
     case 'refuse':
       return { kind: 'refuse', to: by };
     case 'unknown':
@@ -143,9 +194,9 @@ export function stepArbiter<V>(
   times: ArbiterTimes,
   state: ArbiterState<V>,
   input: ArbiterInput<V>,
-  table: readonly ArbiterRow[] = ARBITER,
+  table: readonly ArbiterRow[] = (times.window ?? 0) > 0 ? CONTENT_ARBITER : ARBITER,
 ): readonly [ArbiterState<V>, readonly ArbiterEffect<V>[]] {
-  const found = findRow(table, state.phase, input.kind, (guard) => holds(guard, times, state.phase, input));
+  const found = findRow(table, state.phase, input.kind, (guard) => holds(guard, times, state, input));
   if (found === undefined) return [state, []];
   let after = state;
   if (found.to === 'aborted' && state.phase === 'none') {
@@ -157,6 +208,13 @@ export function stepArbiter<V>(
     };
   } else if (found.to === 'resolved' && state.phase === 'none' && input.kind === 'opened') {
     after = { ...state, phase: 'resolved', answer: input.answer };
+  } else if (found.to === 'pending' && state.phase === 'none' && input.kind === 'opened') {
+    after = { ...state, phase: 'pending', answer: input.answer, until: input.now + (times.window ?? 0) };
+  } else if (found.to === 'resolved' && state.phase === 'pending') {
+    after = { ...state, phase: 'resolved', until: null };
+  } else if (found.to === 'voided' && state.phase !== 'voided') {
+    // The receipt is not kept: it counts for nothing.
+    after = { ...state, phase: 'voided', token: ports.voidToken(), answer: null, until: null };
   }
   return [after, found.effects.map((name) => effect(name, after, input.by))];
 }

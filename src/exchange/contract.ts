@@ -14,13 +14,17 @@ import { equal } from '../lib/bytes.ts';
 import { encode } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { checkFrame, type Limits, type Parties } from './frame.ts';
-import { ROLES, type Role } from './items.ts';
+import { type ContentItem, type Item, type NamedItem, ROLES, type Role } from './items.ts';
 import { type ExchangeRecord, recordToCbor } from './record.ts';
+import { statementText } from './statements.ts';
 
 export type { Arbiter, Limits, Parties, Trader } from './frame.ts';
 
 /** What the document says about its exchange; certificates and terms as SHA-256. */
-export type DocumentTerms = Pick<
+export type DocumentTerms = {
+  readonly itemO: NamedItem;
+  readonly itemR: NamedItem;
+} & Pick<
   ExchangeRecord,
   | 'originator'
   | 'responder'
@@ -32,19 +36,36 @@ export type DocumentTerms = Pick<
   | 'margin'
   | 'deal'
   | 'document'
-  | 'itemO'
-  | 'itemR'
 >;
 
-/** The originator's own choices. `nonce`: 32 fresh random bytes. */
+/** The originator's own choices. `nonce`: 32 fresh random bytes. `sealed`: of its content, if it gives any. */
 export interface Chosen {
   readonly nonce: Uint8Array;
   readonly signingTime: number;
+  readonly sealed: Pick<ContentItem, 'point' | 'ciphertextRoot'> | null;
+}
+
+export function chosenIn(record: ExchangeRecord): Chosen {
+  const { nonce, signingTime, itemO } = record;
+  return { nonce, signingTime, sealed: itemO.kind === 'content' ? itemO : null };
 }
 
 export interface RecordLimits extends Limits {
   /** When this side made or first received this version of the text, by its own clock, in seconds. */
   readonly offeredAt: number;
+}
+
+function itemFrom(item: NamedItem, sealed: Chosen['sealed']): Item {
+  if (item.kind !== 'content') return item;
+  if (sealed === null) throw new PeerFault('bad-record', 'content without key and ciphertext');
+  const { point, ciphertextRoot } = sealed;
+  return { ...item, point, ciphertextRoot };
+}
+
+/** The record as a document describes it, whatever its originator chose freely. */
+export function asDescribed(record: ExchangeRecord, terms: DocumentTerms): ExchangeRecord {
+  const { sealed } = chosenIn(record);
+  return { ...record, ...terms, itemO: itemFrom(terms.itemO, sealed), itemR: itemFrom(terms.itemR, null) };
 }
 
 /** X, as every side rebuilds it. */
@@ -66,8 +87,8 @@ export function makeRecord(terms: DocumentTerms, parties: Parties, chosen: Chose
     margin: terms.margin,
     deal: terms.deal,
     document: terms.document,
-    itemO: terms.itemO,
-    itemR: terms.itemR,
+    itemO: itemFrom(terms.itemO, chosen.sealed),
+    itemR: itemFrom(terms.itemR, null),
   };
 }
 
@@ -109,7 +130,7 @@ export function checkRecord(
   parties: Parties,
   limits: RecordLimits,
 ): void {
-  const expected = recordToCbor(makeRecord(terms, parties, record));
+  const expected = recordToCbor(makeRecord(terms, parties, chosenIn(record)));
   const found = recordToCbor(record);
   for (const [i, name] of FIELD_NAMES.entries())
     if (!equal(encode(present(expected[i], name)), encode(present(found[i], name))))
@@ -125,9 +146,20 @@ export interface Template {
   readonly digest: Uint8Array;
 }
 
+/** The text whose digest a role signs: the document (null: its bytes are not needed here), or a statement made from X. */
+export function signedText(
+  record: ExchangeRecord,
+  role: Role,
+): { readonly text: Uint8Array | null; readonly digest: Uint8Array } {
+  const content = [record.itemO, record.itemR].find((item) => item.kind === 'content');
+  if (content === undefined) return { text: null, digest: record.document };
+  const text = statementText(record, role, content);
+  return { text, digest: sha256(text) };
+}
+
 export function template(record: ExchangeRecord, role: Role, parties: Parties): Template {
   const attributes = signedAttributes({
-    digest: record.document,
+    digest: signedText(record, role).digest,
     signingTime: record.signingTime,
     certificateHash: parties[role].certificate.hash,
   });

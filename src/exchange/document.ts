@@ -5,13 +5,25 @@
  * Guarantees: a `Document` is lint-clean, its front matter is the one text of its terms, the terms are complete and
  * consistent. What a machine does with them (deadlines against the clock, arbiter's limits) is for the caller to check.
  */
+import { chunksOf, MAX_CONTENT_BYTES } from '../crypto/content.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { equal, fromUtf8, toHex } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
+import { foldedName } from '../lib/file-name.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 import type { DocumentTerms } from './contract.ts';
 import { fieldFinding, readDraft } from './front-matter.ts';
-import { type DraftTerms, formatTerms, type ItemTerms, type PartyTerms, signatureItems, type Terms } from './terms.ts';
+import { type ContentCheck, RECEIPT } from './items.ts';
+import {
+  type ContentTerms,
+  type DraftTerms,
+  exchangedItems,
+  type FileTerms,
+  formatTerms,
+  type ItemTerms,
+  type PartyTerms,
+  type Terms,
+} from './terms.ts';
 
 export interface Document {
   /** The signed bytes, front matter and all. */
@@ -81,18 +93,43 @@ function one<T>(given: T | undefined, field: string): T {
   return given;
 }
 
-function checkItems(items: readonly ItemTerms[], parties: readonly [PartyTerms, PartyTerms]): void {
+function checkItems({ format, items, parties }: Pick<Terms, 'format' | 'items' | 'parties'>): void {
+  const exchanged = exchangedItems(format, parties);
   const roles = parties.map((party) => party.role);
   items.forEach((item, index) => {
     const field = `item[${index}]`;
     if (!roles.includes(item.from)) throw new Inconsistent(`${field}.from`, 'not the role of a party');
     if (!roles.includes(item.to)) throw new Inconsistent(`${field}.to`, 'not the role of a party');
     if (item.from === item.to) throw new Inconsistent(`${field}.to`, 'the same party as from');
-    const expected = signatureItems(parties)[index];
-    if (expected === undefined ? item.kind === 'signature' : !sameItem(item, expected))
-      throw new Inconsistent(field, "each party's signature stands once, the author's first");
+    const expected = exchanged[index];
+    if (expected === undefined ? item.kind !== 'obligation' : !sameItem(item, expected))
+      throw new Inconsistent(field, 'what the parties exchange stands once, the author’s first');
   });
-  if (items.length < 2) throw new Inconsistent('item', 'the signatures of both parties are missing');
+  if (items.length < 2) throw new Inconsistent('item', 'what the parties exchange is missing');
+}
+
+/** Files have names that no system takes for the same, and sizes that add up; a delivery has a window, a contract none. */
+function checkContent(draft: DraftTerms, format: Terms['format'], check: ContentCheck): ContentTerms | null {
+  if ((format === 'contract/1') !== (check === 'none'))
+    throw new Inconsistent('exchange.check', 'a delivery has a window, a contract none');
+  if (format === 'contract/1') {
+    if (draft.content !== undefined || draft.files !== undefined)
+      throw new Inconsistent(draft.content === undefined ? 'file' : 'content', 'a contract delivers nothing by itself');
+    return null;
+  }
+  const given = all<Omit<ContentTerms, 'files'>>(draft.content, 'content', ['root', 'bytes', 'chunks']);
+  const files = one(draft.files, 'file').map((file, index) =>
+    all<FileTerms>(file, `file[${index}]`, ['name', 'size', 'sha256']),
+  );
+  if (files.length === 0) throw new Inconsistent('file', 'missing');
+  const twice = files.findIndex((file, index) =>
+    files.slice(0, index).some((other) => foldedName(other.name) === foldedName(file.name)),
+  );
+  if (twice !== -1) throw new Inconsistent(`file[${twice}].name`, 'another file has this name on some systems');
+  if (files.reduce((sum, file) => sum + file.size, 0) !== given.bytes || given.bytes > MAX_CONTENT_BYTES)
+    throw new Inconsistent('content.bytes', 'not the sum of the files');
+  if (given.chunks !== chunksOf(given.bytes)) throw new Inconsistent('content.chunks', 'not the number of that size');
+  return { ...given, files };
 }
 
 /** The terms, if nothing is missing and nothing contradicts; `Inconsistent` otherwise. */
@@ -108,14 +145,18 @@ function checkTerms(draft: DraftTerms): Terms {
   const attachments = (draft.attachments ?? []).map((attachment, index) =>
     all<Terms['attachments'][number]>(attachment, `attachment[${index}]`, ['name', 'size', 'sha256']),
   );
+  const format = one(draft.format, 'fit');
+  const check = one(draft.check, 'exchange.check');
   const terms: Terms = {
+    format,
+    content: checkContent(draft, format, check),
     title: one(draft.title, 'title'),
     deal: one(draft.deal, 'deal'),
     references: draft.references ?? [],
     parties,
     arbiter,
     items,
-    check: one(draft.check, 'exchange.check'),
+    check,
     offerUntil: one(draft.offerUntil, 'exchange.offer_until'),
     notAfter: one(draft.notAfter, 'exchange.not_after'),
     margin: one(draft.margin, 'exchange.margin'),
@@ -126,7 +167,9 @@ function checkTerms(draft: DraftTerms): Terms {
     throw new Inconsistent('party[1].certificate', 'both parties have the same certificate');
   if (parties.some((each) => equal(each.certificate, arbiter.certificate)))
     throw new Inconsistent('arbiter.certificate', 'a party cannot be the arbiter');
-  checkItems(items, parties);
+  checkItems(terms);
+  if (format === 'delivery/1' && arbiter.mode !== 'invisible')
+    throw new Inconsistent('arbiter.mode', 'deliveries have the mode "invisible"');
   if (terms.offerUntil + terms.margin > terms.notAfter)
     throw new Inconsistent('exchange.not_after', 'earlier than the end of the offer and the margin together');
   const names = attachments.map((attachment) => attachment.name.toLowerCase());
@@ -168,12 +211,15 @@ export function parseDocument(bytes: Uint8Array): Document {
   return { bytes, digest: sha256(bytes), terms, body };
 }
 
-/** What the document says about its exchange: who accepts it is the originator. */
+/** What the document says about its exchange: the sender of content is originator, else who accepts (PROTOCOL §6). */
 export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
   const [author, addressee] = terms.parties;
+  const { content } = terms;
+  const [originator, responder] = content === null ? [addressee, author] : [author, addressee];
+  const item = { kind: 'document', digest } as const;
   return {
-    originator: addressee.certificate,
-    responder: author.certificate,
+    originator: originator.certificate,
+    responder: responder.certificate,
     arbiter: terms.arbiter.certificate,
     terms: terms.arbiter.terms,
     mode: terms.arbiter.mode,
@@ -182,8 +228,11 @@ export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
     margin: terms.margin,
     deal: terms.deal,
     document: digest,
-    itemO: { kind: 'document', digest },
-    itemR: { kind: 'document', digest },
+    itemO:
+      content === null
+        ? item
+        : { kind: 'content', plaintextRoot: content.root, bytes: content.bytes, chunks: content.chunks },
+    itemR: content === null ? item : { kind: 'statement', template: RECEIPT },
   };
 }
 

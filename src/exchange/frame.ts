@@ -9,7 +9,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { type Certificate, certificateConflict } from '../crypto/pki/certificate.ts';
 import { equal } from '../lib/bytes.ts';
 import { PeerFault } from '../lib/errors.ts';
-import type { Item } from './items.ts';
+import { RECEIPT } from './items.ts';
 import type { ExchangeRecord } from './record.ts';
 
 /** A party as its pinned card (or, at the arbiter, as X and the certificate sent along) gives it. */
@@ -81,9 +81,20 @@ function checkDistinct(parties: Parties): void {
     }
 }
 
-function checkItem(item: Item, record: ExchangeRecord): void {
-  if (item.kind !== 'document') refuse('an item that this version cannot exchange');
-  if (!equal(item.digest, record.document)) refuse('an item that is not the document');
+/** Signature against signature on one document, or content against a receipt, with a window in which it can be disputed. */
+function checkItems(record: ExchangeRecord): void {
+  const { itemO, itemR, check, mode } = record;
+  if (itemO.kind === 'content') {
+    if (itemR.kind !== 'statement' || itemR.template !== RECEIPT) refuse('content for something else than a receipt');
+    if (check === 'none') refuse('content that nobody could dispute');
+    if (mode !== 'invisible') refuse('content in another mode than invisible');
+    return;
+  }
+  for (const item of [itemO, itemR]) {
+    if (item.kind !== 'document') refuse('items that this version cannot exchange');
+    if (!equal(item.digest, record.document)) refuse('an item that is not the document');
+  }
+  if (check !== 'none') refuse('a content check without content');
 }
 
 function checkTimes(record: ExchangeRecord, parties: Parties, limits: Limits): void {
@@ -104,7 +115,6 @@ function checkTimes(record: ExchangeRecord, parties: Parties, limits: Limits): v
 export function checkFrame(record: ExchangeRecord, parties: Parties, limits: Limits): void {
   checkNames(record, parties);
   checkDistinct(parties);
-  checkItem(record.itemO, record);
-  checkItem(record.itemR, record);
+  checkItems(record);
   checkTimes(record, parties, limits);
 }

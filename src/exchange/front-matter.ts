@@ -6,14 +6,18 @@
  */
 import { parse, TomlDate, TomlError } from 'smol-toml';
 import { fromHex } from '../lib/bytes.ts';
+import { isFileName } from '../lib/file-name.ts';
 import { isPlainLine, type LintFinding } from '../lib/lint.ts';
 import { ID_PATTERN } from '../lib/rng.ts';
+import { type ContentCheck, readCheck } from './items.ts';
 import {
   AFFIDAVIT_NOTICE,
   type ArbiterTerms,
   type AttachmentTerms,
-  DOCUMENT_FORMAT,
+  DOCUMENT_FORMATS,
+  type ContentTerms,
   type DraftTerms,
+  type FileTerms,
   ITEM_KINDS,
   type ItemTerms,
   MODES,
@@ -26,6 +30,8 @@ const MAX_DESCRIPTION = 160;
 const MAX_ITEMS = 32;
 const MAX_ATTACHMENTS = 32;
 const MAX_REFERENCES = 32;
+/** What a text of 64 KiB has room for. */
+const MAX_FILES = 400;
 /** Seconds: 9999-12-31, the last year that RFC 3339 and certificates can write. */
 const MAX_TIME = 253_402_300_799;
 const MAX_MARGIN = 10 * 365 * 86_400;
@@ -133,23 +139,40 @@ const ITEM = {
   amount,
 };
 const ATTACHMENT = { name: fileName, size: integer(Number.MAX_SAFE_INTEGER), sha256: hash };
-const EXCHANGE = { check: oneOf(['none'] as const), offer_until: time, not_after: time, margin: integer(MAX_MARGIN) };
+const contentCheck: Reader<ContentCheck> = (value, field) => {
+  const found = typeof value === 'string' ? readCheck(value) : undefined;
+  if (found === undefined) throw new BadField(field, 'not "none" or "window=" with seconds');
+  return found;
+};
+const receivedName: Reader<string> = (value, field) => {
+  if (typeof value !== 'string' || !isPlainLine(value, 200) || !isFileName(value))
+    throw new BadField(field, 'not a file name that every system takes');
+  return value;
+};
+const size = integer(Number.MAX_SAFE_INTEGER);
+const CONTENT = { root: hash, bytes: size, chunks: size };
+const FILE = { name: receivedName, size, sha256: hash };
+const EXCHANGE = { check: contentCheck, offer_until: time, not_after: time, margin: integer(MAX_MARGIN) };
 
 function rows<T>(shape: { readonly [K in keyof T]-?: Reader<T[K]> }): Reader<Partial<T>> {
   return (value, field) => fields<T>(table(value, field, Object.keys(shape)), field, shape);
 }
 
-const TOP = ['fit', 'title', 'deal', 'references', 'party', 'arbiter', 'item', 'exchange', 'attachment'];
+const TOP = ['fit', 'title', 'deal', 'references', 'party', 'arbiter', 'item', 'content', 'file', 'exchange', 'attachment'];
 
 function draftOf(root: Table): DraftTerms {
   table(root, '', TOP);
-  if (root.fit !== undefined) oneOf([DOCUMENT_FORMAT])(root.fit, 'fit');
   const arbiter =
     root.arbiter === undefined ? undefined : table(root.arbiter, 'arbiter', [...Object.keys(ARBITER), 'notice']);
   if (arbiter?.notice !== undefined) oneOf([AFFIDAVIT_NOTICE])(arbiter.notice, 'arbiter.notice');
-  const exchange = rows<{ check: 'none'; offer_until: number; not_after: number; margin: number }>(EXCHANGE);
+  const exchange = rows<{ check: ContentCheck; offer_until: number; not_after: number; margin: number }>(EXCHANGE);
   const times = root.exchange === undefined ? {} : exchange(root.exchange, 'exchange');
   return {
+    ...(root.fit === undefined ? {} : { format: oneOf(DOCUMENT_FORMATS)(root.fit, 'fit') }),
+    ...(root.content === undefined
+      ? {}
+      : { content: rows<Omit<ContentTerms, 'files'>>(CONTENT)(root.content, 'content') }),
+    ...(root.file === undefined ? {} : { files: list(root.file, 'file', MAX_FILES, rows<FileTerms>(FILE)) }),
     ...(root.title === undefined ? {} : { title: text(MAX_TITLE)(root.title, 'title') }),
     ...(root.deal === undefined ? {} : { deal: matching(ID_PATTERN, 'a deal id')(root.deal, 'deal') }),
     ...(root.references === undefined ? {} : { references: list(root.references, 'references', MAX_REFERENCES, hash) }),

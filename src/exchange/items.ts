@@ -1,9 +1,9 @@
 /**
- * What an exchange swaps (PROTOCOL §3, §4). Each item is something an arbiter can hand over.
- *
- * Version 1 of the contract signs documents; content and statement items have their place in the encoding and are decoded
- * strictly, and `checkFrame` (frame.ts) refuses them until the deliveries that use them exist.
+ * What an exchange swaps (PROTOCOL §3, §4), and how the arbiter checks content (§8). Each item is something an arbiter can
+ * hand over: a signature on the document, the key of encrypted content with the sender's statement of origin, a signature on
+ * a statement that a template makes from X. Which of them may meet is `checkFrame`'s to say (frame.ts).
  */
+import { chunksOf, MAX_CONTENT_BYTES } from '../crypto/content.ts';
 import { type Cbor, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 
@@ -15,22 +15,62 @@ export function otherRole(role: Role): Role {
   return role === 'O' ? 'R' : 'O';
 }
 
+/** Content whose key is the discrete logarithm of `point` (33 bytes); roots of ciphertext and plaintext, 32 bytes each. */
+export interface ContentItem {
+  readonly kind: 'content';
+  readonly point: Uint8Array;
+  readonly ciphertextRoot: Uint8Array;
+  readonly plaintextRoot: Uint8Array;
+  readonly bytes: number;
+  readonly chunks: number;
+}
+
+/** What the text says of an item: the sender of content chooses key and ciphertext for each exchange. */
+export type NamedItem = Exclude<Item, ContentItem> | Omit<ContentItem, 'point' | 'ciphertextRoot'>;
+
+/** The statements of version 1. */
+export const RECEIPT = 'receipt';
+
 export type Item =
   /** The party's signature on the document. `digest`: SHA-256 of its bytes. */
   | { readonly kind: 'document'; readonly digest: Uint8Array }
-  /** A file whose key is the discrete logarithm of `point` (33 bytes); roots of ciphertext and plaintext, 32 bytes each. */
-  | {
-      readonly kind: 'content';
-      readonly point: Uint8Array;
-      readonly ciphertextRoot: Uint8Array;
-      readonly plaintextRoot: Uint8Array;
-      readonly bytes: number;
-      readonly chunks: number;
-    }
+  | ContentItem
   /** The party's signature on a text that the named template makes from X. */
   | { readonly kind: 'statement'; readonly template: string };
 
 const MAX_TEMPLATE_NAME = 64;
+
+/**
+ * `none`: nothing to check. `window=N`: what the arbiter completes stays open for N seconds, in which a proof of wrong content
+ * voids it (PROTOCOL §8).
+ */
+export type ContentCheck = 'none' | `window=${number}`;
+
+export const MIN_WINDOW = 60;
+export const MAX_WINDOW = 90 * 86_400;
+/** Three days. */
+export const DEFAULT_WINDOW = 72 * 3600;
+
+/** Seconds of the window; 0 for none. */
+export function windowOf(check: ContentCheck): number {
+  return check === 'none' ? 0 : Number(check.slice('window='.length));
+}
+
+/** A check in its one form, or undefined. */
+export function readCheck(text: string): ContentCheck | undefined {
+  if (text === 'none') return text;
+  const [, digits = ''] = /^window=([1-9][0-9]{0,8})$/.exec(text) ?? [];
+  const seconds = Number(digits);
+  return seconds >= MIN_WINDOW && seconds <= MAX_WINDOW ? `window=${seconds}` : undefined;
+}
+
+function contentSize(bytes: Cbor | undefined, chunks: Cbor | undefined): { bytes: number; chunks: number } {
+  const size = read.uint(bytes, 'content size');
+  if (size > MAX_CONTENT_BYTES) throw new PeerFault('malformed', 'content size: too large');
+  if (read.uint(chunks, 'content chunks') !== chunksOf(size))
+    throw new PeerFault('malformed', 'content chunks: not the number of that size');
+  return { bytes: size, chunks: chunksOf(size) };
+}
 
 export function itemToCbor(item: Item): Cbor {
   switch (item.kind) {
@@ -57,8 +97,7 @@ export function itemFromCbor(value: Cbor | undefined): Item {
         point: read.bytes(point, 33, 'content point'),
         ciphertextRoot: read.bytes(rz, 32, 'ciphertext root'),
         plaintextRoot: read.bytes(rx, 32, 'plaintext root'),
-        bytes: read.uint(bytes, 'content size'),
-        chunks: read.uint(chunks, 'content chunks'),
+        ...contentSize(bytes, chunks),
       };
     }
     case 3: {

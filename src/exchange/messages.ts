@@ -1,5 +1,5 @@
 /**
- * The four messages of the exchange and the refusal, as they travel on `/fit/exchange/1` (PROTOCOL §6).
+ * The four messages of the exchange, the acceptance of content before them, and the refusal, as they travel on `/fit/exchange/1` (PROTOCOL §6).
  *
  * Guarantees: versioned canonical arrays, every length bounded, roles in the kind so that no message can be replayed as the
  * other side's. Who sent it is for the link to know; whether it is true is for `contract.ts` and `promise.ts`.
@@ -7,10 +7,12 @@
 import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import type { Role } from './items.ts';
-import { PROMISE_MAX_BYTES, RELEASE_BYTES } from './promise.ts';
-import { type ExchangeRecord, RECORD_MAX_BYTES, recordFromCbor, recordToCbor } from './record.ts';
+import { PROMISE_MAX_BYTES, RELEASE_MAX_BYTES } from './promise.ts';
+import { dealId, type ExchangeRecord, RECORD_MAX_BYTES, recordFromCbor, recordToCbor } from './record.ts';
 
 export type ExchangeMessage =
+  /** 0, where the sender of content is originator: its receiver accepts, and holds ciphertext and leaves. Unsigned. */
+  | { readonly kind: 'ready'; readonly deal: string; readonly document: Uint8Array }
   /** 1: brings X. */
   | { readonly kind: 'promise'; readonly role: 'O'; readonly record: ExchangeRecord; readonly promise: Uint8Array }
   /** 2 */
@@ -33,6 +35,8 @@ function toCbor(message: ExchangeMessage): readonly Cbor[] {
       return [message.role === 'O' ? 'release-o' : 'release-r', message.xid, message.release];
     case 'declined':
       return ['declined', message.xid];
+    case 'ready':
+      return ['ready', message.deal, message.document];
   }
 }
 
@@ -58,8 +62,12 @@ export function decodeMessage(bytes: Uint8Array): ExchangeMessage {
     case 'release-o':
     case 'release-r': {
       const [first, second] = read.array(rest, 2, 'release');
-      const release = read.blob(second, RELEASE_BYTES, 'release');
+      const release = read.blob(second, RELEASE_MAX_BYTES, 'release');
       return { kind: 'release', role: kind === 'release-o' ? 'O' : 'R', xid: xid(first), release };
+    }
+    case 'ready': {
+      const [deal, document] = read.array(rest, 2, 'message 0');
+      return { kind: 'ready', deal: dealId(deal), document: read.bytes(document, 32, 'document digest') };
     }
     case 'declined':
       return { kind: 'declined', xid: xid(read.array(rest, 1, 'refusal')[0]) };

@@ -13,12 +13,17 @@ import { findRow, type Row } from './machine.ts';
 
 export type PartyRole = 'originator' | 'responder';
 
+export const COURSES = ['contract', 'delivery'] as const;
+export type Course = (typeof COURSES)[number];
+
 export const PARTY_PHASES = [
   'proving',
   'promised',
   'released',
   'aborting',
   'resolving',
+  'opening',
+  'complaining',
   'contracted',
   'aborted',
   'dropped',
@@ -47,6 +52,11 @@ export type PartyInput<V> =
   /** The arbiter's verified answers. A refusal or silence is no input: the shell asks again. */
   | { readonly kind: 'resolved'; readonly contract: V; readonly now: number }
   | { readonly kind: 'token'; readonly token: V; readonly now: number }
+  /** The arbiter's signed word that the content was proven wrong: the exchange is void. */
+  | { readonly kind: 'void'; readonly token: V; readonly now: number }
+  /** Receiver: every chunk is what X names; or one is not, and `proof` shows it. */
+  | { readonly kind: 'right'; readonly now: number }
+  | { readonly kind: 'wrong'; readonly proof: V; readonly now: number }
   /** The peer says, unsigned, that it will not go on: a hint, never a proof. */
   | { readonly kind: 'declined'; readonly now: number }
   /** Patience is over. For the originator it runs from the peer's acknowledgement of message 1. */
@@ -70,6 +80,8 @@ const PARTY_EFFECTS = [
   'startDeadline',
   'askAbort',
   'askResolve',
+  'checkContent',
+  'complain',
 ] as const;
 export type PartyEffectName = (typeof PARTY_EFFECTS)[number];
 
@@ -81,7 +93,10 @@ export type PartyEffect<V> =
   | { readonly kind: 'timer'; readonly timer: 'patience' | 'deadline' }
   /** Ask the arbiter until it answers. An abort request is signed when asked; a resolve request was signed before. */
   | { readonly kind: 'ask'; readonly request: 'abort' }
-  | { readonly kind: 'ask'; readonly request: 'resolve'; readonly value: V };
+  | { readonly kind: 'ask'; readonly request: 'resolve'; readonly value: V }
+  | { readonly kind: 'ask'; readonly request: 'misbehaviour'; readonly value: V }
+  /** Open and compare every chunk; answer with `right` or `wrong`. */
+  | { readonly kind: 'checkContent' };
 
 /** Seconds since 1970, from X. */
 export interface Times {
@@ -91,6 +106,8 @@ export interface Times {
 
 export interface PartyState<V> {
   readonly role: PartyRole;
+  /** Signature against signature, or content (the originator's) against a receipt: which table holds. */
+  readonly course: Course;
   readonly phase: PartyPhase;
   readonly times: Times;
   /** Own promise and release, from `proved` on. */
@@ -100,8 +117,13 @@ export interface PartyState<V> {
   readonly peerPromise: V | null;
   /** Own signed resolve request; there before our last message that binds us leaves. */
   readonly resolve: V | null;
+  /** The complete evidence; while `opening` and `complaining` all but the check of the content. */
   readonly contract: V | null;
+  /** The arbiter's word that it will not complete the exchange, or that it is void. */
   readonly token: V | null;
+  readonly voided: boolean;
+  /** Receiver: the proof of wrong content. */
+  readonly proof: V | null;
   /** How a contract came about: the arbiter's help leaves no trace in the evidence itself. */
   readonly via: 'peer' | 'arbiter' | null;
 }
@@ -220,6 +242,30 @@ export const RESPONDER: readonly PartyRow[] = [
   row('resolving', 'token', 'aborted', ['record'], 'the originator aborted, or the time was over'),
 ];
 
+const VOID_ROWS = (['promised', 'released', 'aborting', 'resolving'] as const).map((phase) =>
+  row(phase, 'void', 'aborted', ['record'], 'the content was proven wrong: nobody owes anything'),
+);
+
+/** The originator that gives content. */
+export const SENDER: readonly PartyRow[] = [...ORIGINATOR, ...VOID_ROWS];
+
+/**
+ * The responder that gets content: the key is no contract yet. What it opens is compared chunk by chunk; one that is wrong is
+ * told the arbiter at once, and also when the arbiter was never asked before, because the sender could still resolve (PROTOCOL §8).
+ */
+export const RECEIVER: readonly PartyRow[] = [
+  ...RESPONDER.map((one) =>
+    one.to === 'contracted'
+      ? row(one.from, one.on, 'opening', ['record', 'checkContent'], 'the key is there, the content not yet compared')
+      : one,
+  ),
+  row('opening', 'right', 'contracted', ['record', 'sendRelease'], 'the content is what was promised'),
+  row('opening', 'wrong', 'complaining', ['record', 'complain'], 'a chunk is wrong: only the arbiter can void it'),
+  row('complaining', 'void', 'aborted', ['record'], 'the arbiter found it wrong too'),
+  row('complaining', 'token', 'aborted', ['record'], 'the sender had aborted, or the time was over'),
+  row('complaining', 'resolved', 'contracted', ['record'], 'the window was over: the receipt stands'),
+];
+
 /**
  * What a restarted shell does again in each phase. Messages and requests are idempotent. Only `released` inside the margin
  * is otherwise: `step` then takes the row of `deadline`.
@@ -231,6 +277,8 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
     released: ['sendRelease', 'startPatience', 'startDeadline'],
     aborting: ['askAbort'],
     resolving: ['askResolve'],
+    opening: [],
+    complaining: [],
     contracted: [],
     aborted: [],
     dropped: [],
@@ -241,20 +289,29 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
     released: [],
     aborting: [],
     resolving: ['askResolve'],
+    opening: ['checkContent'],
+    complaining: ['complain'],
     contracted: ['sendRelease'],
     aborted: [],
     dropped: ['sendDeclined'],
   },
 };
 
-export function tableOf(role: PartyRole): readonly PartyRow[] {
+export function tableOf(role: PartyRole, course: Course): readonly PartyRow[] {
+  if (course === 'delivery') return role === 'originator' ? SENDER : RECEIVER;
   return role === 'originator' ? ORIGINATOR : RESPONDER;
 }
 
 /** The state in which the shell begins to prove. A responder starts from the originator's verified promise. */
-export function begin<V>(role: PartyRole, times: Times, peerPromise: V | null): PartyState<V> {
+export function begin<V>(
+  role: PartyRole,
+  times: Times,
+  peerPromise: V | null,
+  course: Course = 'contract',
+): PartyState<V> {
   return {
     role,
+    course,
     phase: 'proving',
     times,
     promise: null,
@@ -263,6 +320,8 @@ export function begin<V>(role: PartyRole, times: Times, peerPromise: V | null): 
     resolve: null,
     contract: null,
     token: null,
+    voided: false,
+    proof: null,
     via: null,
   };
 }
@@ -295,6 +354,10 @@ function next<V>(state: PartyState<V>, input: PartyInput<V>, phase: PartyPhase):
       return { ...state, phase, contract: input.contract, via: 'arbiter' };
     case 'token':
       return { ...state, phase, token: input.token };
+    case 'void':
+      return { ...state, phase, token: input.token, voided: true };
+    case 'wrong':
+      return { ...state, phase, proof: input.proof };
     default:
       return { ...state, phase };
   }
@@ -320,6 +383,10 @@ function effect<V>(name: PartyEffectName, state: PartyState<V>): PartyEffect<V> 
       return { kind: 'ask', request: 'abort' };
     case 'askResolve':
       return { kind: 'ask', request: 'resolve', value: state.resolve as V };
+    case 'checkContent':
+      return { kind: 'checkContent' };
+    case 'complain':
+      return { kind: 'ask', request: 'misbehaviour', value: state.proof as V };
   }
 }
 
@@ -327,7 +394,7 @@ function effect<V>(name: PartyEffectName, state: PartyState<V>): PartyEffect<V> 
 export function step<V>(
   state: PartyState<V>,
   input: PartyInput<V>,
-  table: readonly PartyRow[] = tableOf(state.role),
+  table: readonly PartyRow[] = tableOf(state.role, state.course),
 ): readonly [PartyState<V>, readonly PartyEffect<V>[]] {
   if (input.kind === 'resumed') {
     // Message 3 may not have left before the crash, and it may not leave for the first time inside the margin.

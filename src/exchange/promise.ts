@@ -11,12 +11,22 @@
 import { signControl, verifyControl } from '../crypto/control.ts';
 import { lowS, verifyP256 } from '../crypto/ecdsa.ts';
 import { type EscrowKeys, type EscrowLabel, openEscrow, PROOF_MAX_BYTES } from '../crypto/escrow.ts';
-import { noncePoint, rOf, signatureStatement } from '../crypto/p256.ts';
+import { GENERATOR, noncePoint, rOf, signatureStatement } from '../crypto/p256.ts';
 import { assert } from '../lib/assert.ts';
 import { concat, equal } from '../lib/bytes.ts';
 import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
-import { endsOf, type Signatures, template } from './contract.ts';
+import {
+  isKeyOf,
+  itemOf,
+  joinWitness,
+  keyIn,
+  signatureIn,
+  WITNESS_MAX_BYTES,
+  type Witnesses,
+  witnessBytes,
+} from './completion.ts';
+import { endsOf, template } from './contract.ts';
 import { type Parties, pointOf } from './frame.ts';
 import { otherRole, type Role } from './items.ts';
 import { type ExchangeRecord, type Mode, xidOf } from './record.ts';
@@ -30,7 +40,7 @@ export type Promised =
 
 const VERSION = 1;
 export const PROMISE_MAX_BYTES = PROOF_MAX_BYTES + 128;
-export const RELEASE_BYTES = 68;
+export const RELEASE_MAX_BYTES = WITNESS_MAX_BYTES + 4;
 
 export function encodePromise(promise: { readonly noncePoint: Uint8Array; readonly proof: Uint8Array }): Uint8Array {
   return enc(VERSION, 'escrow', promise.noncePoint, promise.proof);
@@ -62,9 +72,12 @@ function labelOf(
   point: Uint8Array,
 ): { readonly label: EscrowLabel; readonly keys: EscrowKeys } {
   const { digest } = template(record, sender, parties);
-  const statement = signatureStatement(digest, point, pointOf(parties[sender].certificate));
+  const signature = signatureStatement(digest, point, pointOf(parties[sender].certificate));
+  const item = itemOf(record, sender);
+  // A scalar alone authenticates nobody: an invented key must not frame a sender, so content escrows both (PROTOCOL §4).
+  const statements = item.kind === 'content' ? [{ base: GENERATOR, point: item.point }, signature] : [signature];
   return {
-    label: { xid: xidOf(record), role: sender, ...endsOf(parties, sender), anchor: null, statements: [statement] },
+    label: { xid: xidOf(record), role: sender, ...endsOf(parties, sender), anchor: null, statements },
     keys: { kem: parties.T.kem, verifier: parties[otherRole(sender)].verifier },
   };
 }
@@ -77,13 +90,16 @@ export interface PromiseJob {
   readonly keys: EscrowKeys;
 }
 
-/** Mode `invisible`: `signature` is the role's finished one (64 bytes, low s) over its template. */
-export function promiseJob(record: ExchangeRecord, role: Role, signature: Uint8Array, parties: Parties): PromiseJob {
+/** Mode `invisible`: `witness` is the role's finished one: its signature over its template and, for content, the key. */
+export function promiseJob(record: ExchangeRecord, role: Role, witness: Uint8Array, parties: Parties): PromiseJob {
   assert(record.mode === 'invisible', 'only invisible promises are proven');
-  assert(isSignatureOf(record, role, parties, signature), 'a promised signature must be over the template');
+  assert(isWitnessOf(record, role, parties, witness), 'a promised witness must be over the template');
+  const signature = signatureIn(witness);
+  const key = keyIn(witness);
   const { digest } = template(record, role, parties);
   const point = noncePoint(digest, signature, pointOf(parties[role].certificate));
-  return { noncePoint: point, witnesses: [signature.slice(32)], ...labelOf(record, role, parties, point) };
+  const s = signature.slice(32);
+  return { noncePoint: point, witnesses: key === null ? [s] : [key, s], ...labelOf(record, role, parties, point) };
 }
 
 export type PromiseCheck =
@@ -147,13 +163,28 @@ export function isSignatureOf(record: ExchangeRecord, role: Role, parties: Parti
   return verifyP256(parties[role].certificate.publicKey, signedAttributes, signature);
 }
 
-export function encodeRelease(record: ExchangeRecord, signature: Uint8Array): Uint8Array {
-  assert(signature.length === 64 && record.check === 'none', 'a release is one raw signature');
-  return enc(VERSION, signature);
+/** Whether it is all that the role owes: its signature and, for content, the key. */
+export function isWitnessOf(record: ExchangeRecord, role: Role, parties: Parties, witness: Uint8Array): boolean {
+  const key = keyIn(witness);
+  return (
+    witness.length === witnessBytes(record, role) &&
+    isSignatureOf(record, role, parties, signatureIn(witness)) &&
+    (key === null || isKeyOf(record, role, key))
+  );
+}
+
+export function encodeRelease(record: ExchangeRecord, role: Role, witness: Uint8Array): Uint8Array {
+  assert(witness.length === witnessBytes(record, role), 'a release is one whole witness');
+  return enc(VERSION, witness);
+}
+
+/** The witness in a release of our own. */
+export function witnessIn(release: Uint8Array): Uint8Array {
+  return read.blob(read.array(decode(release, RELEASE_MAX_BYTES), 2, 'own release')[1], WITNESS_MAX_BYTES, 'witness');
 }
 
 /**
- * The sender's signature, 64 bytes. It must be the promised one: same nonce, low s. Throws `PeerFault`.
+ * The sender's witness. Its signature must be the promised one: same nonce, low s. Throws `PeerFault`.
  */
 export function checkRelease(
   record: ExchangeRecord,
@@ -162,18 +193,18 @@ export function checkRelease(
   promise: Uint8Array,
   parties: Parties,
 ): Uint8Array {
-  const [version, found] = read.array(decode(release, RELEASE_BYTES), 2, 'release');
+  const [version, found] = read.array(decode(release, RELEASE_MAX_BYTES), 2, 'release');
   if (version !== VERSION) throw new PeerFault('unknown-version', 'release: unknown version');
-  const signature = read.bytes(found, 64, 'signature');
+  const witness = read.bytes(found, witnessBytes(record, sender), 'witness');
   const promised = decodePromise(promise, record.mode);
-  if (promised.kind === 'escrow' && !equal(rOf(promised.noncePoint), signature.subarray(0, 32)))
+  if (promised.kind === 'escrow' && !equal(rOf(promised.noncePoint), witness.subarray(0, 32)))
     throw new PeerFault('bad-signature', 'another signature than the promised one');
-  if (!isSignatureOf(record, sender, parties, signature))
-    throw new PeerFault('bad-signature', 'the signature does not verify');
-  return signature;
+  if (!isWitnessOf(record, sender, parties, witness))
+    throw new PeerFault('bad-signature', 'the signature or key does not verify');
+  return witness;
 }
 
-/** The escrowed signature with low s, or null. Only what verifies against our own template is accepted from it. */
+/** The escrowed witness, its signature with low s, or null. Only what verifies against our own template is accepted from it. */
 function openOne(
   record: ExchangeRecord,
   sender: Role,
@@ -186,16 +217,22 @@ function openOne(
   const { label, keys } = labelOf(record, sender, parties, decoded.noncePoint);
   const r = rOf(decoded.noncePoint);
   const complete = (s: Uint8Array) => lowS(concat(r, s));
-  const opened = openEscrow(label, decoded.proof, kemSecret, keys.verifier, (_, s) =>
-    isSignatureOf(record, sender, parties, complete(s)),
+  const isContent = itemOf(record, sender).kind === 'content';
+  const opened = openEscrow(label, decoded.proof, kemSecret, keys.verifier, (statement, candidate) =>
+    isContent && statement === 0
+      ? isKeyOf(record, sender, candidate)
+      : isSignatureOf(record, sender, parties, complete(candidate)),
   );
-  const s = opened?.[0];
-  return s === undefined ? null : complete(s);
+  if (opened === null) return null;
+  const [first, second] = opened;
+  if (first === undefined) return null;
+  if (!isContent) return complete(first);
+  return second === undefined ? null : joinWitness(complete(second), first);
 }
 
 /**
- * The arbiter's opening, mode `invisible`: the requester's own escrow first, then the peer's. Both signatures, which verify
- * and have low s, or null; what a requester can send never throws.
+ * The arbiter's opening, mode `invisible`: the requester's own escrow first, then the peer's. Both witnesses, whose signatures
+ * verify and have low s, or null; what a requester can send never throws.
  */
 export function openPromises(
   record: ExchangeRecord,
@@ -203,7 +240,7 @@ export function openPromises(
   promises: { readonly O: Uint8Array; readonly R: Uint8Array },
   kemSecret: Uint8Array,
   by: Role,
-): Signatures | null {
+): Witnesses | null {
   try {
     const own = openOne(record, by, parties, promises[by], kemSecret);
     if (own === null) return null;

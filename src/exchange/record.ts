@@ -9,15 +9,11 @@ import { H } from '../crypto/hash.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { ID_PATTERN } from '../lib/rng.ts';
-import { type Item, itemFromCbor, itemToCbor } from './items.ts';
+import { type ContentCheck, type Item, itemFromCbor, itemToCbor, readCheck } from './items.ts';
 
 export const MODES = ['invisible', 'affidavit'] as const;
 /** Whether the arbiter's help leaves no trace in the evidence, or is a statement of its own (PROTOCOL §9). */
 export type Mode = (typeof MODES)[number];
-
-/** How the arbiter checks content. `full` and `window` come with content items. */
-const CHECKS = ['none'] as const;
-export type ContentCheck = (typeof CHECKS)[number];
 
 /** Hashes and the nonce have 32 bytes, points 33 (compressed). Times are seconds since 1970, `margin` is seconds. */
 export interface ExchangeRecord {
@@ -88,7 +84,13 @@ function point(value: Cbor | undefined, what: string): Uint8Array {
   return found;
 }
 
-function dealId(value: Cbor | undefined): string {
+function contentCheck(value: Cbor | undefined): ContentCheck {
+  const found = readCheck(read.text(value, 32, 'content check'));
+  if (found === undefined) throw new PeerFault('malformed', 'content check: unknown');
+  return found;
+}
+
+export function dealId(value: Cbor | undefined): string {
   const found = read.text(value, 12, 'deal id');
   if (!ID_PATTERN.test(found)) throw new PeerFault('malformed', 'deal id: not 12 characters of base32');
   return found;
@@ -116,7 +118,7 @@ export function recordFromCbor(value: Cbor | undefined): ExchangeRecord {
     kem: read.bytes(kem, 32, 'KEM key'),
     terms: read.bytes(terms, 32, 'terms'),
     mode: read.oneOf(mode, MODES, 'mode'),
-    check: read.oneOf(check, CHECKS, 'content check'),
+    check: contentCheck(check),
     signingTime: time(signingTime, 'signing time'),
     notAfter: time(notAfter, 'notAfter'),
     margin: time(margin, 'margin'),

@@ -16,10 +16,11 @@ import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { checkFrame, type Parties, pointOf } from './frame.ts';
 import type { Role } from './items.ts';
+import { MISBEHAVIOUR_MAX_BYTES } from './misbehaviour.ts';
 import { decodePromise, PROMISE_MAX_BYTES, type SigningKey } from './promise.ts';
 import { type ExchangeRecord, RECORD_MAX_BYTES, recordFromCbor, recordToCbor, xidOf } from './record.ts';
 
-export const REQUEST_KINDS = ['abort', 'resolve', 'status'] as const;
+export const REQUEST_KINDS = ['abort', 'resolve', 'status', 'misbehaviour'] as const;
 export type RequestKind = (typeof REQUEST_KINDS)[number];
 
 /** Both promises, as exchanged. */
@@ -37,6 +38,8 @@ export interface ArbiterRequest {
   readonly certificates: { readonly O: readonly Uint8Array[]; readonly R: readonly Uint8Array[] };
   /** `resolve` only. */
   readonly promises: Promises | null;
+  /** `misbehaviour` only (misbehaviour.ts). */
+  readonly proof?: Uint8Array | null;
   /** One-time X25519 public key (32 bytes) that the answer is sealed to. */
   readonly answerKey: Uint8Array;
 }
@@ -44,7 +47,8 @@ export interface ArbiterRequest {
 const VERSION = 1;
 const CERTIFICATE_MAX_BYTES = 8192;
 const CHAIN_MAX = 4;
-const BODY_MAX_BYTES = RECORD_MAX_BYTES + 2 * (CHAIN_MAX * CERTIFICATE_MAX_BYTES + PROMISE_MAX_BYTES) + 256;
+const BODY_MAX_BYTES =
+  RECORD_MAX_BYTES + 2 * (CHAIN_MAX * CERTIFICATE_MAX_BYTES + PROMISE_MAX_BYTES) + MISBEHAVIOUR_MAX_BYTES + 256;
 const REQUEST_MAX_BYTES = BODY_MAX_BYTES + 128;
 /** A request as it travels. */
 const SEALED_REQUEST_MAX_BYTES = REQUEST_MAX_BYTES + 256;
@@ -57,6 +61,8 @@ function purpose(kind: RequestKind): string {
 /** Signed by `key`, the key of the certificate of `request.by`. The same request twice gives two signatures. */
 export function makeRequest(request: ArbiterRequest, key: SigningKey): Uint8Array {
   assert((request.kind === 'resolve') === (request.promises !== null), 'a resolve request carries both promises');
+  const proof = request.proof ?? null;
+  assert((request.kind === 'misbehaviour') === (proof !== null), 'a complaint carries its proof');
   const body = enc(
     VERSION,
     request.kind,
@@ -64,7 +70,7 @@ export function makeRequest(request: ArbiterRequest, key: SigningKey): Uint8Arra
     request.by,
     request.certificates.O,
     request.certificates.R,
-    request.promises === null ? null : [request.promises.O, request.promises.R],
+    request.promises === null ? proof : [request.promises.O, request.promises.R],
     request.answerKey,
   );
   assert(body.length <= BODY_MAX_BYTES, 'a request fits into one frame');
@@ -111,7 +117,12 @@ function chain(value: Cbor | undefined): readonly Uint8Array[] {
   return found;
 }
 
+function proofFrom(value: Cbor | undefined, kind: RequestKind): Uint8Array | null {
+  return kind === 'misbehaviour' ? read.blob(value, MISBEHAVIOUR_MAX_BYTES, 'proof') : null;
+}
+
 function promisesFrom(value: Cbor | undefined, kind: RequestKind, record: ExchangeRecord): Promises | null {
+  if (kind === 'misbehaviour') return null;
   if (kind !== 'resolve') return read.literal(value, null, 'promises');
   const [O, R] = read.array(value, 2, 'promises').map((one) => read.blob(one, PROMISE_MAX_BYTES, 'promise'));
   const promises = { O: O ?? new Uint8Array(), R: R ?? new Uint8Array() };
@@ -132,6 +143,7 @@ function bodyFrom(body: Uint8Array): ArbiterRequest {
     by: read.oneOf(byField, ['O', 'R'], 'requester'),
     certificates: { O: chain(chainO), R: chain(chainR) },
     promises: promisesFrom(promises, kind, record),
+    proof: proofFrom(promises, kind),
     answerKey: read.bytes(answerKey, 32, 'answer key'),
   };
 }

@@ -1,19 +1,25 @@
 /**
- * The terms of a contract, and the one text that they have as front matter (DESIGN §6, `fit = "contract/1"`).
- * Reading is front-matter.ts; values are plain lines, hashes and times, checked there.
+ * The terms of a contract or a delivery, and the one text that they have as front matter (DESIGN §6, `fit = "contract/1"` and
+ * `fit = "delivery/1"`). Reading is front-matter.ts; values are plain lines, hashes and times, checked there.
  */
 import { toHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
+import type { ContentCheck } from './items.ts';
 
-export const DOCUMENT_FORMAT = 'contract/1';
+/** A contract exchanges signatures on itself; a delivery exchanges content that it names for a signed receipt. */
+export const DOCUMENT_FORMATS = ['contract/1', 'delivery/1'] as const;
+export type DocumentFormat = (typeof DOCUMENT_FORMATS)[number];
 /** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
 export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
 
 export const MODES = ['invisible', 'affidavit'] as const;
 export type Mode = (typeof MODES)[number];
 
-/** `signature`: on this document, handed over by the exchange. `obligation`: owed under the text, not handed over by it. */
-export const ITEM_KINDS = ['signature', 'obligation'] as const;
+/**
+ * `signature`: on this document, handed over by the exchange. `obligation`: owed under the text, not handed over by it.
+ * `content`: the files of a delivery. `receipt`: a signed statement that they were received.
+ */
+export const ITEM_KINDS = ['signature', 'obligation', 'content', 'receipt'] as const;
 export type ItemKind = (typeof ITEM_KINDS)[number];
 
 export interface PartyTerms {
@@ -48,7 +54,25 @@ export interface AttachmentTerms {
   readonly sha256: Uint8Array;
 }
 
+export interface FileTerms {
+  /** A file name without a path (`isFileName`). */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: Uint8Array;
+}
+
+/** What a delivery delivers: the files one after the other, cut into chunks (crypto/content.ts). */
+export interface ContentTerms {
+  /** Root of the tree over the salted chunks. */
+  readonly root: Uint8Array;
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly files: readonly FileTerms[];
+}
+
 export interface Terms {
+  readonly format: DocumentFormat;
   readonly title: string;
   readonly deal: string;
   /** SHA-256 of earlier documents. */
@@ -57,7 +81,9 @@ export interface Terms {
   readonly parties: readonly [PartyTerms, PartyTerms];
   readonly arbiter: ArbiterTerms;
   readonly items: readonly ItemTerms[];
-  readonly check: 'none';
+  /** `delivery/1` only. */
+  readonly content: ContentTerms | null;
+  readonly check: ContentCheck;
   /** Seconds since 1970. */
   readonly offerUntil: number;
   readonly notAfter: number;
@@ -74,14 +100,30 @@ export interface DraftTerms {
   readonly parties?: readonly Partial<PartyTerms>[];
   readonly arbiter?: Partial<ArbiterTerms>;
   readonly items?: readonly Partial<ItemTerms>[];
-  readonly check?: 'none';
+  readonly format?: DocumentFormat;
+  readonly content?: Partial<Omit<ContentTerms, 'files'>>;
+  readonly files?: readonly Partial<FileTerms>[];
+  readonly check?: ContentCheck;
   readonly offerUntil?: number;
   readonly notAfter?: number;
   readonly margin?: number;
   readonly attachments?: readonly Partial<AttachmentTerms>[];
 }
 
-/** The signature items of a plain contract: each party's, to the other. They come first and are always there. */
+/** What the exchange itself hands over under each format: each party's item, the author's first. They are always there. */
+export function exchangedItems(
+  format: DocumentFormat,
+  parties: readonly [PartyTerms, PartyTerms],
+): readonly [ItemTerms, ItemTerms] {
+  const [author, addressee] = [parties[0].role, parties[1].role];
+  if (format === 'contract/1') return signatureItems(parties);
+  return [
+    { from: author, to: addressee, kind: 'content', description: 'the files named below' },
+    { from: addressee, to: author, kind: 'receipt', description: 'signed receipt for them' },
+  ];
+}
+
+/** The signature items of a plain contract: each party's, to the other. */
 export function signatureItems(parties: readonly [PartyTerms, PartyTerms]): readonly [ItemTerms, ItemTerms] {
   const item = (from: string, to: string): ItemTerms => ({
     from,
@@ -108,7 +150,7 @@ const hex = (value: Uint8Array | undefined) => (value === undefined ? undefined 
 export function formatTerms(terms: Terms): string {
   const { arbiter, references } = terms;
   const head = pairs(
-    ['fit', quoted(DOCUMENT_FORMAT)],
+    ['fit', quoted(terms.format)],
     ['title', quoted(terms.title)],
     ['deal', quoted(terms.deal)],
     ['references', references.length === 0 ? undefined : `[\n${references.map((one) => `  ${hex(one)},\n`).join('')}]`],
@@ -135,6 +177,20 @@ export function formatTerms(terms: Terms): string {
     );
     return `\n[[item]]\n${rest}`;
   });
+  const content =
+    terms.content === null
+      ? []
+      : [
+          `\n[content]\n${pairs(
+            ['root', hex(terms.content.root)],
+            ['bytes', String(terms.content.bytes)],
+            ['chunks', String(terms.content.chunks)],
+          )}`,
+          ...terms.content.files.map(
+            ({ name, size, sha256 }) =>
+              `\n[[file]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
+          ),
+        ];
   const exchange = pairs(
     ['check', quoted(terms.check)],
     ['offer_until', isoTime(terms.offerUntil)],
@@ -145,5 +201,5 @@ export function formatTerms(terms: Terms): string {
     ({ name, size, sha256 }) =>
       `\n[[attachment]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
   );
-  return [head, ...parties, `\n[arbiter]\n${chosen}`, ...items, `\n[exchange]\n${exchange}`, ...attachments].join('');
+  return [head, ...parties, `\n[arbiter]\n${chosen}`, ...items, ...content, `\n[exchange]\n${exchange}`, ...attachments].join('');
 }

@@ -56,6 +56,7 @@ export const FIT_ERRORS = {
   'version-mismatch': EXIT.daemon,
   'archive-corrupt': EXIT.internal,
   'disk-full': EXIT.internal,
+  'file-changed': EXIT.notFound,
   'disk-failed': EXIT.internal,
   'clock-wrong': EXIT.refused,
   busy: EXIT.refused,

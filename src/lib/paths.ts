@@ -16,6 +16,8 @@ export interface HomePaths {
   readonly policy: string;
   readonly keys: string;
   readonly archive: string;
+  /** Contents that are sent or fetched; each in a folder of its own. */
+  readonly content: string;
   /** The daemon's log and its lock file are here. */
   readonly state: string;
   readonly lock: string;
@@ -54,6 +56,7 @@ export function homePaths(environment: Environment = process.env): HomePaths {
       policy: join(home, 'policy.toml'),
       keys: join(home, 'keys'),
       archive: join(home, 'archive'),
+      content: join(home, 'content'),
       state: join(home, 'state'),
       lock: join(home, 'state', 'fitd.lock'),
       log: join(home, 'state', 'fitd.log'),
@@ -72,6 +75,7 @@ export function homePaths(environment: Environment = process.env): HomePaths {
     policy: join(config, 'policy.toml'),
     keys: join(data, 'keys'),
     archive: join(data, 'archive'),
+    content: join(data, 'content'),
     state,
     lock: join(state, 'fitd.lock'),
     log: join(state, 'fitd.log'),

@@ -1,7 +1,6 @@
 /** Running a handler for a peer's request. */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { PeerAccount } from './limits.ts';
-import { MAX_FRAME_BYTES } from './link.ts';
 
 /**
  * The handler's reply, or undefined if it threw, gave more than a frame holds, or took longer than `handlerMs`. The place
@@ -11,6 +10,7 @@ export async function runHandler(
   handler: () => Promise<Uint8Array>,
   account: PeerAccount,
   handlerMs: number,
+  maxBytes: number,
   clock: Clock = systemClock,
 ): Promise<Uint8Array | undefined> {
   let cancel = () => {};
@@ -22,5 +22,5 @@ export async function runHandler(
     .finally(() => account.release());
   const reply = await Promise.race([handled, late]);
   cancel();
-  return reply !== undefined && reply.length <= MAX_FRAME_BYTES ? reply : undefined;
+  return reply !== undefined && reply.length <= maxBytes ? reply : undefined;
 }

@@ -19,9 +19,9 @@ import { transportKey } from './identity.ts';
 import { Accounts, DEFAULT_LIMITS, type LinkLimits, refusalError } from './limits.ts';
 import {
   type Binder,
+  framesOf,
   type Handler,
   type Link,
-  MAX_FRAME_BYTES,
   PROTOCOLS,
   type Protocol,
   type Remote,
@@ -168,7 +168,7 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     body: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    assert(body.length <= MAX_FRAME_BYTES, 'request within the largest frame');
+    assert(body.length <= framesOf(protocol).request, 'request within the largest frame');
     const deadline = new Deadline(options, this.#stopped.signal);
     try {
       return await this.#pace(peer).run(deadline.signal, () =>

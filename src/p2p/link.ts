@@ -5,17 +5,34 @@
  * Obligations of a link:
  * - before any request is handed over, each side has proven its identity: `Binder.hello()` of each was sent to the other and
  *   accepted by the other's `Binder.accept` against the transport-authenticated peer id, on every connection;
- * - one request, one reply, each a single frame of at most `MAX_FRAME_BYTES`, whole or not at all;
+ * - one request, one reply, each a single frame within `framesOf` its protocol, whole or not at all;
  * - per-peer limits on requests under way and on their rate (`limits.ts`); what exceeds them is refused, not queued;
  * - a request that got no reply may or may not have been handled: callers repeat it, handlers are idempotent.
  */
 
-/** Protocols of DESIGN §10 that carry requests. `/fit/identity/1` is the link's own; `/fit/bulk/1` comes with deliveries. */
-export const PROTOCOLS = ['/fit/message/1', '/fit/exchange/1', '/fit/arbiter/1'] as const;
+/** Protocols of DESIGN §10 that carry requests. `/fit/identity/1` is the link's own. By `/fit/bulk/1` a receiver pulls content. */
+export const PROTOCOLS = ['/fit/message/1', '/fit/exchange/1', '/fit/arbiter/1', '/fit/bulk/1'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /** The largest frame either way: a document of 64 KiB with an arbiter's card, or a resolve request with two proofs. */
 export const MAX_FRAME_BYTES = 256 * 1024;
+/** The largest reply by `/fit/bulk/1`: a mebibyte of content with its salts. Its requests are small. */
+export const BULK_FRAME_BYTES = 1024 * 1024 + 64 * 1024;
+const BULK_REQUEST_BYTES = 4 * 1024;
+
+export interface FrameLimits {
+  readonly request: number;
+  readonly reply: number;
+  /** How often the link's deadline for a frame a reply may take. */
+  readonly patience: number;
+}
+
+/** What a request and a reply of a protocol may hold, in bytes. */
+export function framesOf(protocol: Protocol): FrameLimits {
+  return protocol === '/fit/bulk/1'
+    ? { request: BULK_REQUEST_BYTES, reply: BULK_FRAME_BYTES, patience: 6 }
+    : { request: MAX_FRAME_BYTES, reply: MAX_FRAME_BYTES, patience: 1 };
+}
 
 /** The proven other end of a connection. */
 export interface Remote {

@@ -13,9 +13,9 @@ import { peerOf } from './identity.ts';
 import { Accounts, DEFAULT_LIMITS, isPeerFault, type LinkLimits, refusalError } from './limits.ts';
 import {
   type Binder,
+  framesOf,
   type Handler,
   type Link,
-  MAX_FRAME_BYTES,
   type Protocol,
   type Remote,
   type RequestOptions,
@@ -133,7 +133,7 @@ class MemoryEnd implements MemoryLink, End {
     body: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    assert(body.length <= MAX_FRAME_BYTES, 'request within the largest frame');
+    assert(body.length <= framesOf(protocol).request, 'request within the largest frame');
     const deadline = new Deadline(options, this.#stopped.signal, this.#network.clock);
     const outgoing = this.#outgoing.get(peer) ?? new Outgoing(this.#limits, this.#network.clock);
     this.#outgoing.set(peer, outgoing);
@@ -230,11 +230,12 @@ class MemoryEnd implements MemoryLink, End {
   async #take({ kind, wire, from, frame, protocol, request }: Posted): Promise<void> {
     const { binder } = this.#options;
     if (kind === 'reply' || kind === 'end') {
-      this.#awaited.get(request)?.settle(kind === 'end' ? undefined : readReply(frame, MAX_FRAME_BYTES));
+      const maxBytes = protocol === undefined ? 0 : framesOf(protocol).reply;
+      this.#awaited.get(request)?.settle(kind === 'end' ? undefined : readReply(frame, maxBytes));
     } else if (kind === 'request' && protocol !== undefined) {
       const remote = wire.remotes.get(this);
       if (remote === undefined) throw new PeerFault('out-of-order', 'a request before the identity handshake');
-      await this.#serve(wire, remote, protocol, decodeRequest(frame, MAX_FRAME_BYTES), request);
+      await this.#serve(wire, remote, protocol, decodeRequest(frame, framesOf(protocol).request), request);
     } else if (kind === 'hello' && this === wire.listener) {
       const hello = decodeRequest(frame, MAX_HELLO_BYTES);
       if (!this.#accounts.of(from).handshake()) throw new PeerFault('flood', 'too many identity handshakes');
@@ -276,7 +277,8 @@ class MemoryEnd implements MemoryLink, End {
       answer('reply', encodeRefusal('unhandled'));
     } else {
       const { handlerMs } = this.#limits;
-      const reply = await runHandler(() => handler(remote, body), account, handlerMs, this.#network.clock);
+      const { reply: maxBytes } = framesOf(protocol);
+      const reply = await runHandler(() => handler(remote, body), account, handlerMs, maxBytes, this.#network.clock);
       if (reply === undefined) answer('end', new Uint8Array());
       else answer('reply', encodeAnswer(reply));
     }

@@ -12,7 +12,7 @@ import { hostOf } from './gate.ts';
 import { runHandler } from './handling.ts';
 import { gone, greet, IDENTITY_PROTOCOL, MAX_HELLO_BYTES, welcome } from './handshake.ts';
 import { isPeerFault, type LinkLimits, type PeerAccount } from './limits.ts';
-import { type Binder, type Handler, MAX_FRAME_BYTES, type Protocol, type Remote } from './link.ts';
+import { type Binder, framesOf, type Handler, type Protocol, type Remote } from './link.ts';
 import { withResolvers } from './polyfill.ts';
 
 /** Streams kept for the next request, per protocol, and for how long: less than the other end waits for it. */
@@ -90,7 +90,7 @@ export class Session {
   }
 
   serve(stream: Stream, protocol: Protocol): void {
-    const channel = new FrameChannel(stream, MAX_FRAME_BYTES);
+    const channel = new FrameChannel(stream, framesOf(protocol).request);
     const remote = this.#remote;
     if (remote === undefined) {
       channel.abort('no identity');
@@ -105,9 +105,10 @@ export class Session {
 
   /** One request. Rejects with `PeerFault` if the reply is malformed; the signal's abort gives `lost`. */
   async exchange(protocol: Protocol, request: Uint8Array, signal: AbortSignal): Promise<Exchanged> {
+    const limits = framesOf(protocol);
     let channel = this.#keptChannel(protocol);
     try {
-      channel ??= new FrameChannel(await this.connection.newStream(protocol, { signal }), MAX_FRAME_BYTES);
+      channel ??= new FrameChannel(await this.connection.newStream(protocol, { signal }), limits.reply);
     } catch {
       return { kind: 'lost', stale: !signal.aborted };
     }
@@ -116,7 +117,8 @@ export class Session {
     signal.addEventListener('abort', stop, { once: true });
     try {
       if (signal.aborted) stop();
-      const { handlerMs, frameMs } = this.#host.limits;
+      const { handlerMs } = this.#host.limits;
+      const frameMs = this.#host.limits.frameMs * limits.patience;
       const frame = used.send(encodeRequest(request)) ? await used.read(handlerMs + frameMs, frameMs) : undefined;
       if (frame === undefined) {
         const { reset } = used;
@@ -124,7 +126,7 @@ export class Session {
         // A reset says that the peer did not want to reply; anything else, that it or its connection went away.
         return { kind: 'lost', stale: !signal.aborted && !(reset && this.open) };
       }
-      const reply = decodeReply(frame, MAX_FRAME_BYTES);
+      const reply = decodeReply(frame, limits.reply);
       this.#keep(protocol, used);
       return { kind: 'reply', reply };
     } catch (error) {
@@ -191,11 +193,12 @@ export class Session {
 
   async #answer(channel: FrameChannel, protocol: Protocol, remote: Remote): Promise<void> {
     const { limits } = this.#host;
+    const frames = framesOf(protocol);
     let idleMs = limits.frameMs;
     for (;;) {
-      const frame = await channel.read(idleMs, limits.frameMs);
+      const frame = await channel.read(idleMs, limits.frameMs * frames.patience);
       if (frame === undefined) break;
-      const body = decodeRequest(frame, MAX_FRAME_BYTES);
+      const body = decodeRequest(frame, frames.request);
       const handler = this.#host.handler(protocol);
       const refusal = this.#account.admit();
       if (refusal !== undefined) {
@@ -208,7 +211,7 @@ export class Session {
         this.#account.release();
         channel.send(encodeRefusal('unhandled'));
       } else {
-        const reply = await runHandler(() => handler(remote, body), this.#account, limits.handlerMs);
+        const reply = await runHandler(() => handler(remote, body), this.#account, limits.handlerMs, frames.reply);
         if (reply === undefined) {
           channel.abort('no reply');
           return;

@@ -21,6 +21,7 @@ export const DEAL_STATES = [
   'offered',
   'signing',
   'contracted',
+  'completed',
   'declined',
   'withdrawn',
   'expired',
@@ -169,7 +170,7 @@ export interface FileContent {
 
 export interface CaseResult {
   readonly xid: string;
-  readonly state: 'aborted' | 'resolved';
+  readonly state: 'aborted' | 'resolved' | 'pending' | 'voided';
   readonly cause: string | null;
   readonly originator: string;
   readonly responder: string;
@@ -194,6 +195,13 @@ export const EVENT_KINDS = [
   'end',
   'expiry',
   'failure',
+  // Of a delivery.
+  'key',
+  'complaint',
+  'completion',
+  'void',
+  'fetched',
+  'file-changed',
   'refused-by-peer',
   // Requests for approval, and the policy.
   'request',

@@ -1,0 +1,37 @@
+/** The text of a delivery note, for the reader: what is delivered, for what, and what happens if it is not what it should be. */
+import type { ContentTerms } from '../exchange/terms.ts';
+
+/** Files that are named one by one; the terms name all. */
+const MAX_NAMED = 20;
+
+function span(seconds: number): string {
+  const units = [
+    [86_400, 'day'],
+    [3600, 'hour'],
+    [60, 'minute'],
+  ] as const;
+  const [size, unit] = units.find(([one]) => seconds % one === 0) ?? [1, 'second'];
+  const count = seconds / size;
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? '' : 's'}`;
+
+/** `window`: seconds. `text`: what the sender adds. Ends in a line feed. */
+export function noteOf(content: ContentTerms, window: number, text?: string): string {
+  const { files, bytes } = content;
+  const [first] = files;
+  const title = files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
+  const named = files.slice(0, MAX_NAMED).map((file) => `- ${file.name}, ${amount(file.size)}\n`);
+  const more = files.length > MAX_NAMED ? [`- and ${files.length - MAX_NAMED} more, all named in the terms above\n`] : [];
+  return `# Delivery: ${title}
+
+The sender delivers to the receiver, ${amount(bytes)} in all:
+
+${[...named, ...more].join('')}
+The receiver gives a signed receipt for it. The receipt counts if the receiver
+got the key of this very content, from the sender or from the arbiter. If a part
+of it is wrong, the receiver proves it to the arbiter within ${span(window)} after the
+arbiter was first asked, and nobody owes anything.
+${text === undefined || text.trim() === '' ? '' : `\n${text.trimEnd()}\n`}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * The requests and replies of `/fit/bulk/1`: a receiver pulls the content of a delivery note from its sender.
+ *
+ * Guarantees: every reply is whole or an error; a count is bounded by what a frame holds; the receiver asks for what it does not
+ * have, so that a transfer goes on where it stopped, and its pace is the receiver's.
+ */
+import { HASH_BYTES, SEALED_CHUNK_BYTES } from '../crypto/content.ts';
+import { decode, enc, read } from '../lib/cbor.ts';
+import { PeerFault } from '../lib/errors.ts';
+import { BULK_FRAME_BYTES } from '../p2p/link.ts';
+
+export const CHUNKS_PER_REPLY = 16;
+export const LEAVES_PER_REPLY = 32_768;
+
+export type BulkRequest =
+  /** Key point and root of the ciphertext. */
+  | { readonly kind: 'open'; readonly document: Uint8Array }
+  | { readonly kind: 'leaves' | 'chunks'; readonly document: Uint8Array; readonly from: number; readonly count: number };
+
+export type BulkReply =
+  | { readonly kind: 'open'; readonly point: Uint8Array; readonly root: Uint8Array }
+  | { readonly kind: 'data'; readonly data: Uint8Array }
+  | { readonly kind: 'no'; readonly why: string };
+
+const REQUEST_MAX_BYTES = 256;
+
+export function encodeBulkRequest(request: BulkRequest): Uint8Array {
+  return request.kind === 'open'
+    ? enc(1, 'open', request.document)
+    : enc(1, request.kind, request.document, request.from, request.count);
+}
+
+/** Throws `PeerFault`. */
+export function decodeBulkRequest(bytes: Uint8Array): BulkRequest {
+  const fields = read.list(decode(bytes, REQUEST_MAX_BYTES), 5, 'bulk request');
+  if (fields[0] !== 1) throw new PeerFault('unknown-version', 'bulk request: unknown version');
+  const kind = read.oneOf(fields[1], ['open', 'leaves', 'chunks'], 'bulk request');
+  const document = read.bytes(fields[2], 32, 'document');
+  if (kind === 'open') {
+    read.array(fields, 3, 'bulk request');
+    return { kind, document };
+  }
+  const [, , , from, counted] = read.array(fields, 5, 'bulk request');
+  const count = read.uint(counted, 'count');
+  if (count < 1 || count > (kind === 'chunks' ? CHUNKS_PER_REPLY : LEAVES_PER_REPLY))
+    throw new PeerFault('malformed', 'bulk request: count');
+  return { kind, document, from: read.uint(from, 'from'), count };
+}
+
+export function encodeBulkReply(reply: BulkReply): Uint8Array {
+  switch (reply.kind) {
+    case 'open':
+      return enc(1, 'open', reply.point, reply.root);
+    case 'data':
+      return enc(1, 'data', reply.data);
+    case 'no':
+      return enc(1, 'no', reply.why);
+  }
+}
+
+/** Throws `PeerFault`. */
+export function decodeBulkReply(bytes: Uint8Array): BulkReply {
+  const fields = read.list(decode(bytes, BULK_FRAME_BYTES), 4, 'bulk reply');
+  if (fields[0] !== 1) throw new PeerFault('unknown-version', 'bulk reply: unknown version');
+  const kind = read.oneOf(fields[1], ['open', 'data', 'no'], 'bulk reply');
+  switch (kind) {
+    case 'open': {
+      const [, , point, root] = read.array(fields, 4, 'bulk reply');
+      return { kind, point: read.bytes(point, 33, 'point'), root: read.bytes(root, 32, 'root') };
+    }
+    case 'data': {
+      const most = Math.max(CHUNKS_PER_REPLY * SEALED_CHUNK_BYTES, LEAVES_PER_REPLY * HASH_BYTES);
+      return { kind, data: read.blob(read.array(fields, 3, 'bulk reply')[2], most, 'data') };
+    }
+    case 'no':
+      return { kind, why: read.text(read.array(fields, 3, 'bulk reply')[2], 200, 'why') };
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The work on the files of deliveries off the event loop: long jobs in one worker thread, chunks for peers in another, each one
+ * job at a time. A worker starts with its first job and ends after a minute without one.
+ */
+import { Worker } from 'node:worker_threads';
+import { FitError } from '../lib/errors.ts';
+import type { Progress } from './content-jobs.ts';
+import type { ContentJob, ContentJobName, ContentJobs, ContentReply } from './content-worker.ts';
+
+export interface ContentWork {
+  run<N extends ContentJobName>(
+    name: N,
+    job: Parameters<ContentJobs[N]>[0],
+    progress?: Progress,
+  ): Promise<ReturnType<ContentJobs[N]>>;
+  close(): Promise<void>;
+}
+
+const IDLE_MS = 60_000;
+/** More wait only if a peer asks for more than it may have under way. */
+const MAX_WAITING = 256;
+
+interface Waiting {
+  readonly job: ContentJob;
+  readonly progress: Progress | undefined;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function createQueue(url: URL) {
+  const waiting: Waiting[] = [];
+  let worker: Worker | undefined;
+  let current: Waiting | undefined;
+  let idle: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const end = (finish: (one: Waiting) => void): void => {
+    const one = current;
+    current = undefined;
+    if (one !== undefined) finish(one);
+    next();
+  };
+
+  const start = (): Worker => {
+    const made = new Worker(url, { name: 'fit-content', env: {}, execArgv: [] });
+    const died = (why: string): void => {
+      if (worker !== made) return;
+      worker = undefined;
+      end((one) => one.reject(new FitError('internal', `the content worker stopped: ${why}`)));
+    };
+    made.on('message', (reply: ContentReply) => {
+      if (reply.kind === 'progress') current?.progress?.(reply.bytes);
+      else if (reply.kind === 'done') end((one) => one.resolve(reply.result));
+      else {
+        const { code, message, hint } = reply;
+        end((one) => one.reject(new FitError(code ?? 'internal', message, hint === null ? {} : { hint })));
+      }
+    });
+    made.on('error', (error) => died(error.message));
+    made.on('exit', (code) => died(`exit code ${code}`));
+    return made;
+  };
+
+  const next = (): void => {
+    clearTimeout(idle);
+    if (current !== undefined || closed) return;
+    current = waiting.shift();
+    if (current === undefined) {
+      worker?.unref();
+      idle = setTimeout(() => {
+        const old = worker;
+        worker = undefined;
+        void old?.terminate();
+      }, IDLE_MS).unref();
+      return;
+    }
+    worker ??= start();
+    worker.ref();
+    worker.postMessage(current.job);
+  };
+
+  return {
+    run(job: ContentJob, progress: Progress | undefined): Promise<unknown> {
+      if (closed) return Promise.reject(new FitError('interrupted', 'the daemon is stopping'));
+      if (waiting.length >= MAX_WAITING) return Promise.reject(new FitError('busy', 'too many chunks are asked for'));
+      return new Promise((resolve, reject) => {
+        waiting.push({ job, progress, resolve, reject });
+        next();
+      });
+    },
+    async close(): Promise<void> {
+      closed = true;
+      clearTimeout(idle);
+      const stopped = new FitError('interrupted', 'the daemon is stopping');
+      for (const one of waiting.splice(0)) one.reject(stopped);
+      const old = worker;
+      worker = undefined;
+      current?.reject(stopped);
+      current = undefined;
+      await old?.terminate();
+    },
+  };
+}
+
+/** `worker`: the built entry. */
+export function createContentWork(worker: URL): ContentWork {
+  const [long, serving] = [createQueue(worker), createQueue(worker)];
+  return {
+    run: (name, job, progress) =>
+      (name === 'seal' || name === 'leaves' ? serving : long).run({ name, job }, progress) as Promise<never>,
+    async close() {
+      await Promise.all([long.close(), serving.close()]);
+    },
+  };
+}

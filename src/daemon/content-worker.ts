@@ -1,0 +1,39 @@
+/** Worker entry (dist/content-worker.js): the jobs of content-jobs.ts, one at a time; progress between. */
+import { parentPort } from 'node:worker_threads';
+import { assert, present } from '../lib/assert.ts';
+import { type FitError, isFitError } from '../lib/errors.ts';
+import { compare, leaves, open, prepare, seal } from './content-jobs.ts';
+
+const JOBS = { prepare, seal, leaves, compare, open } as const;
+export type ContentJobs = typeof JOBS;
+export type ContentJobName = keyof ContentJobs;
+
+export interface ContentJob {
+  readonly name: ContentJobName;
+  readonly job: unknown;
+}
+
+export type ContentReply =
+  | { readonly kind: 'progress'; readonly bytes: number }
+  | { readonly kind: 'done'; readonly result: unknown }
+  | { readonly kind: 'failed'; readonly code: FitError['code'] | null; readonly message: string; readonly hint: string | null };
+
+const port = present(parentPort, 'parent of the content worker');
+
+function failure(error: unknown): ContentReply {
+  if (isFitError(error)) return { kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? null };
+  const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', code: full ? 'disk-full' : null, message, hint: null };
+}
+
+port.on('message', ({ name, job }: ContentJob) => {
+  try {
+    const run = JOBS[name] as (job: unknown, progress: (bytes: number) => void) => unknown;
+    assert(run !== undefined, 'a job that there is');
+    const result = run(job, (bytes) => port.postMessage({ kind: 'progress', bytes } satisfies ContentReply));
+    port.postMessage({ kind: 'done', result } satisfies ContentReply);
+  } catch (error) {
+    port.postMessage(failure(error));
+  }
+});

@@ -1,0 +1,188 @@
+/**
+ * Asking the arbiter about one exchange until it has answered or the question is moot (PROTOCOL §7).
+ *
+ * Guarantees: one loop per exchange; an answer becomes an input only if it verifies; what the arbiter signed is kept, because
+ * two answers that contradict each other prove that it broke its word (`contradiction`).
+ */
+import type { Archive } from '../archive/sealed-store.ts';
+import { openAnswer, verifyAnswer } from '../exchange/answers.ts';
+import { complete } from '../exchange/completion.ts';
+import type { PartyInput, PartyPhase } from '../exchange/party.ts';
+import { witnessIn } from '../exchange/promise.ts';
+import { xidOf } from '../exchange/record.ts';
+import { makeRequest, type Promises, type RequestKind, sealRequest } from '../exchange/requests.ts';
+import { present, unreachable } from '../lib/assert.ts';
+import { type Clock, seconds } from '../lib/clock.ts';
+import { PeerFault } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Link } from '../p2p/link.ts';
+import { answerKeyOf, encodeAffidavit, ownRole } from './exchange-effects.ts';
+import type { Exchange } from './exchange-record.ts';
+import type { Keyring } from './keyring.ts';
+
+const ARBITER_TIMEOUT_MS = 30_000;
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 10_000;
+/** While a window is open: a void may be stored any time, and is no worse for being heard of later. */
+const WINDOW_RETRY_MS = 3_600_000;
+
+export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
+
+/** What an inquiry knows of an exchange that is under way. */
+export interface Subject {
+  readonly exchange: Exchange;
+  asking: boolean;
+  trouble: ArbiterTrouble;
+  /** Put away (locked): the next `resume` reads it again. */
+  gone: boolean;
+}
+
+export interface InquiryPorts {
+  readonly archive: Archive;
+  readonly keyring: Keyring;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly stopping: AbortSignal;
+}
+
+const QUESTIONS: Readonly<Partial<Record<PartyPhase, RequestKind>>> = {
+  aborting: 'abort',
+  resolving: 'resolve',
+  complaining: 'misbehaviour',
+};
+
+export type Inquiry<S extends Subject> = {
+  /** The sealed request of a party of the exchange. */
+  request(exchange: Exchange, kind: RequestKind, promises?: Promises | null): Uint8Array;
+  ask(subject: S): Promise<void>;
+  /** True if the arbiter's answer settles the exchange. */
+  answered(subject: S, reply: Uint8Array): Promise<boolean>;
+  pause(ms: number): Promise<void>;
+};
+
+export function createInquiry<S extends Subject>(
+  ports: InquiryPorts,
+  feed: (subject: S, input: PartyInput<Uint8Array>) => Promise<boolean>,
+): Inquiry<S> {
+  const { stopping } = ports;
+  const now = (): number => seconds(ports.clock.now());
+
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = ports.clock.at(ports.clock.now() + ms, resolve);
+      stopping.addEventListener(
+        'abort',
+        () => {
+          cancel();
+          resolve();
+        },
+        { once: true },
+      );
+    });
+
+  const request = (exchange: Exchange, kind: RequestKind, promises: Promises | null = null): Uint8Array => {
+    const { record, parties, answerKey, machine } = exchange;
+    const certificates = { O: [parties.O.certificate.der], R: [parties.R.certificate.der] };
+    const proof = kind === 'misbehaviour' ? present(machine.proof, 'proof of wrong content') : null;
+    const by = ownRole(exchange.role);
+    const body = { kind, record, by, certificates, promises, proof, answerKey: answerKey.public };
+    return sealRequest(parties.T.kem, makeRequest(body, ports.keyring.secrets().signing));
+  };
+
+  const keepAnswer = async (exchange: Exchange, kind: string, answer: Uint8Array): Promise<void> => {
+    const as = kind === 'affidavit' ? 'resolved' : kind;
+    if (as !== 'token' && as !== 'void' && as !== 'resolved') return;
+    await ports.archive.batch([
+      { kind: 'put', space: 'evidence', key: answerKeyOf(exchange.xid, as), value: answer },
+    ]);
+  };
+
+  /** When an open window is to be looked at again, in ms. */
+  const windows = new Map<string, number>();
+
+  const answered = async (subject: S, reply: Uint8Array): Promise<boolean> => {
+    const { exchange } = subject;
+    const { record, parties, answerKey, machine } = exchange;
+    const opened = openAnswer(reply, xidOf(record), answerKey.secret);
+    const answer = verifyAnswer(record, parties, opened);
+    await keepAnswer(exchange, answer.kind, opened);
+    windows.delete(exchange.xid);
+    const settled = (input: PartyInput<Uint8Array>): Promise<boolean> => {
+      subject.trouble = null;
+      return feed(subject, input);
+    };
+    switch (answer.kind) {
+      case 'resolved':
+        return settled({ kind: 'resolved', contract: answer.contract, now: now() });
+      case 'token':
+        return settled({ kind: 'token', token: answer.token, now: now() });
+      case 'void':
+        return settled({ kind: 'void', token: answer.token, now: now() });
+      case 'affidavit':
+        return settled({ kind: 'resolved', contract: encodeAffidavit(answer.affidavit), now: now() });
+      case 'released': {
+        const own = witnessIn(present(machine.release, 'own release'));
+        const contract = complete(record, parties, { O: answer.witness, R: own });
+        return settled({ kind: 'resolved', contract, now: now() });
+      }
+      case 'pending':
+        subject.trouble = null;
+        windows.set(exchange.xid, answer.until * 1000);
+        return false;
+      case 'refused':
+      case 'failed':
+        subject.trouble = 'refuses';
+        return false;
+      case 'unknown':
+        subject.trouble = 'unknown';
+        return false;
+      case 'undecided':
+        return false;
+      default:
+        return unreachable(answer);
+    }
+  };
+
+  const askOnce = async (subject: S, kind: RequestKind): Promise<boolean> => {
+    const { exchange } = subject;
+    const sealed =
+      kind === 'resolve' ? present(exchange.machine.resolve, 'resolve request') : request(exchange, kind);
+    const { arbiter } = exchange;
+    ports.link.learn(arbiter.peer, arbiter.addresses);
+    const options = { timeoutMs: ARBITER_TIMEOUT_MS, signal: stopping };
+    const reply = await ports.link.request(arbiter.peer, arbiter.certificate, '/fit/arbiter/1', sealed, options);
+    return answered(subject, reply);
+  };
+
+  return {
+    request,
+    answered,
+    pause,
+    async ask(subject) {
+      if (subject.asking) return;
+      subject.asking = true;
+      const { exchange } = subject;
+      let retryMs = FIRST_RETRY_MS;
+      try {
+        for (;;) {
+          const kind = QUESTIONS[exchange.machine.phase];
+          if (stopping.aborted || subject.gone || kind === undefined) return;
+          try {
+            if (await askOnce(subject, kind)) continue;
+          } catch (error) {
+            if (!(error instanceof PeerFault)) subject.trouble = 'unreachable';
+            ports.log.debug({ xid: exchange.xid, error }, 'the arbiter did not answer');
+          }
+          const until = windows.get(exchange.xid);
+          const left = until === undefined ? 0 : Math.min(until - ports.clock.now(), WINDOW_RETRY_MS);
+          await pause(Math.max(retryMs, left));
+          retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
+        }
+      } finally {
+        subject.asking = false;
+        windows.delete(exchange.xid);
+      }
+    },
+  };
+}
