@@ -1,7 +1,7 @@
 // The first step of every npm script: on a fresh clone it installs and builds what is missing, then runs the command.
 // Uses nothing but Node and npm. `npm test -- PATH…` runs only the test files whose path contains PATH.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -29,8 +29,34 @@ const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0);
 const newest = (folder) =>
   Math.max(0, ...readdirSync(folder, { recursive: true }).map((name) => modified(join(folder, name))));
 
+const isInstalled = () => modified('node_modules/.package-lock.json') >= modified('package-lock.json');
+
+/** `npm ci` empties node_modules first: two runs at once would take each other's packages away. */
+function alone(task) {
+  const lock = 'build/.installing';
+  const stale = () => Date.now() - modified(lock) > 10 * 60_000;
+  mkdirSync('build', { recursive: true });
+  while (true) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+      if (stale()) rmSync(lock, { recursive: true, force: true });
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    }
+  }
+  process.once('exit', () => rmSync(lock, { recursive: true, force: true }));
+  task();
+  rmSync(lock, { recursive: true, force: true });
+}
+
 function ensureInstalled() {
-  if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return;
+  if (!isInstalled()) alone(install);
+}
+
+function install() {
+  if (isInstalled()) return;
   console.error('fit: installing packages');
   // The build is made below; npm's progress belongs on stderr because stdout may be JSON.
   must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] });
