@@ -7,10 +7,14 @@
 import './polyfill.ts';
 import type { Stream } from '@libp2p/interface';
 import { assert } from '../lib/assert.ts';
+import { concat } from '../lib/bytes.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { timeoutSignal } from './deadline.ts';
-import { delimit, FRAME_OVERHEAD, FrameReader } from './frames.ts';
+import { answerHead, delimit, FRAME_OVERHEAD, FrameReader } from './frames.ts';
 import { isPeerFault } from './limits.ts';
+
+/** What of an answer is given to the stream at once; the rest waits until the stream has taken that. */
+const PIECE_BYTES = 128 * 1024;
 
 interface Waiting {
   readonly resolve: (frame: Uint8Array | undefined) => void;
@@ -48,26 +52,39 @@ export class FrameChannel {
 
   /** False if the stream is gone. What the peer does not read is kept, one frame of it, until the next deadline. */
   send(frame: Uint8Array): boolean {
-    if (!this.open) return false;
+    return this.#push(delimit(frame));
+  }
+
+  /**
+   * An answer with this body, piece by piece as the peer takes it, so that nothing of it is held but the body itself and no
+   * more than a piece of it is under way. Resolves when the stream has the last piece: false if the stream is gone, also
+   * because the peer did not take the others within `ms`.
+   */
+  async answer(body: Uint8Array, ms: number): Promise<boolean> {
+    const timer = setTimeout(() => this.abort('a reply not taken'), ms);
     try {
-      this.#stream.send(delimit(frame));
+      const first = Math.min(body.length, PIECE_BYTES);
+      if (!this.#push(concat(answerHead(body.length), body.subarray(0, first)))) return false;
+      for (let at = first; at < body.length; at += PIECE_BYTES) {
+        await this.#taken();
+        if (!this.#push(body.subarray(at, at + PIECE_BYTES))) return false;
+      }
       return true;
-    } catch (error) {
-      this.abort(error instanceof Error ? error.message : 'cannot send');
-      return false;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   /**
    * The next frame, or undefined if the stream ended, broke or stayed silent for `idleMs`. Throws `PeerFault` for a frame
-   * that is too large, badly delimited, cut off, not complete `frameMs` after its first byte, or that came out of turn.
+   * that is too large, badly delimited, cut off, not complete `frameMs` after its first byte, or that came out of turn. A
+   * peer that does not take what was sent before gets `takeMs`, by default as long as for a frame.
    */
-  read(idleMs: number, frameMs: number): Promise<Uint8Array | undefined> {
+  read(idleMs: number, frameMs: number, takeMs = frameMs): Promise<Uint8Array | undefined> {
     assert(this.#waiting === undefined, 'one read at a time');
     if (this.#fault !== undefined) return Promise.reject(this.#fault);
     if (!this.#open) return Promise.resolve(undefined);
-    // A peer that does not take what was sent gets as long as for a frame.
-    const ms = this.#stream.writeBufferLength > 0 ? Math.min(idleMs, frameMs) : idleMs;
+    const ms = this.#stream.writeBufferLength > 0 ? Math.min(idleMs, takeMs) : idleMs;
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject, frameMs, timer: setTimeout(() => this.abort('silent'), ms) };
     });
@@ -102,6 +119,33 @@ export class FrameChannel {
     this.#open = false;
     this.#stream.abort(new Error(why));
     this.#settle(undefined);
+  }
+
+  #push(bytes: Uint8Array): boolean {
+    if (!this.open) return false;
+    try {
+      this.#stream.send(bytes);
+      return true;
+    } catch (error) {
+      this.abort(error instanceof Error ? error.message : 'cannot send');
+      return false;
+    }
+  }
+
+  /** When the stream has passed on what it was given, or is gone. Its own `onDrain` waits no more than once. */
+  #taken(): Promise<void> {
+    const stream = this.#stream;
+    const full = () => this.open && (stream.writableNeedsDrain || stream.writeBufferLength > 0);
+    if (!full()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const events = ['drain', 'idle', 'close'] as const;
+      const look = () => {
+        if (full()) return;
+        for (const event of events) stream.removeEventListener(event, look);
+        resolve();
+      };
+      for (const event of events) stream.addEventListener(event, look);
+    });
   }
 
   #onBytes(piece: Uint8Array): void {

@@ -35,6 +35,24 @@ export function encodeAnswer(body: Uint8Array): Uint8Array {
   return encode([FRAME_VERSION, 0, body]);
 }
 
+/**
+ * The start of what goes on a stream for an answer whose body has so many bytes and follows: length, array, version, kind and
+ * the head of the byte string. So a large body is sent as it is, without copies of it.
+ */
+export function answerHead(bodyBytes: number): Uint8Array {
+  const head = encodeAnswer(new Uint8Array()).subarray(0, -1);
+  const blob = blobHead(bodyBytes);
+  return concat(varint(head.length + blob.length + bodyBytes), head, blob);
+}
+
+/** The head of a CBOR byte string in its shortest form. */
+function blobHead(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x40 | length);
+  if (length < 0x100) return Uint8Array.of(0x58, length);
+  if (length < 0x10000) return Uint8Array.of(0x59, length >>> 8, length & 0xff);
+  return Uint8Array.of(0x5a, length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff);
+}
+
 export function encodeRefusal(code: Refusal): Uint8Array {
   return encode([FRAME_VERSION, 1, code]);
 }
@@ -64,19 +82,23 @@ export function decodeReply(frame: Uint8Array, maxBytes: number): Reply {
   return { kind: 'refusal', code };
 }
 
-/** The frame behind its length, as it goes on a stream. */
-export function delimit(frame: Uint8Array): Uint8Array {
+function varint(value: number): Uint8Array {
   const head: number[] = [];
-  let left = frame.length;
+  let left = value;
   while (left >= 0x80) {
     head.push((left & 0x7f) | 0x80);
     left >>>= 7;
   }
   head.push(left);
-  return concat(Uint8Array.from(head), frame);
+  return Uint8Array.from(head);
 }
 
-/** Three bytes hold every length up to 2 MiB, eight times the largest frame. */
+/** The frame behind its length, as it goes on a stream. */
+export function delimit(frame: Uint8Array): Uint8Array {
+  return concat(varint(frame.length), frame);
+}
+
+/** Three bytes hold every length up to 2 MiB, nearly twice the largest frame. */
 const MAX_LENGTH_BYTES = 3;
 
 /** Collects one frame at a time from the pieces in which it arrives. */

@@ -16,7 +16,16 @@ import { Deadline, stopController } from './deadline.ts';
 import { Gate } from './gate.ts';
 import { IDENTITY_PROTOCOL } from './handshake.ts';
 import { transportKey } from './identity.ts';
-import { Accounts, DEFAULT_LIMITS, type LinkLimits, refusalError } from './limits.ts';
+import {
+  Accounts,
+  DEFAULT_LIMITS,
+  incomingLimits,
+  type Lane,
+  type LinkLimits,
+  laneOf,
+  outgoingLimits,
+  refusalError,
+} from './limits.ts';
 import {
   type Binder,
   framesOf,
@@ -28,7 +37,7 @@ import {
   type RequestOptions,
 } from './link.ts';
 import { createNode } from './node.ts';
-import { Outgoing } from './pacing.ts';
+import { type Outgoing, outgoingTo } from './pacing.ts';
 import { Session, type SessionHost } from './session.ts';
 
 /** Addresses kept per peer. */
@@ -68,7 +77,7 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
   /** Proven sessions of each peer, the youngest last. */
   readonly #proven = new Map<string, Session[]>();
   readonly #dials = new Map<string, Promise<Session>>();
-  readonly #outgoing = new Map<string, Outgoing>();
+  readonly #outgoing = new Map<string, Readonly<Record<Lane, Outgoing>>>();
   #gate: Gate | undefined;
   #node: Libp2p | undefined;
   #stopped = stopController();
@@ -96,9 +105,10 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
       for (const protocol of PROTOCOLS) {
         const handler = (stream: Stream, connection: Connection) => this.#incoming(stream, connection, protocol);
         // Some more than may be under way: streams that are idle or closing count too.
+        const lane = laneOf(protocol);
         await node.handle(protocol, handler, {
-          maxInboundStreams: this.limits.underWay * 2,
-          maxOutboundStreams: this.limits.outUnderWay * 2,
+          maxInboundStreams: incomingLimits(this.limits, lane).underWay * 2,
+          maxOutboundStreams: outgoingLimits(this.limits, lane).underWay * 2,
         });
       }
       node.addEventListener('connection:open', (event) => this.#onConnection(event.detail));
@@ -171,7 +181,7 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     assert(body.length <= framesOf(protocol).request, 'request within the largest frame');
     const deadline = new Deadline(options, this.#stopped.signal);
     try {
-      return await this.#pace(peer).run(deadline.signal, () =>
+      return await this.#pace(peer, laneOf(protocol)).run(deadline.signal, () =>
         this.#attempt(peer, certificate, protocol, body, deadline),
       );
     } finally {
@@ -203,13 +213,13 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
     }
   }
 
-  #pace(peer: string): Outgoing {
+  #pace(peer: string, lane: Lane): Outgoing {
     let outgoing = this.#outgoing.get(peer);
     if (outgoing === undefined) {
-      outgoing = new Outgoing(this.limits, systemClock);
+      outgoing = outgoingTo(this.limits, systemClock);
       this.#outgoing.set(peer, outgoing);
     }
-    return outgoing;
+    return outgoing[lane];
   }
 
   #youngest(peer: string, tried: ReadonlySet<Session>): Session | undefined {
@@ -279,7 +289,8 @@ class Libp2pLinkImpl implements Libp2pLink, SessionHost {
       return;
     }
     this.#proven.delete(peer);
-    if (this.#outgoing.get(peer)?.idle === true) this.#outgoing.delete(peer);
+    const outgoing = this.#outgoing.get(peer);
+    if (outgoing?.small.idle === true && outgoing.bulk.idle) this.#outgoing.delete(peer);
     // What libp2p noted about the peer would stay for ever.
     this.#node?.peerStore.delete(peerIdFromString(peer)).catch(() => {});
     this.#notify(remote, false);

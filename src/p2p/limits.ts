@@ -6,6 +6,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { FitError, PEER_FAULTS, type PeerFault } from '../lib/errors.ts';
 import type { Refusal } from './frames.ts';
+import type { Protocol } from './link.ts';
 
 export interface LinkLimits {
   /** Requests of one peer under way here at once; per second in the long run; at once after a pause. */
@@ -16,6 +17,16 @@ export interface LinkLimits {
   readonly outUnderWay: number;
   readonly outRate: number;
   readonly outBurst: number;
+  /**
+   * The same for `/fit/bulk/1` alone, whose requests leave the others' places and rates untouched. The rate is above what one
+   * connection carries; fewer go out than may be under way, because the other end still holds the places of those given up.
+   */
+  readonly bulkUnderWay: number;
+  readonly bulkRate: number;
+  readonly bulkBurst: number;
+  readonly outBulkUnderWay: number;
+  readonly outBulkRate: number;
+  readonly outBulkBurst: number;
   /** Identity handshakes of one peer per second. */
   readonly handshakeRate: number;
   /** Strikes until a peer is disconnected, how many are forgiven per second, and how long it then stays out. */
@@ -47,6 +58,12 @@ export const DEFAULT_LIMITS: LinkLimits = {
   outUnderWay: 16,
   outRate: 180,
   outBurst: 350,
+  bulkUnderWay: 8,
+  bulkRate: 1_000,
+  bulkBurst: 2_000,
+  outBulkUnderWay: 6,
+  outBulkRate: 900,
+  outBulkBurst: 1_800,
   handshakeRate: 10,
   strikes: 100,
   forgiveness: 5,
@@ -65,6 +82,34 @@ export const DEFAULT_LIMITS: LinkLimits = {
   quietMs: 4_000,
   probeMs: 4_000,
 };
+
+/** Protocols whose requests share places and rates. */
+export const LANES = ['small', 'bulk'] as const;
+export type Lane = (typeof LANES)[number];
+
+export function laneOf(protocol: Protocol): Lane {
+  return protocol === '/fit/bulk/1' ? 'bulk' : 'small';
+}
+
+export interface LaneLimits {
+  readonly underWay: number;
+  readonly rate: number;
+  readonly burst: number;
+}
+
+/** What a peer may ask here. */
+export function incomingLimits(limits: LinkLimits, lane: Lane): LaneLimits {
+  return lane === 'small'
+    ? { underWay: limits.underWay, rate: limits.rate, burst: limits.burst }
+    : { underWay: limits.bulkUnderWay, rate: limits.bulkRate, burst: limits.bulkBurst };
+}
+
+/** What goes out to a peer. */
+export function outgoingLimits(limits: LinkLimits, lane: Lane): LaneLimits {
+  return lane === 'small'
+    ? { underWay: limits.outUnderWay, rate: limits.outRate, burst: limits.outBurst }
+    : { underWay: limits.outBulkUnderWay, rate: limits.outBulkRate, burst: limits.outBulkBurst };
+}
 
 export class TokenBucket {
   readonly #rate: number;
@@ -112,35 +157,61 @@ export class TokenBucket {
 /** What a fault costs in strikes; a refused request costs one. */
 const FAULT_STRIKES = 20;
 
+/** The requests of one peer in one lane. */
+class Places {
+  readonly #most: number;
+  readonly #requests: TokenBucket;
+  #taken = 0;
+
+  constructor({ underWay, rate, burst }: LaneLimits, clock: Clock) {
+    this.#most = underWay;
+    this.#requests = new TokenBucket(rate, burst, clock);
+  }
+
+  take(): Refusal | undefined {
+    if (!this.#requests.take()) return 'flood';
+    if (this.#taken >= this.#most) return 'busy';
+    this.#taken += 1;
+    return undefined;
+  }
+
+  giveBack(): void {
+    this.#taken -= 1;
+  }
+
+  get settled(): boolean {
+    return this.#taken === 0 && this.#requests.full;
+  }
+}
+
 /** The account of one peer's requests to this link. */
 export class PeerAccount {
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
-  readonly #requests: TokenBucket;
+  readonly #places: Readonly<Record<Lane, Places>>;
   readonly #handshakes: TokenBucket;
   readonly #strikes: TokenBucket;
-  #underWay = 0;
   #bannedUntil = 0;
   #faults = 0;
 
   constructor(limits: LinkLimits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
-    this.#requests = new TokenBucket(limits.rate, limits.burst, clock);
+    this.#places = {
+      small: new Places(incomingLimits(limits, 'small'), clock),
+      bulk: new Places(incomingLimits(limits, 'bulk'), clock),
+    };
     this.#handshakes = new TokenBucket(limits.handshakeRate, limits.handshakeRate, clock);
     this.#strikes = new TokenBucket(limits.forgiveness, limits.strikes, clock);
   }
 
   /** Undefined: the request may be handled, and `release` must follow. Otherwise why not. */
-  admit(): Refusal | undefined {
-    if (!this.#requests.take()) return 'flood';
-    if (this.#underWay >= this.#limits.underWay) return 'busy';
-    this.#underWay += 1;
-    return undefined;
+  admit(lane: Lane): Refusal | undefined {
+    return this.#places[lane].take();
   }
 
-  release(): void {
-    this.#underWay -= 1;
+  release(lane: Lane): void {
+    this.#places[lane].giveBack();
   }
 
   handshake(): boolean {
@@ -175,7 +246,8 @@ export class PeerAccount {
 
   /** Nothing would change if the account were opened anew. */
   get settled(): boolean {
-    return this.#underWay === 0 && !this.banned && this.#requests.full && this.#handshakes.full && this.#strikes.full;
+    const { small, bulk } = this.#places;
+    return small.settled && bulk.settled && !this.banned && this.#handshakes.full && this.#strikes.full;
   }
 }
 

@@ -23,7 +23,10 @@ const BULK_REQUEST_BYTES = 4 * 1024;
 export interface FrameLimits {
   readonly request: number;
   readonly reply: number;
-  /** How often the link's deadline for a frame a reply may take. */
+  /**
+   * How often the link's deadline for a frame a reply may take. Six times ten seconds hold six of the largest bulk replies at
+   * once over a line of 1 Mbit/s.
+   */
   readonly patience: number;
 }
 

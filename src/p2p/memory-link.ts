@@ -10,7 +10,7 @@ import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest,
 import { runHandler } from './handling.ts';
 import { MAX_HELLO_BYTES } from './handshake.ts';
 import { peerOf } from './identity.ts';
-import { Accounts, DEFAULT_LIMITS, isPeerFault, type LinkLimits, refusalError } from './limits.ts';
+import { Accounts, DEFAULT_LIMITS, isPeerFault, type Lane, type LinkLimits, laneOf, refusalError } from './limits.ts';
 import {
   type Binder,
   framesOf,
@@ -30,7 +30,7 @@ import {
   type Posted,
   type Wire,
 } from './memory-network.ts';
-import { Outgoing } from './pacing.ts';
+import { type Outgoing, outgoingTo } from './pacing.ts';
 import { withResolvers } from './polyfill.ts';
 
 export type { Envelope, Fate, MessageKind };
@@ -68,7 +68,7 @@ class MemoryEnd implements MemoryLink, End {
   readonly #known = new Map<string, readonly string[]>();
   readonly #wires = new Set<Wire>();
   readonly #dials = new Map<string, Promise<Wire>>();
-  readonly #outgoing = new Map<string, Outgoing>();
+  readonly #outgoing = new Map<string, Readonly<Record<Lane, Outgoing>>>();
   readonly #awaited = new Map<number, { wire: Wire; settle: (reply: Reply | PeerFault | undefined) => void }>();
   /** Remotes whose hello this end accepted and that have not accepted ours yet. */
   readonly #accepted = new Map<Wire, Remote>();
@@ -135,10 +135,12 @@ class MemoryEnd implements MemoryLink, End {
   ): Promise<Uint8Array> {
     assert(body.length <= framesOf(protocol).request, 'request within the largest frame');
     const deadline = new Deadline(options, this.#stopped.signal, this.#network.clock);
-    const outgoing = this.#outgoing.get(peer) ?? new Outgoing(this.#limits, this.#network.clock);
+    const outgoing = this.#outgoing.get(peer) ?? outgoingTo(this.#limits, this.#network.clock);
     this.#outgoing.set(peer, outgoing);
     try {
-      return await outgoing.run(deadline.signal, () => this.#attempt(peer, certificate, protocol, body, deadline));
+      return await outgoing[laneOf(protocol)].run(deadline.signal, () =>
+        this.#attempt(peer, certificate, protocol, body, deadline),
+      );
     } finally {
       deadline.clear();
     }
@@ -268,19 +270,23 @@ class MemoryEnd implements MemoryLink, End {
     const handler = this.#handlers.get(protocol);
     const answer = (kind: 'reply' | 'end', frame: Uint8Array) =>
       this.#network.post(wire, this, { kind, protocol, frame, request });
-    const refusal = account.admit();
+    const lane = laneOf(protocol);
+    const refusal = account.admit(lane);
     if (refusal !== undefined) {
       if (!account.refused()) throw new PeerFault('flood', 'too many requests');
       answer('reply', encodeRefusal(refusal));
     } else if (handler === undefined) {
-      account.release();
+      account.release(lane);
       answer('reply', encodeRefusal('unhandled'));
     } else {
-      const { handlerMs } = this.#limits;
-      const { reply: maxBytes } = framesOf(protocol);
-      const reply = await runHandler(() => handler(remote, body), account, handlerMs, maxBytes, this.#network.clock);
-      if (reply === undefined) answer('end', new Uint8Array());
-      else answer('reply', encodeAnswer(reply));
+      await runHandler(() => handler(remote, body), {
+        handlerMs: this.#limits.handlerMs,
+        maxBytes: framesOf(protocol).reply,
+        clock: this.#network.clock,
+        release: () => account.release(lane),
+        deliver: (reply) =>
+          reply === undefined ? answer('end', new Uint8Array()) : answer('reply', encodeAnswer(reply)),
+      });
     }
   }
 

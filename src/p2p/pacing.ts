@@ -3,9 +3,9 @@
  * refused for its rate. Requests beyond that wait their turn, within their own deadline.
  */
 import type { Clock } from '../lib/clock.ts';
-import { type LinkLimits, TokenBucket } from './limits.ts';
+import { type Lane, type LaneLimits, type LinkLimits, outgoingLimits, TokenBucket } from './limits.ts';
 
-/** Requests to one peer: at most so many under way, paced; those beyond wait their turn. */
+/** Requests to one peer in one lane: at most so many under way, paced; those beyond wait their turn. */
 export class Outgoing {
   readonly #free: { count: number };
   readonly #bucket: TokenBucket;
@@ -13,9 +13,9 @@ export class Outgoing {
   readonly #waiting: (() => void)[] = [];
   #cancelTimer: (() => void) | undefined;
 
-  constructor(limits: LinkLimits, clock: Clock) {
-    this.#free = { count: limits.outUnderWay };
-    this.#bucket = new TokenBucket(limits.outRate, limits.outBurst, clock);
+  constructor({ underWay, rate, burst }: LaneLimits, clock: Clock) {
+    this.#free = { count: underWay };
+    this.#bucket = new TokenBucket(rate, burst, clock);
     this.#clock = clock;
   }
 
@@ -76,4 +76,12 @@ export class Outgoing {
       go();
     }
   }
+}
+
+/** All that goes out to one peer: its lanes do not wait for each other. */
+export function outgoingTo(limits: LinkLimits, clock: Clock): Readonly<Record<Lane, Outgoing>> {
+  return {
+    small: new Outgoing(outgoingLimits(limits, 'small'), clock),
+    bulk: new Outgoing(outgoingLimits(limits, 'bulk'), clock),
+  };
 }

@@ -4,14 +4,15 @@
  */
 import './polyfill.ts';
 import type { Connection, Stream } from '@libp2p/interface';
+import { systemClock } from '../lib/clock.ts';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { FrameChannel } from './channel.ts';
 import { timeoutSignal } from './deadline.ts';
-import { decodeReply, decodeRequest, encodeAnswer, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
+import { decodeReply, decodeRequest, encodeRefusal, encodeRequest, type Reply } from './frames.ts';
 import { hostOf } from './gate.ts';
 import { runHandler } from './handling.ts';
 import { gone, greet, IDENTITY_PROTOCOL, MAX_HELLO_BYTES, welcome } from './handshake.ts';
-import { isPeerFault, type LinkLimits, type PeerAccount } from './limits.ts';
+import { isPeerFault, type Lane, type LinkLimits, laneOf, type PeerAccount } from './limits.ts';
 import { type Binder, framesOf, type Handler, type Protocol, type Remote } from './link.ts';
 import { withResolvers } from './polyfill.ts';
 
@@ -194,13 +195,15 @@ export class Session {
   async #answer(channel: FrameChannel, protocol: Protocol, remote: Remote): Promise<void> {
     const { limits } = this.#host;
     const frames = framesOf(protocol);
+    const lane = laneOf(protocol);
+    const replyMs = limits.frameMs * frames.patience;
     let idleMs = limits.frameMs;
     for (;;) {
-      const frame = await channel.read(idleMs, limits.frameMs * frames.patience);
+      const frame = await channel.read(idleMs, limits.frameMs, replyMs);
       if (frame === undefined) break;
       const body = decodeRequest(frame, frames.request);
       const handler = this.#host.handler(protocol);
-      const refusal = this.#account.admit();
+      const refusal = this.#account.admit(lane);
       if (refusal !== undefined) {
         if (!this.#account.refused()) {
           this.#fail(new PeerFault('flood', 'too many requests'));
@@ -208,19 +211,28 @@ export class Session {
         }
         channel.send(encodeRefusal(refusal));
       } else if (handler === undefined) {
-        this.#account.release();
+        this.#account.release(lane);
         channel.send(encodeRefusal('unhandled'));
       } else {
-        const reply = await runHandler(() => handler(remote, body), this.#account, limits.handlerMs, frames.reply);
-        if (reply === undefined) {
-          channel.abort('no reply');
-          return;
-        }
-        channel.send(encodeAnswer(reply));
+        await runHandler(() => handler(remote, body), {
+          handlerMs: limits.handlerMs,
+          maxBytes: frames.reply,
+          clock: systemClock,
+          release: () => this.#account.release(lane),
+          deliver: (reply) => this.#deliver(channel, lane, reply, replyMs),
+        });
       }
       idleMs = limits.idleMs;
     }
     await channel.end(limits.frameMs);
+  }
+
+  async #deliver(channel: FrameChannel, lane: Lane, reply: Uint8Array | undefined, ms: number): Promise<void> {
+    if (reply === undefined) channel.abort('no reply');
+    else if (await channel.answer(reply, ms)) return;
+    else if (lane === 'small') return;
+    // Each has cost a handler's work and a mebibyte read; whoever asks on and on without taking it is stopped.
+    else if (!this.#account.refused()) this.#fail(new PeerFault('flood', 'replies asked for and not taken'));
   }
 
   #keptChannel(protocol: Protocol): FrameChannel | undefined {

@@ -29,16 +29,22 @@ test('an account admits, refuses, strikes, bans and forgives', async () => {
   const limits = { ...DEFAULT_LIMITS, underWay: 2, rate: 10, burst: 5, strikes: 41, forgiveness: 1, banMs: 1_000 };
   const account = new PeerAccount(limits, clock);
   assert.equal(account.settled, true);
-  assert.deepEqual([account.admit(), account.admit(), account.admit()], [undefined, undefined, 'busy']);
-  account.release();
-  assert.deepEqual([account.admit(), account.admit(), account.admit()], [undefined, 'busy', 'flood']);
+  assert.deepEqual(
+    [account.admit('small'), account.admit('small'), account.admit('small')],
+    [undefined, undefined, 'busy'],
+  );
+  account.release('small');
+  assert.deepEqual(
+    [account.admit('small'), account.admit('small'), account.admit('small')],
+    [undefined, 'busy', 'flood'],
+  );
   assert.deepEqual([account.fault(), account.fault(), account.banned], [true, true, false]);
   assert.deepEqual([account.refused(), account.refused(), account.banned], [true, false, true]);
   assert.equal(account.faults, 2);
   await clock.pass(1_000);
   assert.deepEqual([account.banned, account.refused(), account.settled], [false, true, false]);
-  account.release();
-  account.release();
+  account.release('small');
+  account.release('small');
   await clock.pass(100_000);
   assert.equal(account.settled, true);
   for (let i = 0; i < DEFAULT_LIMITS.handshakeRate; i += 1) assert.equal(account.handshake(), true);
@@ -58,7 +64,7 @@ test('settled accounts are forgotten, others are not', async () => {
 
 test('outgoing requests go in turn, paced; one that gives up leaves the queue', async () => {
   const clock = new ManualClock();
-  const outgoing = new Outgoing({ ...DEFAULT_LIMITS, outUnderWay: 2, outRate: 10, outBurst: 3 }, clock);
+  const outgoing = new Outgoing({ underWay: 2, rate: 10, burst: 3 }, clock);
   const order: string[] = [];
   const enter = (name: string, signal = new AbortController().signal) =>
     outgoing.enter(signal).then(
@@ -90,22 +96,33 @@ test('outgoing requests go in turn, paced; one that gives up leaves the queue', 
 test('a handler keeps its place until it ends, even when its time is over', async () => {
   const clock = new ManualClock();
   const account = new PeerAccount({ ...DEFAULT_LIMITS, underWay: 1 }, clock);
-  assert.equal(account.admit(), undefined);
+  assert.equal(account.admit('small'), undefined);
   let end = (_: Uint8Array) => {};
   const slow = () =>
     new Promise<Uint8Array>((resolve) => {
       end = resolve;
     });
-  const replied = runHandler(slow, account, 1_000, clock);
+  const replies: (Uint8Array | undefined)[] = [];
+  const handling = {
+    handlerMs: 1_000,
+    maxBytes: 8,
+    clock,
+    release: () => account.release('small'),
+    deliver: (reply: Uint8Array | undefined) => void replies.push(reply),
+  };
+  const replied = runHandler(slow, handling);
   await clock.pass(1_000);
-  assert.equal(await replied, undefined);
-  assert.equal(account.admit(), 'busy');
+  await replied;
+  assert.deepEqual(replies, [undefined]);
+  assert.equal(account.admit('small'), 'busy');
   end(Uint8Array.of(1));
   await settled();
-  assert.equal(account.admit(), undefined);
-  const thrown = runHandler(() => Promise.reject(new FitError('locked', 'locked')), account, 1_000, clock);
-  assert.equal(await thrown, undefined);
-  assert.equal(account.admit(), undefined);
+  assert.equal(account.admit('small'), undefined);
+  await runHandler(() => Promise.reject(new FitError('locked', 'locked')), handling);
+  await runHandler(async () => new Uint8Array(9), { ...handling, release: () => {} });
+  await runHandler(async () => new Uint8Array(8), { ...handling, release: () => {} });
+  assert.deepEqual(replies, [undefined, undefined, undefined, new Uint8Array(8)]);
+  assert.equal(account.admit('small'), undefined);
   assert.equal(clock.timers, 0);
 });
 
