@@ -23,6 +23,7 @@ const READ_FACTOR = 16;
 /** All of category C (control, format, surrogate, private use, unassigned), line and paragraph separators, and what is
  * invisible though a letter or mark: default ignorables (fillers, selectors, joiners) and the blank braille pattern. */
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
+const EVERY_UNSAFE = new RegExp(UNSAFE, 'gu');
 const MARK = /\p{M}/u;
 /** Choose between the text and picture forms of a symbol; they carry nothing else, so they go without a sign. */
 const PRESENTATION = /[\uFE0E\uFE0F]/;
@@ -72,13 +73,26 @@ export function safeText(text: string, options: SafeTextOptions): string {
   return shown.join('');
 }
 
-/** East Asian wide and full-width forms, and pictures shown as such. */
-const WIDE =
-  /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u;
+/**
+ * For a row that is put together from texts that were made safe: what `safeText` would replace is replaced, should a part of it
+ * have come another way. Its marks are as they are.
+ */
+export function guarded(line: string): string {
+  return line.replace(EVERY_UNSAFE, REPLACED);
+}
 
-/** Terminal columns of one line that `safeText` returned; an estimate, since terminals differ on some pictures. */
+/** East Asian wide and full-width forms (UAX #11), and pictures shown as such but for the letters that make a flag in pairs. */
+const WIDE =
+  /[\u1100-\u115F\u2329\u232A\u2630-\u2637\u268A-\u268F\u2E80-\u303E\u3041-\u3247\u3250-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE10-\uFE19\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{16FE0}-\u{16FFF}\u{17000}-\u{18DFF}\u{1AFF0}-\u{1B2FF}\u{1D300}-\u{1D376}\u{1F200}-\u{1F265}\u{20000}-\u{3FFFD}]|(?![\u{1F1E6}-\u{1F1FF}])\p{Emoji_Presentation}/u;
+/** Drawn over what stands before; a spacing mark (a vowel sign) has a column of its own. */
+const OVER = /[\p{Mn}\p{Me}]/u;
+
+/**
+ * Terminal columns of one line that `safeText` returned. Terminals differ on what some sequences join to: never fewer than any
+ * of them needs, so that nothing of a line that fits its row is off the screen.
+ */
 export function columns(line: string): number {
   let width = 0;
-  for (const char of line) width += MARK.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+  for (const char of line) width += OVER.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
   return width;
 }

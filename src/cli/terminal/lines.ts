@@ -2,9 +2,10 @@
  * The text of the rows, kept out of Ink: Ink lays out one sign for each row, and the painter (frame.ts) puts the row's text in
  * its place. Ink measures and takes apart every character of every row at every frame, which for a full screen takes longer
  * than a person waits for a key.
- * Guarantees: the text of a row has no control character but those of its look; signs are as many as rows that are mounted.
+ * Guarantees: the text of a row has no control character but those of its look, and nothing that is invisible, turns the
+ * direction or is nobody's character, whoever put it there; signs are as many as rows that are mounted.
  */
-import { columns } from '../../lib/text.ts';
+import { columns, guarded } from '../../lib/text.ts';
 import type { Look } from './theme.ts';
 
 export interface Row {
@@ -26,11 +27,10 @@ export interface Lines {
 /** The supplementary private use planes: nobody's text (safeText lets none through), one column each. */
 const FIRST = 0xf0000;
 const SIGN = /[\u{F0000}-\u{FFFFD}]/u;
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
 const COLORS: Readonly<Record<string, number>> = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
 
-function styled({ text, look }: Row): string {
+function styled(text: string, look: Look): string {
   const codes = [
     ...(look.bold === true ? [1] : []),
     ...(look.dimColor === true ? [2] : []),
@@ -38,8 +38,7 @@ function styled({ text, look }: Row): string {
     ...(look.inverse === true ? [7] : []),
     ...(look.color === undefined ? [] : [COLORS[look.color] ?? 39]),
   ];
-  const safe = text.replace(CONTROL, '\u{FFFD}');
-  return codes.length === 0 ? safe : `\u001b[${codes.join(';')}m${safe}\u001b[0m`;
+  return codes.length === 0 ? text : `\u001b[${codes.join(';')}m${text}\u001b[0m`;
 }
 
 export function createLines(): Lines {
@@ -50,7 +49,8 @@ export function createLines(): Lines {
   return {
     take: () => free.pop() ?? String.fromCodePoint(next++),
     set(sign, row) {
-      rows.set(sign, { shown: styled(row), width: columns(row.text) });
+      const text = guarded(row.text);
+      rows.set(sign, { shown: styled(text, row.look), width: columns(text) });
       changed();
     },
     give(sign) {
