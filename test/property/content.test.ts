@@ -200,6 +200,27 @@ test('wrong content: chunks that changed places, and a chunk longer than its pla
   );
 });
 
+test('wrong content: a chunk whose leaf is right and whose length is not is proved', () => {
+  fc.assert(
+    fc.property(size, secret, place, place, (bytes, number, one, at) => {
+      const right = honest(bytes, number);
+      const index = one % chunksOf(bytes);
+      const due = chunkLength(bytes, index);
+      const lengths = [due - 1, due + 1, at % CHUNK_BYTES].filter(
+        (length) => length >= 0 && length <= CHUNK_BYTES && length !== due,
+      );
+      for (const length of lengths) {
+        const [salt, chunk] = [saltOf(new Uint8Array(32), index), new Uint8Array(length)];
+        const made = sealChunk(chunkKeys(right.x, publicPoint(right.x))(index), salt, chunk);
+        const sealed = right.sealed.map((other, place) => (place === index ? made : other));
+        const leaves = right.leaves.map((leaf, place) => (place === index ? contentLeaf(index, salt, chunk) : leaf));
+        assert.equal(accepted({ ...right, sealed, leaves }, index), true, `${length} instead of ${due}`);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
 test('paths of every leaf of every tree up to 70 leaves lead to the root, and with no other length', () => {
   const seed = new Uint8Array(32).fill(9);
   for (const tree of ['content', 'sealed'] as const satisfies readonly Tree[]) {
