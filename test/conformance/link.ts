@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PeerFault } from '../../src/lib/errors.ts';
-import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
+import { BULK_FRAME_BYTES, framesOf, MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
 import { certificateOf, eventually, GENEROUS, helloOf, type LinkSetup, type Started, until } from '../support/links.ts';
 
 export interface World {
@@ -20,6 +20,20 @@ function introduce(from: Started, to: Started): void {
 
 function ask(from: Started, to: Started, body: Uint8Array = BODY, options: object = {}): Promise<Uint8Array> {
   return from.link.request(to.link.peer, to.certificate, '/fit/message/1', body, { ...TIME, ...options });
+}
+
+function pull(from: Started, to: Started, body: Uint8Array = BODY, options: object = {}): Promise<Uint8Array> {
+  return from.link.request(to.link.peer, to.certificate, '/fit/bulk/1', body, { ...TIME, ...options });
+}
+
+/** Bytes that differ at every place a reply could be cut or joined wrongly. */
+function content(bytes: number, seed = 0): Uint8Array {
+  const made = new Uint8Array(bytes);
+  for (let at = 0, x = seed + 1; at < bytes; at += 1) {
+    x = (Math.imul(x, 1_103_515_245) + 12_345) >>> 0;
+    made[at] = x >>> 16;
+  }
+  return made;
 }
 
 function echo(at: Started): void {
@@ -305,6 +319,118 @@ export function linkSuite(name: string, createWorld: () => World): void {
       const replies = await Promise.all(Array.from({ length: 30 }, () => ask(a, b)));
       assert.equal(replies.length, 30);
       assert.equal(b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('carries bulk replies whole, up to the largest', async (world) => {
+      const [a, b] = await pairOf(world);
+      let reply: Uint8Array = new Uint8Array();
+      b.link.handle('/fit/bulk/1', async () => reply);
+      for (const bytes of [0, 1, 24, 256, 65_536, 131_072, 131_073, 262_144, 1_048_576, BULK_FRAME_BYTES]) {
+        reply = content(bytes, bytes);
+        const got = await pull(a, b, new Uint8Array(framesOf('/fit/bulk/1').request));
+        assert.equal(Buffer.compare(got, reply), 0, `${bytes} bytes`);
+      }
+      assert.equal(a.link.faults(b.link.peer) + b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('refuses a bulk reply or request above its limit, and keeps the connection', async (world) => {
+      const [a, b] = await pairOf(world);
+      let bytes = BULK_FRAME_BYTES + 1;
+      let handled = 0;
+      b.link.handle('/fit/bulk/1', async () => {
+        handled += 1;
+        return new Uint8Array(bytes);
+      });
+      await assert.rejects(pull(a, b), { code: 'peer-unreachable' });
+      assert.equal(handled, 1);
+      const tooLarge = new Uint8Array(framesOf('/fit/bulk/1').request + 1);
+      assert.equal(tooLarge.length, 4_097);
+      await assert.rejects(pull(a, b, tooLarge), { name: 'AssertionFailed' });
+      assert.equal(handled, 1);
+      bytes = BULK_FRAME_BYTES;
+      assert.equal((await pull(a, b)).length, bytes);
+      assert.equal(a.seen.length, 1);
+      assert.equal(a.link.faults(b.link.peer) + b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('four bulk requests at once, one after the other, while other protocols answer', async (world) => {
+      const [a, b] = await pairOf(world);
+      echo(b);
+      const bodies = Array.from({ length: 4 }, (_, at) => content(1_048_576, at));
+      let handled = 0;
+      b.link.handle('/fit/bulk/1', async (_, body) => {
+        handled += 1;
+        return bodies[body[0] ?? 0] ?? new Uint8Array();
+      });
+      let pulling = true;
+      const pulled = Promise.all(
+        bodies.map(async (body, at) => {
+          for (let round = 0; round < 64; round += 1) {
+            const got = await pull(a, b, Uint8Array.of(at), { timeoutMs: 30_000 });
+            assert.equal(Buffer.compare(got, body), 0);
+          }
+        }),
+      ).finally(() => {
+        pulling = false;
+      });
+      let meanwhile = 0;
+      while (pulling) {
+        assert.deepEqual(await ask(a, b), BODY);
+        if (pulling) meanwhile += 1;
+      }
+      await pulled;
+      assert.equal(handled, 256);
+      assert.ok(meanwhile >= 20, `${meanwhile} answered meanwhile`);
+      assert.equal(a.seen.length, 1);
+      assert.equal(a.link.faults(b.link.peer) + b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('small bulk replies by the thousand are no flood', async (world) => {
+      const [a, b] = await pairOf(world);
+      b.link.handle('/fit/bulk/1', async (_, body) => body);
+      const all = Array.from({ length: 3_000 }, (_, at) => pull(a, b, Uint8Array.of(at & 0xff), { timeoutMs: 30_000 }));
+      const replies = await Promise.all(all);
+      assert.ok(replies.every((reply, at) => reply.length === 1 && reply[0] === (at & 0xff)));
+      assert.equal(b.link.faults(a.link.peer), 0);
+    });
+
+    withWorld('eight bulk requests are under way at most, and leave the places of the others free', async (world) => {
+      const [a, b] = await pairOf(world, { limits: { ...GENEROUS, outBulkUnderWay: 10 } });
+      echo(b);
+      let count = 0;
+      let open = () => {};
+      const opened = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      b.link.handle('/fit/bulk/1', async (_, body) => {
+        count += 1;
+        await opened;
+        return body;
+      });
+      const all = Array.from({ length: 10 }, () =>
+        pull(a, b).then(
+          () => 'answered',
+          (error) => error.data?.refusal,
+        ),
+      );
+      await until(() => count === 8, 'eight handled');
+      assert.equal(await Promise.race(all), 'busy');
+      assert.deepEqual(await Promise.all(Array.from({ length: 16 }, () => ask(a, b))), Array(16).fill(BODY));
+      open();
+      const outcomes = await Promise.all(all);
+      assert.deepEqual([outcomes.filter((one) => one === 'answered').length, count], [8, 8]);
+      assert.deepEqual(await pull(a, b), BODY);
+    });
+
+    withWorld('other requests that wait for a handler keep no bulk request waiting', async (world) => {
+      const [a, b] = await pairOf(world);
+      const gated = gate(b);
+      b.link.handle('/fit/bulk/1', async (_, body) => body);
+      const held = Array.from({ length: 16 }, () => ask(a, b));
+      await until(() => gated.count() === 16, 'all places taken');
+      assert.deepEqual(await pull(a, b), BODY);
+      gated.open();
+      assert.equal((await Promise.all(held)).length, 16);
     });
 
     withWorld('refuses more requests at once than allowed, without queueing', async (world) => {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { concat } from '../../src/lib/bytes.ts';
 import { FitError } from '../../src/lib/errors.ts';
+import { answerHead, delimit, encodeAnswer } from '../../src/p2p/frames.ts';
 import { runHandler } from '../../src/p2p/handling.ts';
 import { peerOf } from '../../src/p2p/identity.ts';
 import { Accounts, DEFAULT_LIMITS, PeerAccount, TokenBucket } from '../../src/p2p/limits.ts';
-import { Outgoing } from '../../src/p2p/pacing.ts';
+import { BULK_FRAME_BYTES } from '../../src/p2p/link.ts';
+import { Outgoing, outgoingTo } from '../../src/p2p/pacing.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
 test('a bucket gives its burst, then its rate, and nothing for a clock set back', async () => {
@@ -124,6 +127,71 @@ test('a handler keeps its place until it ends, even when its time is over', asyn
   assert.deepEqual(replies, [undefined, undefined, undefined, new Uint8Array(8)]);
   assert.equal(account.admit('small'), undefined);
   assert.equal(clock.timers, 0);
+});
+
+test('the lanes of an account have places and rates of their own', async () => {
+  const clock = new ManualClock();
+  const limits = { ...DEFAULT_LIMITS, underWay: 1, rate: 1, burst: 9, bulkUnderWay: 2, bulkRate: 1, bulkBurst: 4 };
+  const account = new PeerAccount(limits, clock);
+  const admitted = Array.from({ length: 5 }, () => account.admit('bulk'));
+  assert.deepEqual(admitted, [undefined, undefined, 'busy', 'busy', 'flood']);
+  assert.deepEqual([account.admit('small'), account.admit('small')], [undefined, 'busy']);
+  account.release('small');
+  await clock.pass(100_000);
+  assert.equal(account.settled, false);
+  assert.equal(account.admit('bulk'), 'busy');
+  account.release('bulk');
+  assert.equal(account.admit('bulk'), undefined);
+  account.release('bulk');
+  account.release('bulk');
+  await clock.pass(100_000);
+  assert.equal(account.settled, true);
+});
+
+test('what goes out by one lane does not wait for the other', async () => {
+  const clock = new ManualClock();
+  const { small, bulk } = outgoingTo({ ...DEFAULT_LIMITS, outUnderWay: 1, outBulkUnderWay: 1 }, clock);
+  const { signal } = new AbortController();
+  await small.enter(signal);
+  await bulk.enter(signal);
+  const order: string[] = [];
+  void small.enter(signal).then(() => order.push('small'));
+  void bulk.enter(signal).then(() => order.push('bulk'));
+  await settled();
+  assert.deepEqual(order, []);
+  bulk.leave();
+  await settled();
+  assert.deepEqual(order, ['bulk']);
+});
+
+test('the place of a request is given back when its reply is delivered, not before', async () => {
+  const clock = new ManualClock();
+  const account = new PeerAccount({ ...DEFAULT_LIMITS, bulkUnderWay: 1 }, clock);
+  assert.equal(account.admit('bulk'), undefined);
+  let taken = () => {};
+  const handling = {
+    handlerMs: 1_000,
+    maxBytes: 8,
+    clock,
+    release: () => account.release('bulk'),
+    deliver: () =>
+      new Promise<void>((resolve) => {
+        taken = resolve;
+      }),
+  };
+  const handled = runHandler(async () => new Uint8Array(), handling);
+  await settled();
+  assert.equal(account.admit('bulk'), 'busy');
+  taken();
+  await handled;
+  assert.equal(account.admit('bulk'), undefined);
+});
+
+test('the head of an answer and its body are the answer, at every length of their heads', () => {
+  for (const bytes of [0, 1, 23, 24, 122, 123, 124, 255, 256, 16_377, 16_378, 65_535, 65_536, BULK_FRAME_BYTES]) {
+    const body = new Uint8Array(bytes).fill(7);
+    assert.deepEqual(concat(answerHead(bytes), body), delimit(encodeAnswer(body)), `${bytes} bytes`);
+  }
 });
 
 test('PeerIds follow from seeds', () => {
