@@ -47,7 +47,7 @@ export interface Output {
   peer(text: string, maxLength?: number): string;
   paint(style: Paint, text: string): string;
   /** Shows `what` on stderr once `work` takes longer than a second, until it ends. */
-  busy<T>(what: string, work: Promise<T>): Promise<T>;
+  busy<T>(what: string | (() => string), work: Promise<T>): Promise<T>;
 }
 
 /** Characters of a peer's text in one line, unless the caller has more room. */
@@ -56,13 +56,14 @@ const FIRST_PROGRESS_MS = 1000;
 const REDRAW_MS = 1000;
 const NEXT_LINE_MS = 5000;
 
-async function withProgress<T>(what: string, work: Promise<T>, redraws: boolean): Promise<T> {
+async function withProgress<T>(what: string | (() => string), work: Promise<T>, redraws: boolean): Promise<T> {
   const started = Date.now();
   let timer: NodeJS.Timeout;
   let isShown = false;
   const show = () => {
     const seconds = Math.round((Date.now() - started) / 1000);
-    process.stderr.write(redraws ? `\r\u001b[2Kfit: ${what}  ${seconds} s` : `fit: ${what}  ${seconds} s\n`);
+    const said = typeof what === 'string' ? what : what();
+    process.stderr.write(redraws ? `\r\u001b[2Kfit: ${said}  ${seconds} s` : `fit: ${said}  ${seconds} s\n`);
     isShown = true;
     timer = setTimeout(show, redraws ? REDRAW_MS : NEXT_LINE_MS);
   };

@@ -238,6 +238,8 @@ export function next(state: DealStateName, id: string, byYou: boolean): string |
       return `fit deal wait ${short}`;
     case 'contracted':
       return `fit deal export ${short} --out ${short}.asics`;
+    case 'completed':
+      return `fit deal export ${short} --dir ${short}`;
     default:
       return undefined;
   }

@@ -16,6 +16,7 @@ import {
   splitFrontMatter,
 } from '../exchange/document.ts';
 import { fieldFinding, readDraft } from '../exchange/front-matter.ts';
+import type { ContentCheck } from '../exchange/items.ts';
 import {
   type ArbiterTerms,
   type ContentTerms,
@@ -26,7 +27,6 @@ import {
   type PartyTerms,
   type Terms,
 } from '../exchange/terms.ts';
-import type { ContentCheck } from '../exchange/items.ts';
 import { compare, equal, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 

@@ -23,7 +23,8 @@ export function noteOf(content: ContentTerms, window: number, text?: string): st
   const [first] = files;
   const title = files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
   const named = files.slice(0, MAX_NAMED).map((file) => `- ${file.name}, ${amount(file.size)}\n`);
-  const more = files.length > MAX_NAMED ? [`- and ${files.length - MAX_NAMED} more, all named in the terms above\n`] : [];
+  const more =
+    files.length > MAX_NAMED ? [`- and ${files.length - MAX_NAMED} more, all named in the terms above\n`] : [];
   return `# Delivery: ${title}
 
 The sender delivers to the receiver, ${amount(bytes)} in all:

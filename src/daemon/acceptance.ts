@@ -8,8 +8,8 @@ import { type Document, parseDocument } from '../commerce/document.ts';
 import { GENERATOR } from '../crypto/p256.ts';
 import { checkRecord, makeRecord } from '../exchange/contract.ts';
 import { exchangeTerms } from '../exchange/document.ts';
-import type { ContentTerms } from '../exchange/terms.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
+import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
@@ -132,7 +132,8 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       const document = parseDocument(bytes);
       checkClocks(deal, version);
       const { content } = document.terms;
-      if (content !== null) return receive({ deal, version, document, contact, arbiter, warnings }, content, authority, rate);
+      if (content !== null)
+        return receive({ deal, version, document, contact, arbiter, warnings }, content, authority, rate);
       const parties = partiesFor('O', contact, arbiter, undefined);
       const terms = exchangeTerms(document);
       const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed: null });

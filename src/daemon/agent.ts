@@ -12,12 +12,14 @@ import { importIdentity } from '../crypto/pki/import.ts';
 import { toPem } from '../crypto/pki/pem.ts';
 import { writeAsics } from '../evidence/asics.ts';
 import { buildEvidence, type Proof } from '../evidence/bundle.ts';
+import { deliveryEvidence } from '../evidence/delivery.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
+import { DEFAULT_WINDOW } from '../lib/window.ts';
 import type { Agent, DealChange, DealStateName, StatusResult, WhoamiResult } from '../rpc/agent.ts';
 import type { ConsentSource } from '../rpc/approvals.ts';
 import type { Connection } from '../rpc/server.ts';
@@ -189,14 +191,25 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const request = { document: fromBase64(document), to, arbiter: by, expires, mode, dryRun: dryRun ?? false };
       return change(await deals.propose(request, authority(hold)));
     },
+    async dealDeliver({ hold, window, dryRun, ...request }) {
+      needKey();
+      const asked = { ...request, window: window ?? DEFAULT_WINDOW, dryRun: dryRun ?? false };
+      return change(await deals.deliver(asked, authority(hold)));
+    },
+    deliveryShow: async ({ deal: prefix }) => views.delivery(await deal(prefix)),
+    async deliveryTaken({ deal: prefix }) {
+      const found = await deal(prefix);
+      await daemon.parts.deliveries.taken((await views.summary(found)).document);
+      return views.delivery(found);
+    },
     async dealCounter({ deal: prefix, document, expires, dryRun, hold }) {
       needKey();
       const request = { document: fromBase64(document), expires, dryRun: dryRun ?? false };
       return change(await deals.counter(prefix, request, authority(hold)));
     },
-    async dealAccept({ deal: prefix, document, hold }) {
+    async dealAccept({ deal: prefix, document, rate, hold }) {
       needKey();
-      const { text: _, ...accepted } = change(await deals.accept(prefix, document, authority(hold)));
+      const { text: _, ...accepted } = change(await deals.accept(prefix, document, authority(hold), rate ?? null));
       return accepted;
     },
     async dealDecline({ deal: prefix, reason }) {
@@ -250,6 +263,14 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
         throw new FitError('wrong-state', 'there is no contract to export', {
           hint: `fit deal show ${found.id} says how far it is`,
         });
+      }
+      if (material.delivery !== null) {
+        if (form === 'asics')
+          throw new FitError('usage', 'the evidence of a delivery is written as plain files', {
+            hint: `fit deal export ${found.id} --dir out`,
+          });
+        const plain = deliveryEvidence(material.document, material.delivery, material.certificates);
+        return { deal: found.id, files: plain.map(({ name, data }) => ({ name, data: base64(data) })) };
       }
       const files = buildEvidence({
         document: material.document,

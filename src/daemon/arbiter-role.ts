@@ -184,7 +184,12 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
     const { record, by, proof = null } = request;
     let input: ArbiterInput<Uint8Array> =
       request.kind === 'misbehaviour'
-        ? { kind: 'misbehaviour', by, valid: proof !== null && provesMisbehaviour(record, parties, 'O', proof), now: at }
+        ? {
+            kind: 'misbehaviour',
+            by,
+            valid: proof !== null && provesMisbehaviour(record, parties, 'O', proof),
+            now: at,
+          }
         : { kind: request.kind, by, now: at };
     for (;;) {
       const effects = await decide(authentic, input);

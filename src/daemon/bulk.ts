@@ -15,7 +15,12 @@ export const LEAVES_PER_REPLY = 32_768;
 export type BulkRequest =
   /** Key point and root of the ciphertext. */
   | { readonly kind: 'open'; readonly document: Uint8Array }
-  | { readonly kind: 'leaves' | 'chunks'; readonly document: Uint8Array; readonly from: number; readonly count: number };
+  | {
+      readonly kind: 'leaves' | 'chunks';
+      readonly document: Uint8Array;
+      readonly from: number;
+      readonly count: number;
+    };
 
 export type BulkReply =
   | { readonly kind: 'open'; readonly point: Uint8Array; readonly root: Uint8Array }

@@ -105,7 +105,10 @@ function openSources(files: readonly SourceFile[]) {
     try {
       fd = openSync(file.path, 'r');
     } catch (error) {
-      throw new FitError('file-changed', `${file.path} cannot be read`, { hint: 'see to its rights, or offer it again', cause: error });
+      throw new FitError('file-changed', `${file.path} cannot be read`, {
+        hint: 'see to its rights, or offer it again',
+        cause: error,
+      });
     }
     open = { index, fd };
     const stats = fstatSync(fd);
@@ -227,7 +230,11 @@ export function seal(
 }
 
 /** Leaves of the content, 32 bytes each. */
-export function leaves(job: { readonly leavesPath: string; readonly from: number; readonly count: number }): Uint8Array {
+export function leaves(job: {
+  readonly leavesPath: string;
+  readonly from: number;
+  readonly count: number;
+}): Uint8Array {
   const fd = openSync(job.leavesPath, 'r');
   try {
     const out = new Uint8Array(job.count * HASH_BYTES);

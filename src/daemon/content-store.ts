@@ -22,7 +22,7 @@ export interface Outgoing {
   readonly sealedRoot: Uint8Array;
 }
 
-export const INCOMING_PHASES = ['fetching', 'fetched', 'opened', 'failed'] as const;
+export const INCOMING_PHASES = ['fetching', 'fetched', 'opened', 'taken', 'failed'] as const;
 export type IncomingPhase = (typeof INCOMING_PHASES)[number];
 
 /** Content that we accepted. */

@@ -16,7 +16,12 @@ export interface ContentJob {
 export type ContentReply =
   | { readonly kind: 'progress'; readonly bytes: number }
   | { readonly kind: 'done'; readonly result: unknown }
-  | { readonly kind: 'failed'; readonly code: FitError['code'] | null; readonly message: string; readonly hint: string | null };
+  | {
+      readonly kind: 'failed';
+      readonly code: FitError['code'] | null;
+      readonly message: string;
+      readonly hint: string | null;
+    };
 
 const port = present(parentPort, 'parent of the content worker');
 

@@ -358,9 +358,7 @@ export function createDeals(parts: Parts) {
       });
       const prepared = fresh;
       if (prepared !== undefined)
-        parts.exchanges
-          .accept(prepared)
-          .catch((error) => parts.log.error({ error }, 'an exchange could not go on'));
+        parts.exchanges.accept(prepared).catch((error) => parts.log.error({ error }, 'an exchange could not go on'));
       return ack;
     },
 

@@ -14,26 +14,33 @@ import { isFinalState } from '../commerce/deal.ts';
 import { parseDocument } from '../commerce/document.ts';
 import { chunksOf, HASH_BYTES, sealedBytes } from '../crypto/content.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../crypto/p256.ts';
-import { encodeMessage } from '../exchange/messages.ts';
 import type { ContentItem } from '../exchange/items.ts';
+import { encodeMessage } from '../exchange/messages.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { assert, present } from '../lib/assert.ts';
 import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
+import { foldedName, isFileName } from '../lib/file-name.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
-import { foldedName, isFileName } from '../lib/file-name.ts';
-import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import type { Link, Remote } from '../p2p/link.ts';
-import { type BulkReply, type BulkRequest, decodeBulkReply, decodeBulkRequest, encodeBulkReply, encodeBulkRequest } from './bulk.ts';
+import {
+  type BulkReply,
+  type BulkRequest,
+  decodeBulkReply,
+  decodeBulkRequest,
+  encodeBulkReply,
+  encodeBulkRequest,
+} from './bulk.ts';
 import type { Contacts } from './contacts.ts';
-import type { DealStore } from './deal-store.ts';
-import type { Events } from './events.ts';
-import type { Outbox } from './outbox.ts';
 import type { ContentStore, Incoming, Outgoing } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
+import type { DealStore } from './deal-store.ts';
+import type { Events } from './events.ts';
 import { fetchContent, NotThere } from './fetching.ts';
+import type { Outbox } from './outbox.ts';
 
 /** What exchanges need of contents. */
 export interface ContentOfExchanges {
@@ -78,11 +85,7 @@ interface DeliveryParts {
 
 export type Deliveries = ReturnType<typeof createDeliveries>;
 
-export function createDeliveries(
-  parts: DeliveryParts,
-  contents: ContentStore,
-  work: ContentWork,
-) {
+export function createDeliveries(parts: DeliveryParts, contents: ContentStore, work: ContentWork) {
   const { archive, store, contacts, link, clock, log, events, rng } = parts;
   /** Fetches that run, by document, with what they have. */
   const running = new Map<string, { stop: boolean; done: number; wake: () => void }>();
@@ -159,7 +162,10 @@ export function createDeliveries(
     if (state.stop) return false;
     if (found !== 'right') {
       await contents.discard(entry.folder);
-      await update(document, { phase: 'failed', trouble: 'what the sender gave is not what its note names; nothing was signed' });
+      await update(document, {
+        phase: 'failed',
+        trouble: 'what the sender gave is not what its note names; nothing was signed',
+      });
       events.emit({ kind: 'peer-fault', deal: entry.deal, detail: found });
       return true;
     }
@@ -298,7 +304,11 @@ export function createDeliveries(
         bytes: content.bytes,
         x: key,
         point: present(entry.sealed, 'key point').point,
-        files: content.files.map(({ size, sha256 }, index) => ({ path: contents.file(entry.folder, index), size, sha256 })),
+        files: content.files.map(({ size, sha256 }, index) => ({
+          path: contents.file(entry.folder, index),
+          size,
+          sha256,
+        })),
       });
       if (found.kind === 'wrong') {
         await update(document, { phase: 'failed', trouble: 'a part of it is not what its sender signed' });
@@ -327,6 +337,14 @@ export function createDeliveries(
       const { phase, trouble } = found;
       const here = phase === 'fetching' ? (running.get(document)?.done ?? 0) : phase === 'failed' ? 0 : total;
       return { direction: 'in', phase, done: here, total, trouble, files };
+    },
+
+    /** The opened files are where they belong: ours go. */
+    async taken(document: string): Promise<void> {
+      const found = await contents.get(document);
+      if (found?.kind !== 'in' || found.phase !== 'opened') return;
+      await update(document, { phase: 'taken' });
+      await contents.discard(found.folder);
     },
 
     /** A request by `/fit/bulk/1`. */
@@ -387,11 +405,13 @@ function troubleOf(error: unknown): string {
 }
 
 async function sourceOf(path: string) {
-  if (!isAbsolute(path) || Buffer.byteLength(path) > 4096) throw new FitError('usage', 'a file is named by its whole path');
+  if (!isAbsolute(path) || Buffer.byteLength(path) > 4096)
+    throw new FitError('usage', 'a file is named by its whole path');
   const stats = await stat(path).catch((error: unknown) => {
     throw new FitError('bad-file', `${path} cannot be read`, { cause: error });
   });
-  if (!stats.isFile()) throw new FitError('bad-file', `${path} is not a file`, { hint: 'deliver files, or one archive of a folder' });
+  if (!stats.isFile())
+    throw new FitError('bad-file', `${path} is not a file`, { hint: 'deliver files, or one archive of a folder' });
   return { path, size: stats.size };
 }
 
@@ -400,5 +420,7 @@ function checkNames(names: readonly string[]): void {
   if (bad !== undefined)
     throw new FitError('bad-file', 'a file has a name that not every system takes', { hint: 'give it another name' });
   if (new Set(names.map(foldedName)).size !== names.length)
-    throw new FitError('bad-file', 'two files have one name on some systems', { hint: 'give one of them another name' });
+    throw new FitError('bad-file', 'two files have one name on some systems', {
+      hint: 'give one of them another name',
+    });
 }

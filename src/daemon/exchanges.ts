@@ -34,6 +34,7 @@ import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMutex } from '../lib/mutex.ts';
 import type { Link, Remote } from '../p2p/link.ts';
+import type { ContentOfExchanges } from './deliveries.ts';
 import {
   answerKeyOf,
   doneKey,
@@ -47,7 +48,6 @@ import {
 } from './exchange-effects.ts';
 import { courseOf, decodeExchange, type Exchange } from './exchange-record.ts';
 import { type ArbiterTrouble, createInquiry, type Subject } from './inquiry.ts';
-import type { ContentOfExchanges } from './deliveries.ts';
 import type { Keyring } from './keyring.ts';
 import type { Ack, Letter, Outbox } from './outbox.ts';
 import { decodeSpooled } from './spool.ts';
@@ -125,6 +125,7 @@ export interface Exchanges {
   get(xid: string): Exchange | undefined;
   /** Unfinished exchanges over a document digest (hex). */
   openOver(document: string): readonly Exchange[];
+  finished(xid: string): Promise<Exchange | undefined>;
   arbiterTrouble(xid: string): ArbiterTrouble;
   /** The arbiter's signed completion of a finished exchange, with the record that it answers, if it was asked. */
   answerTo(xid: string): Promise<{ readonly record: ExchangeRecord; readonly bytes: Uint8Array } | undefined>;
@@ -219,7 +220,8 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const feed = (entry: Live, input: PartyInput<Uint8Array>): Promise<boolean> =>
     locks.run(entry.exchange.xid, () => apply(entry, () => input));
 
-  const inquiry = createInquiry<Live>({ ...ports, stopping: stopping.signal }, feed);
+  const { archive, keyring, link, clock, log } = ports;
+  const inquiry = createInquiry<Live>({ archive, keyring, link, clock, log, stopping: stopping.signal }, feed);
 
   /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
   const checkContent = async (entry: Live): Promise<void> => {
@@ -343,12 +345,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         arbiter: admission.arbiter,
         consent: admission.consent,
         answerKey: generateKem(),
-        machine: begin(
-          'responder',
-          { notAfter: record.notAfter, margin: record.margin },
-          promise,
-          courseOf(record),
-        ),
+        machine: begin('responder', { notAfter: record.notAfter, margin: record.margin }, promise, courseOf(record)),
       };
       const entry = adopt(exchange);
       try {
@@ -431,9 +428,9 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         const { answer } = decodeSpooled(value);
         const entry = live.get(xid);
         if (answer !== null && entry !== undefined)
-          await inquiry.answered(entry, answer).catch((error) =>
-            ports.log.warn({ xid, error }, 'an answer kept while locked is of no use'),
-          );
+          await inquiry
+            .answered(entry, answer)
+            .catch((error) => ports.log.warn({ xid, error }, 'an answer kept while locked is of no use'));
       }
     },
     prepare(fresh) {
@@ -498,6 +495,10 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       const bytes = await ports.archive.get('evidence', answerKeyOf(xid, 'resolved'));
       const stored = await ports.archive.get('exchanges', doneKey(xid));
       return bytes === undefined || stored === undefined ? undefined : { record: decodeExchange(stored).record, bytes };
+    },
+    async finished(xid) {
+      const stored = await ports.archive.get('exchanges', doneKey(xid));
+      return stored === undefined ? undefined : decodeExchange(stored);
     },
     arbiterTrouble: (xid) => live.get(xid)?.trouble ?? null,
     pause() {

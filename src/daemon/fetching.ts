@@ -92,7 +92,10 @@ export interface Fetched {
 }
 
 /** True when leaves and ciphertext are there, not yet compared with their roots. Throws what `ask` throws, `PeerFault`, `NotThere`. */
-export async function fetchContent({ document, bytes, leavesPath, sealedPath }: Fetched, ports: FetchPorts): Promise<boolean> {
+export async function fetchContent(
+  { document, bytes, leavesPath, sealedPath }: Fetched,
+  ports: FetchPorts,
+): Promise<boolean> {
   const count = chunksOf(bytes);
   const whole = sealedBytes(bytes);
   const leaves = await pullSeries(

@@ -93,9 +93,7 @@ export function createInquiry<S extends Subject>(
   const keepAnswer = async (exchange: Exchange, kind: string, answer: Uint8Array): Promise<void> => {
     const as = kind === 'affidavit' ? 'resolved' : kind;
     if (as !== 'token' && as !== 'void' && as !== 'resolved') return;
-    await ports.archive.batch([
-      { kind: 'put', space: 'evidence', key: answerKeyOf(exchange.xid, as), value: answer },
-    ]);
+    await ports.archive.batch([{ kind: 'put', space: 'evidence', key: answerKeyOf(exchange.xid, as), value: answer }]);
   };
 
   /** When an open window is to be looked at again, in ms. */
@@ -146,8 +144,7 @@ export function createInquiry<S extends Subject>(
 
   const askOnce = async (subject: S, kind: RequestKind): Promise<boolean> => {
     const { exchange } = subject;
-    const sealed =
-      kind === 'resolve' ? present(exchange.machine.resolve, 'resolve request') : request(exchange, kind);
+    const sealed = kind === 'resolve' ? present(exchange.machine.resolve, 'resolve request') : request(exchange, kind);
     const { arbiter } = exchange;
     ports.link.learn(arbiter.peer, arbiter.addresses);
     const options = { timeoutMs: ARBITER_TIMEOUT_MS, signal: stopping };

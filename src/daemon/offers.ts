@@ -13,6 +13,7 @@ import {
   type Terms,
 } from '../commerce/document.ts';
 import { type Negotiation, transactionOf } from '../commerce/messages.ts';
+import { noteOf } from '../commerce/note.ts';
 import { sha256 } from '../crypto/hash.ts';
 import type { ContentCheck } from '../exchange/items.ts';
 import { present } from '../lib/assert.ts';
@@ -22,7 +23,6 @@ import { newId } from '../lib/rng.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
-import { noteOf } from '../commerce/note.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
 import type { DealWrites } from './deal-writes.ts';
 import type { Parts } from './parts.ts';
@@ -272,7 +272,11 @@ export function createOffers(
           });
         const arbiterCard = parseCard(await store.fetch('card', consent.arbiterCard));
         const pinned = pinnedArbiter(arbiter, consent.deal);
-        return offer({ before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document, also: [] }, false, authority);
+        return offer(
+          { before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document, also: [] },
+          false,
+          authority,
+        );
       });
     },
   };

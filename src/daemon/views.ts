@@ -3,35 +3,41 @@
 import { encodeCard } from '../commerce/card.ts';
 import { currentVersion, type Deal, expiryOf, openExchange, turnOf } from '../commerce/deal.ts';
 import { parseDocument } from '../commerce/document.ts';
+import { decodeDelivery, statementsOf } from '../exchange/completion.ts';
 import { explain } from '../exchange/explain.ts';
 import type { PartyPhase } from '../exchange/party.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
+import { FitError } from '../lib/errors.ts';
 import { safeText } from '../lib/text.ts';
-import type { DealResult, DealSummary, ExplainResult } from '../rpc/agent.ts';
+import type { DealResult, DealSummary, DeliveryResult, ExplainResult } from '../rpc/agent.ts';
 import type { Deals } from './deals.ts';
 import type { Parts } from './parts.ts';
 
-const TITLES_KEPT = 20_000;
+/** What lists show of a text. */
+type Head = Pick<DealSummary, 'title' | 'kind' | 'references'>;
+
+const HEADS_KEPT = 20_000;
 
 export type Views = ReturnType<typeof createViews>;
 
 export function createViews(parts: Parts, deals: Deals) {
   const { store, contacts, exchanges, clock } = parts;
-  /** Titles by document digest: lists need nothing else of a text. */
-  const titles = new Map<string, string>();
+  /** By document digest: lists need nothing else of a text. */
+  const heads = new Map<string, Head>();
 
   const documentOf = async (digest: Uint8Array) => parseDocument(await store.fetch('document', toHex(digest)));
 
-  const titleOf = async (digest: Uint8Array): Promise<string> => {
+  const headOf = async (digest: Uint8Array): Promise<Head> => {
     const key = toHex(digest);
-    const known = titles.get(key);
+    const known = heads.get(key);
     if (known !== undefined) return known;
-    const { title } = (await documentOf(digest)).terms;
-    if (titles.size >= TITLES_KEPT) titles.clear();
-    titles.set(key, title);
-    return title;
+    const { title, content, references } = (await documentOf(digest)).terms;
+    if (heads.size >= HEADS_KEPT) heads.clear();
+    const head: Head = { title, kind: content === null ? 'contract' : 'delivery', references: references.map(toHex) };
+    heads.set(key, head);
+    return head;
   };
 
   const live = (deal: Deal) => {
@@ -47,8 +53,8 @@ export function createViews(parts: Parts, deals: Deals) {
   };
 
   const viaOf = (deal: Deal): 'peer' | 'arbiter' | null => {
-    const contract = deal.transactions.find((one) => one.payload.kind === 'contract');
-    if (deal.state !== 'contracted' || contract === undefined) return null;
+    const contract = deal.transactions.find(({ payload: { kind } }) => kind === 'contract' || kind === 'completion');
+    if (contract === undefined) return null;
     return equal(contract.by, deal.them) || equal(contract.by, deal.us) ? 'peer' : 'arbiter';
   };
 
@@ -59,12 +65,13 @@ export function createViews(parts: Parts, deals: Deals) {
     const until = deal.state === 'offered' ? version.offerUntil : exchange?.record.notAfter;
     return {
       deal: deal.id,
-      title: await titleOf(version.document),
+      ...(await headOf(version.document)),
       state: deal.state,
       with: contact?.name ?? toHex(deal.them).slice(0, 16),
       verified: contact?.verified ?? false,
       version: version.number,
       document: toHex(version.document),
+      offeredBy: equal(version.by, deal.us) ? 'you' : 'them',
       waitsFor: waitsFor(deal),
       until: until === undefined ? null : isoTime(until),
       updated: isoTime(present(deal.transactions.at(-1), 'transaction').time),
@@ -97,7 +104,6 @@ export function createViews(parts: Parts, deals: Deals) {
           mode: document.terms.arbiter.mode,
           card: encodeCard(card),
         },
-        offeredBy: equal(version.by, deal.us) ? 'you' : 'them',
         versions: deal.versions.map((one) => ({
           version: one.number,
           document: toHex(one.document),
@@ -138,9 +144,11 @@ export function createViews(parts: Parts, deals: Deals) {
         exchange?.machine.phase ??
         (deal.state === 'offered'
           ? 'offered'
-          : deal.state === 'contracted' || deal.state === 'aborted'
-            ? deal.state
-            : 'dropped');
+          : deal.state === 'contracted' || deal.state === 'completed'
+            ? 'contracted'
+            : deal.state === 'aborted'
+              ? deal.state
+              : 'dropped');
       const trouble = exchange === undefined ? null : exchanges.arbiterTrouble(exchange.xid);
       const minutes = (sec: number): string => isoTime(sec).slice(0, 16).replace('T', ' ').concat(' UTC');
       const name = (given: string | undefined, own: string): string => given ?? safeText(own, { maxLength: 64 });
@@ -165,6 +173,25 @@ export function createViews(parts: Parts, deals: Deals) {
       return { deal: deal.id, state: deal.state, ...explanation };
     },
 
+    async delivery(deal: Deal): Promise<DeliveryResult> {
+      const version = present(currentVersion(deal), 'version');
+      const digest = toHex(version.document);
+      const { content } = (await documentOf(version.document)).terms;
+      if (content === null)
+        throw new FitError('wrong-state', 'this deal delivers nothing by itself', { hint: `fit deal show ${deal.id}` });
+      const found = await parts.deliveries.view(digest);
+      if (found !== undefined) return { deal: deal.id, ...found };
+      return {
+        deal: deal.id,
+        direction: equal(version.by, deal.us) ? 'out' : 'in',
+        phase: 'waiting',
+        done: 0,
+        total: content.bytes,
+        trouble: null,
+        files: content.files.map(({ name, size }) => ({ name, size, path: null })),
+      };
+    },
+
     /** Still `offered` although time is up, until the next sweep. */
     isDue: (deal: Deal): boolean => expiryOf(deal, seconds(clock.now())) !== undefined,
 
@@ -178,7 +205,19 @@ export function createViews(parts: Parts, deals: Deals) {
         (one) => one?.chain.map((c) => c.der) ?? [],
       );
       const answer = await exchanges.answerTo(proof.xid);
-      return { document, proof, certificates: [...proof.certificates, ...chains], log: deal.transactions, answer };
+      const finished = await exchanges.finished(proof.xid);
+      const delivery =
+        finished?.machine.course === 'delivery'
+          ? statementsOf(finished.record, finished.parties, decodeDelivery(proof.contract))
+          : null;
+      return {
+        delivery,
+        document,
+        proof,
+        certificates: [...proof.certificates, ...chains],
+        log: deal.transactions,
+        answer,
+      };
     },
   };
 }

@@ -53,7 +53,12 @@ export type ArbiterEffect<V> =
   | { readonly kind: 'record'; readonly state: ArbiterState<V> }
   /** Open the requester's escrow, then the peer's; answer with `opened`. No lock is held meanwhile. */
   | { readonly kind: 'open'; readonly by: ArbiterRole }
-  | { readonly kind: 'answer'; readonly to: ArbiterRole; readonly verdict: 'resolved' | 'aborted' | 'voided'; readonly value: V }
+  | {
+      readonly kind: 'answer';
+      readonly to: ArbiterRole;
+      readonly verdict: 'resolved' | 'aborted' | 'voided';
+      readonly value: V;
+    }
   /** Pending: the receiver gets the sender's part of the answer, the sender the time. */
   | { readonly kind: 'released'; readonly to: ArbiterRole; readonly value: V }
   | { readonly kind: 'pending'; readonly to: ArbiterRole; readonly until: number }
@@ -110,7 +115,14 @@ export const ARBITER: readonly ArbiterRow[] = [
 export const CONTENT_ARBITER: readonly ArbiterRow[] = [
   ...ARBITER.map((one) =>
     one.when === 'bothOpened'
-      ? row('none', 'opened', 'pending', ['record', 'answer'], 'the key goes to the receiver, the window begins', 'bothOpened')
+      ? row(
+          'none',
+          'opened',
+          'pending',
+          ['record', 'answer'],
+          'the key goes to the receiver, the window begins',
+          'bothOpened',
+        )
       : one,
   ),
   row('none', 'misbehaviour', 'none', ['unknown'], 'retention is over', 'forgotten'),

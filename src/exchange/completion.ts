@@ -55,7 +55,11 @@ export interface StatementFiles {
 }
 
 /** Both statements of a delivery with their signatures, each as `openssl cms` verifies it. Throws `PeerFault('bad-signature')`. */
-export function statementsOf(record: ExchangeRecord, parties: Parties, witnesses: Witnesses): readonly StatementFiles[] {
+export function statementsOf(
+  record: ExchangeRecord,
+  parties: Parties,
+  witnesses: Witnesses,
+): readonly StatementFiles[] {
   return ROLES.map((role) => {
     const { text, digest } = signedText(record, role);
     if (text === null) throw new PeerFault('bad-record', 'not a delivery');
@@ -65,7 +69,8 @@ export function statementsOf(record: ExchangeRecord, parties: Parties, witnesses
       { certificate, signedAttributes: template(record, role, parties).signedAttributes, signature },
     ]);
     const verdict = verifySignedData(p7s, digest);
-    if (!verdict.ok) throw new PeerFault('bad-signature', `the ${STATEMENT_NAMES[role]} does not verify: ${verdict.code}`);
+    if (!verdict.ok)
+      throw new PeerFault('bad-signature', `the ${STATEMENT_NAMES[role]} does not verify: ${verdict.code}`);
     return { name: STATEMENT_NAMES[role], text, p7s };
   });
 }

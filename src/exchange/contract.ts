@@ -26,16 +26,7 @@ export type DocumentTerms = {
   readonly itemR: NamedItem;
 } & Pick<
   ExchangeRecord,
-  | 'originator'
-  | 'responder'
-  | 'arbiter'
-  | 'terms'
-  | 'mode'
-  | 'check'
-  | 'notAfter'
-  | 'margin'
-  | 'deal'
-  | 'document'
+  'originator' | 'responder' | 'arbiter' | 'terms' | 'mode' | 'check' | 'notAfter' | 'margin' | 'deal' | 'document'
 >;
 
 /** The originator's own choices. `nonce`: 32 fresh random bytes. `sealed`: of its content, if it gives any. */

@@ -14,8 +14,8 @@ import {
   AFFIDAVIT_NOTICE,
   type ArbiterTerms,
   type AttachmentTerms,
-  DOCUMENT_FORMATS,
   type ContentTerms,
+  DOCUMENT_FORMATS,
   type DraftTerms,
   type FileTerms,
   ITEM_KINDS,
@@ -158,7 +158,19 @@ function rows<T>(shape: { readonly [K in keyof T]-?: Reader<T[K]> }): Reader<Par
   return (value, field) => fields<T>(table(value, field, Object.keys(shape)), field, shape);
 }
 
-const TOP = ['fit', 'title', 'deal', 'references', 'party', 'arbiter', 'item', 'content', 'file', 'exchange', 'attachment'];
+const TOP = [
+  'fit',
+  'title',
+  'deal',
+  'references',
+  'party',
+  'arbiter',
+  'item',
+  'content',
+  'file',
+  'exchange',
+  'attachment',
+];
 
 function draftOf(root: Table): DraftTerms {
   table(root, '', TOP);

@@ -6,6 +6,7 @@
 import { chunksOf, MAX_CONTENT_BYTES } from '../crypto/content.ts';
 import { type Cbor, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
+import { MAX_WINDOW, MIN_WINDOW } from '../lib/window.ts';
 
 /** `O` originator, `R` responder: the role under which a party stands in X and in every label. */
 export type Role = 'O' | 'R';
@@ -45,11 +46,6 @@ const MAX_TEMPLATE_NAME = 64;
  * voids it (PROTOCOL §8).
  */
 export type ContentCheck = 'none' | `window=${number}`;
-
-export const MIN_WINDOW = 60;
-export const MAX_WINDOW = 90 * 86_400;
-/** Three days. */
-export const DEFAULT_WINDOW = 72 * 3600;
 
 /** Seconds of the window; 0 for none. */
 export function windowOf(check: ContentCheck): number {

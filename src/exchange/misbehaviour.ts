@@ -24,12 +24,7 @@ export function encodeMisbehaviour(witness: Uint8Array, wrong: Uint8Array): Uint
 }
 
 /** Whether `proof` shows that the content of `sender` is wrong. Never throws for what a peer can send. */
-export function provesMisbehaviour(
-  record: ExchangeRecord,
-  parties: Parties,
-  sender: Role,
-  proof: Uint8Array,
-): boolean {
+export function provesMisbehaviour(record: ExchangeRecord, parties: Parties, sender: Role, proof: Uint8Array): boolean {
   const item = itemOf(record, sender);
   if (item.kind !== 'content') return false;
   try {
@@ -40,10 +35,7 @@ export function provesMisbehaviour(
     if (key === null || !isWitnessOf(record, sender, parties, witness)) return false;
     const { point, ciphertextRoot, plaintextRoot, bytes, chunks } = item;
     const wrong = decodeWrongChunk(read.blob(second, WRONG_CHUNK_MAX_BYTES, 'wrong chunk'));
-    return provesWrong(
-      { x: key, point, sealedRoot: ciphertextRoot, contentRoot: plaintextRoot, bytes, chunks },
-      wrong,
-    );
+    return provesWrong({ x: key, point, sealedRoot: ciphertextRoot, contentRoot: plaintextRoot, bytes, chunks }, wrong);
   } catch (error) {
     if (error instanceof PeerFault) return false;
     throw error;

@@ -201,5 +201,13 @@ export function formatTerms(terms: Terms): string {
     ({ name, size, sha256 }) =>
       `\n[[attachment]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
   );
-  return [head, ...parties, `\n[arbiter]\n${chosen}`, ...items, ...content, `\n[exchange]\n${exchange}`, ...attachments].join('');
+  return [
+    head,
+    ...parties,
+    `\n[arbiter]\n${chosen}`,
+    ...items,
+    ...content,
+    `\n[exchange]\n${exchange}`,
+    ...attachments,
+  ].join('');
 }

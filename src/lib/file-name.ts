@@ -14,7 +14,6 @@ export function isFileName(name: string): boolean {
     name !== '' &&
     name === name.normalize('NFC') &&
     Buffer.byteLength(name) <= MAX_BYTES &&
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     !/[\u0000-\u001f\u007f/\\:*?"<>|]/.test(name) &&
     !name.startsWith('.') &&
     !name.startsWith('-') &&

@@ -76,8 +76,14 @@ export interface ContactResult {
   readonly added: string;
 }
 
+/** A contract exchanges signatures, a delivery content for a receipt. */
+export type DealKind = 'contract' | 'delivery';
+
 export interface DealSummary {
   readonly deal: string;
+  readonly kind: DealKind;
+  /** SHA-256 of earlier documents that the text names, hex: of the contract, for a delivery that fulfils one. */
+  readonly references: readonly string[];
   readonly title: string;
   readonly state: DealStateName;
   /** Contact's local name, or the fingerprint's first 16 digits if it was removed. */
@@ -87,6 +93,7 @@ export interface DealSummary {
   readonly version: number;
   /** SHA-256 of the current document, hex. */
   readonly document: string;
+  readonly offeredBy: 'you' | 'them';
   /** Whose move it is. */
   readonly waitsFor: 'you' | 'them' | 'arbiter' | 'nobody';
   /** End of the offer while offered, notAfter while signing. */
@@ -103,8 +110,6 @@ export interface DealResult extends DealSummary {
     /** The card that came with the offer, text form. */
     readonly card: string;
   };
-  /** Who wrote the current version. */
-  readonly offeredBy: 'you' | 'them';
   readonly versions: readonly {
     readonly version: number;
     readonly document: string;
@@ -131,6 +136,20 @@ export interface DealResult extends DealSummary {
   readonly via: 'peer' | 'arbiter' | null;
   /** Why the deal ended, for states other than contracted; our words. */
   readonly reason: string | null;
+}
+
+/** How far the content of a delivery is. */
+export interface DeliveryResult {
+  readonly deal: string;
+  readonly direction: 'out' | 'in';
+  /** `offered`: ours. Of theirs `waiting` until it is accepted, `opened` once the files can be had, `taken` once they were. */
+  readonly phase: 'offered' | 'waiting' | 'fetching' | 'fetched' | 'opened' | 'taken' | 'failed';
+  /** Bytes of the ciphertext that are here, of so many. */
+  readonly done: number;
+  readonly total: number;
+  readonly trouble: string | null;
+  /** Names are the sender's, checked to be names. `path`: where the daemon keeps an opened file. */
+  readonly files: readonly { readonly name: string; readonly size: number; readonly path: string | null }[];
 }
 
 export interface DealChange {
@@ -295,8 +314,29 @@ export interface Agent extends ApprovalAgent {
   dealAccept(params: {
     readonly deal: string;
     readonly document?: string;
+    /** Of a delivery: bytes a second at most. */
+    readonly rate?: number;
     readonly hold?: boolean;
   }): Promise<DealChange>;
+  /**
+   * [key][ask unless dryRun] Offers files for a signed receipt. `files`: whole paths. `deal`: the contract that is fulfilled; else
+   * `to` and `arbiter`. `window`: seconds in which wrong content can be proven to the arbiter. `text`: added to the note.
+   */
+  dealDeliver(params: {
+    readonly files: readonly string[];
+    readonly deal?: string;
+    readonly to?: string;
+    readonly arbiter?: string;
+    readonly window?: number;
+    readonly expires?: number;
+    readonly text?: string;
+    readonly dryRun?: boolean;
+    readonly hold?: boolean;
+  }): Promise<DealChange>;
+  /** [key] */
+  deliveryShow(params: { readonly deal: string }): Promise<DeliveryResult>;
+  /** [key] The opened files are where they belong: the daemon's own go. */
+  deliveryTaken(params: { readonly deal: string }): Promise<DeliveryResult>;
   dealDecline(params: { readonly deal: string; readonly reason?: string }): Promise<DealChange>;
   dealWithdraw(params: { readonly deal: string }): Promise<DealChange>;
   dealMessage(params: { readonly deal: string; readonly text: string }): Promise<DealChange>;

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { FitError } from '../lib/errors.ts';
+import { MAX_WINDOW, MIN_WINDOW } from '../lib/window.ts';
 import { type Agent, type AgentMethod, DEAL_STATES, RPC_VERSION } from './agent.ts';
 import { CONSENT_SOURCES } from './approvals.ts';
 
@@ -62,7 +63,25 @@ export const PARAMS = {
     dryRun: z.boolean().exactOptional(),
     hold: z.boolean().exactOptional(),
   }),
-  dealAccept: z.strictObject({ deal, document: digest.exactOptional(), hold: z.boolean().exactOptional() }),
+  dealAccept: z.strictObject({
+    deal,
+    document: digest.exactOptional(),
+    rate: z.int().min(1024).max(Number.MAX_SAFE_INTEGER).exactOptional(),
+    hold: z.boolean().exactOptional(),
+  }),
+  dealDeliver: z.strictObject({
+    files: z.array(z.string().min(1).max(4096)).min(1).max(400),
+    deal: deal.exactOptional(),
+    to: contact.exactOptional(),
+    arbiter: contact.exactOptional(),
+    window: z.int().min(MIN_WINDOW).max(MAX_WINDOW).exactOptional(),
+    expires: seconds.exactOptional(),
+    text: z.string().max(16384).exactOptional(),
+    dryRun: z.boolean().exactOptional(),
+    hold: z.boolean().exactOptional(),
+  }),
+  deliveryShow: oneDeal,
+  deliveryTaken: oneDeal,
   dealDecline: z.strictObject({ deal, reason: z.string().max(4096).exactOptional() }),
   dealWithdraw: oneDeal,
   dealMessage: z.strictObject({ deal, text: z.string().min(1).max(16384) }),

@@ -63,6 +63,51 @@ export function registerDeal(program: Command): void {
     'fit deal accept k7q2 --passphrase-file pw --wait --json',
   ).action(run(async () => (await signing()).accept));
 
+  const delivering = (command: Command): Command =>
+    command
+      .option('--want-receipt', 'a signed receipt is given in exchange; this is always so')
+      .option('--check <check>', 'how wrong content is found out: window= and a time (default: window=72h)')
+      .option('--expires <time>', 'how long the offer stands, for example 7d')
+      .option('--text <text>', 'what the delivery note says beside the names of the files')
+      .option('--dry-run', 'only show the delivery note; nothing is consented or sent')
+      .option('--no-wait', 'return when it is offered')
+      .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on');
+
+  examples(
+    delivering(
+      deal
+        .command('deliver')
+        .description('deliver files under a contract, for a signed receipt')
+        .argument(...ID)
+        .argument('<file...>', 'the files')
+        .option('--arbiter <contact>', 'another arbiter than the contract’s'),
+    ),
+    'fit deal deliver k7q2 plan.pdf',
+    'fit deal deliver k7q2 *.jpg --check window=24h --json',
+  ).action(run(async () => (await import('../actions/deliver.ts')).deliver));
+  examples(
+    deal
+      .command('receive')
+      .description('accept the next delivery under a contract, or this delivery, and take its files')
+      .argument(...ID)
+      .option('--to <dir>', 'the folder for the files (default: here)')
+      .option('--document <sha256>', 'accept only the delivery note with this SHA-256')
+      .option('--limit-rate <rate>', 'bytes a second at most: 500k, 10M')
+      .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on'),
+    'fit deal receive k7q2 --to in',
+  ).action(run(async () => (await import('../actions/deliver.ts')).receive));
+  examples(
+    delivering(
+      program
+        .command('send')
+        .description('deliver files without a contract, for a signed receipt')
+        .argument('<file...>', 'the files')
+        .requiredOption('--to <contact>', 'whom they are for')
+        .requiredOption('--arbiter <contact>', 'the arbiter that helps when something fails'),
+    ),
+    'fit send plan.pdf --to oak --arbiter notary',
+  ).action(run(async () => (await import('../actions/deliver.ts')).send));
+
   examples(
     deal
       .command('decline')

@@ -100,8 +100,10 @@ export function byNewest(a: DealSummary, b: DealSummary): number {
 
 /** A list entry out of more (`dealShow` gives the versions and the history too). */
 function summaryOf(deal: DealSummary): DealSummary {
-  const { deal: id, title, state, with: other, verified, version, document, waitsFor, until, updated } = deal;
-  return { deal: id, title, state, with: other, verified, version, document, waitsFor, until, updated };
+  const { deal: id, kind, references, title, state, with: other, verified, version, document, ...rest } = deal;
+  const { offeredBy, waitsFor, until, updated } = rest;
+  const text = { kind, references, title, version, document, offeredBy };
+  return { deal: id, ...text, state, with: other, verified, waitsFor, until, updated };
 }
 
 /** The parts that an event of this kind may have changed. */

@@ -1,0 +1,317 @@
+/** fit deal deliver|receive, fit send: files for a signed receipt. */
+import { constants, copyFile, link, lstat, mkdir, open, unlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseDuration } from '../../lib/duration.ts';
+import { EXIT, FitError } from '../../lib/errors.ts';
+import { isFileName } from '../../lib/file-name.ts';
+import type { DealChange, DealSummary, DeliveryResult } from '../../rpc/agent.ts';
+import type { AgentClient } from '../../rpc/client.ts';
+import type { Context } from '../context.ts';
+import { FINAL_STATES, parseTimeoutMs } from '../times.ts';
+import * as voice from '../voice.ts';
+import { hasTerminal, prove, requireUnlocked } from './consent.ts';
+import { type Waited, warn } from './outcome.ts';
+
+interface DeliverOptions {
+  readonly arbiter?: string;
+  readonly to?: string;
+  readonly check?: string;
+  readonly expires?: string;
+  readonly text?: string;
+  readonly timeout?: string;
+  /** `--no-wait`. */
+  readonly wait: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** `window=72h`. Seconds; undefined for the default. */
+function windowOf(check: string | undefined): number | undefined {
+  if (check === undefined) return undefined;
+  const [, time] = /^window=(.+)$/.exec(check) ?? [];
+  if (time === undefined)
+    throw new FitError('usage', '--check is window= and a time', { hint: 'for example --check window=72h' });
+  return parseDuration(time);
+}
+
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+function size(bytes: number): string {
+  const power = bytes < 1024 ? 0 : Math.min(SIZES.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${SIZES[power]}`;
+}
+
+/** Until the deal has ended, with what can be said about its content meanwhile. */
+async function follow(
+  context: Context,
+  agent: AgentClient,
+  deal: string,
+  timeout: string | undefined,
+): Promise<Waited> {
+  let said = `waiting for the end of ${deal}`;
+  let before: { readonly at: number; readonly done: number } | undefined;
+  let stop = false;
+  const look = async (): Promise<void> => {
+    const view = await agent.deliveryShow({ deal });
+    const at = Date.now();
+    if (view.phase === 'fetching' && view.total > 0) {
+      const rate = before === undefined ? 0 : ((view.done - before.done) / (at - before.at)) * 1000;
+      const left = rate > 0 ? `, ${size(rate)}/s, ${Math.ceil((view.total - view.done) / rate)} s left` : '';
+      said = `${size(view.done)} of ${size(view.total)}${left}`;
+      before ??= { at, done: view.done };
+    } else said = view.direction === 'out' ? 'waiting for the receiver' : 'waiting for the sender’s key';
+    if (view.trouble !== null) said += ` (${view.trouble})`;
+  };
+  const timer = setInterval(() => {
+    if (!stop) look().catch(() => {});
+  }, 500);
+  try {
+    const waiting = agent.dealWait({ deal, for: FINAL_STATES, timeoutMs: parseTimeoutMs(timeout) });
+    return await context.out.busy(() => said, waiting);
+  } finally {
+    stop = true;
+    clearInterval(timer);
+  }
+}
+
+async function report(
+  context: Context,
+  agent: AgentClient,
+  waited: Waited,
+  fields: object,
+  files: readonly string[],
+  started: number,
+): Promise<number> {
+  const { out } = context;
+  const shown = await agent.dealShow({ deal: waited.deal });
+  const reached = waited.state === 'completed';
+  if (out.isJson) out.json({ ...fields, ...waited, reached, reason: shown.reason, files });
+  else {
+    out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
+    for (const file of files) out.line(`  ${voice.peer(file, 4096)}`);
+    if (shown.reason !== null && !reached) out.talk(voice.peer(shown.reason, 500));
+    const next = voice.next(waited.state, waited.deal, true);
+    if (next !== undefined) out.hint(next);
+  }
+  return reached ? EXIT.done : EXIT.negative;
+}
+
+/** With the passphrase, at a terminal after reading it, or by a rule; else a request waits (exit 5). */
+async function consenting(
+  context: Context,
+  agent: AgentClient,
+  verb: string,
+  ask: (hold: { readonly hold?: boolean }) => Promise<DealChange>,
+): Promise<DealChange> {
+  await requireUnlocked(agent);
+  const given = await context.givenPassphrase();
+  if (given === undefined && (await hasTerminal(context))) {
+    const { decideHeld } = await import('./approve.ts');
+    const granted = await decideHeld(context, agent, verb, () => ask({ hold: true }));
+    const { state } = await agent.dealShow({ deal: granted.deal });
+    return { deal: granted.deal, document: granted.request.digest, state, warnings: [] };
+  }
+  if (given !== undefined) await prove(context, agent);
+  return ask({});
+}
+
+async function offer(
+  context: Context,
+  options: DeliverOptions,
+  files: readonly string[],
+  whom: { readonly deal?: string; readonly to?: string },
+): Promise<number | undefined> {
+  const { out } = context;
+  parseTimeoutMs(options.timeout);
+  const window = windowOf(options.check);
+  const request = {
+    files: files.map((file) => resolve(file)),
+    ...whom,
+    ...(options.arbiter === undefined ? {} : { arbiter: options.arbiter }),
+    ...(window === undefined ? {} : { window }),
+    ...(options.expires === undefined ? {} : { expires: parseDuration(options.expires) }),
+    ...(options.text === undefined ? {} : { text: options.text }),
+  };
+  const agent = await context.agent();
+  if (options.dryRun === true) {
+    const draft = await out.busy('reading the files', agent.dealDeliver({ ...request, dryRun: true }));
+    if (out.isJson) out.json(draft);
+    else await out.bytes(Buffer.from(draft.text ?? ''));
+    return undefined;
+  }
+  const change = await consenting(context, agent, 'deliver', (hold) =>
+    out.busy('reading the files', agent.dealDeliver({ ...request, ...hold })),
+  );
+  warn(context, change.warnings);
+  const { text: _, ...fields } = change;
+  if (!options.wait) {
+    if (out.isJson) out.json(fields);
+    else out.line(`offered to deliver  ${change.deal}  (${change.state})`);
+    return undefined;
+  }
+  if (!out.isJson) out.talk(`offered to deliver as ${change.deal}; the other side: fit deal receive ${change.deal}`);
+  const started = Date.now();
+  const waited = await follow(context, agent, change.deal, options.timeout);
+  return report(context, agent, waited, fields, [], started);
+}
+
+export async function deliver(
+  context: Context,
+  options: DeliverOptions,
+  deal: string,
+  files: readonly string[],
+): Promise<number | undefined> {
+  return offer(context, options, files, { deal });
+}
+
+export async function send(
+  context: Context,
+  options: DeliverOptions,
+  files: readonly string[],
+): Promise<number | undefined> {
+  if (options.to === undefined) throw new FitError('usage', 'to whom?', { hint: 'add --to' });
+  if (options.arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
+  return offer(context, options, files, { to: options.to });
+}
+
+interface ReceiveOptions {
+  readonly to?: string;
+  readonly document?: string;
+  readonly limitRate?: string;
+  readonly timeout?: string;
+}
+
+/** `512k`, `10M`, `1G` or bytes a second. */
+function rateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, digits = '', unit = ''] = /^([0-9]{1,9})([kMG]?)$/.exec(text) ?? [];
+  const rate = Number(digits) * { '': 1, k: 1024, M: 1024 ** 2, G: 1024 ** 3 }[unit as '' | 'k' | 'M' | 'G'];
+  if (digits === '' || rate < 1024)
+    throw new FitError('usage', '--limit-rate is bytes a second, at least 1k', { hint: 'for example 500k or 10M' });
+  return rate;
+}
+
+/** The delivery itself, or the oldest one on offer under a contract. */
+function wantedOf(deals: readonly DealSummary[], id: string): DealSummary | undefined {
+  const named = deals.filter((one) => one.deal.startsWith(id));
+  const [one, two] = named;
+  if (one === undefined) return undefined;
+  if (two !== undefined && !named.some((each) => each.deal === id))
+    throw new FitError('ambiguous', 'more than one deal begins like this', { hint: 'give more of the id' });
+  if (one.kind === 'delivery') return one;
+  return deals
+    .filter((each) => each.kind === 'delivery' && each.references.includes(one.document))
+    .filter((each) => each.offeredBy === 'them' && each.state === 'offered')
+    .sort((a, b) => (a.updated < b.updated ? -1 : 1))[0];
+}
+
+/** Waits for the delivery: `receive` may be there first. */
+async function awaitOffer(
+  context: Context,
+  agent: AgentClient,
+  id: string,
+  timeout: string | undefined,
+): Promise<string> {
+  const endsAt = Date.now() + parseTimeoutMs(timeout);
+  let found: (deal: string) => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<string>((resolve, fail) => {
+    found = resolve;
+    reject = fail;
+  });
+  const look = async (): Promise<void> => {
+    const { deals } = await agent.dealList();
+    const wanted = wantedOf(deals, id);
+    if (wanted !== undefined) found(wanted.deal);
+    else if (!deals.some((one) => one.deal.startsWith(id)) && id.length < 12)
+      throw new FitError('not-found', 'there is no such deal', { hint: 'fit deal list' });
+  };
+  agent.onEvent((event) => {
+    if (event.deal !== undefined) look().catch(reject);
+  });
+  agent.closed.then(() => reject(new FitError('daemon-unreachable', 'the daemon has ended')));
+  const timer = setTimeout(
+    () => reject(new FitError('timed-out', 'nothing was delivered in time')),
+    Math.min(endsAt - Date.now(), 2 ** 31 - 1),
+  );
+  try {
+    await agent.subscribe({});
+    await look();
+    return await context.out.busy('waiting for a delivery', promise);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Refuses before anything is signed what could not be put there afterwards. */
+async function checkPlace(folder: string, view: DeliveryResult): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const { name } of view.files) {
+    if (!isFileName(name)) throw new FitError('bad-file', 'the delivery names a file as no file may be named');
+    const there = await lstat(join(folder, name)).catch(() => undefined);
+    if (there !== undefined)
+      throw new FitError('file-exists', `${join(folder, name)} exists`, {
+        hint: 'receive it into another folder with --to',
+      });
+  }
+}
+
+/** Puts a verified file in its place whole, and over nothing. */
+async function place(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+    return;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST')
+      throw new FitError('file-exists', `${to} exists`, { hint: 'receive it into another folder with --to' });
+  }
+  // Another file system: copied beside, and linked when it is whole.
+  const beside = `${to}.part-${process.pid}`;
+  await copyFile(from, beside, constants.COPYFILE_EXCL);
+  try {
+    const handle = await open(beside, 'r+');
+    await handle.sync();
+    await handle.close();
+    await link(beside, to);
+  } finally {
+    await unlink(beside);
+  }
+}
+
+export async function receive(context: Context, options: ReceiveOptions, id: string): Promise<number | undefined> {
+  const folder = resolve(options.to ?? '.');
+  const rate = rateOf(options.limitRate);
+  const agent = await context.agent();
+  await requireUnlocked(agent);
+  const deal = await awaitOffer(context, agent, id, options.timeout);
+  const before = await agent.deliveryShow({ deal });
+  if (before.direction === 'out')
+    throw new FitError('wrong-state', 'this is a delivery of yours', { hint: `fit deal show ${deal}` });
+  if (before.phase !== 'taken') await checkPlace(folder, before);
+  const started = Date.now();
+  const limited = rate === undefined ? {} : { rate };
+  const named = options.document === undefined ? {} : { document: options.document };
+  const shown = await agent.dealShow({ deal });
+  let fields: object = { deal, document: shown.document };
+  if (shown.state === 'offered' && before.phase === 'waiting') {
+    const change = await consenting(context, agent, 'receive', (hold) =>
+      agent.dealAccept({ deal, ...named, ...limited, ...hold }),
+    );
+    warn(context, change.warnings);
+    fields = { deal, document: change.document };
+  }
+  const waited = await follow(context, agent, deal, options.timeout);
+  const view = await agent.deliveryShow({ deal });
+  const placed: string[] = [];
+  if (view.phase === 'opened') {
+    await checkPlace(folder, view);
+    for (const { name, path } of view.files) {
+      const to = join(folder, name);
+      if (path !== null) await place(path, to);
+      placed.push(to);
+    }
+    await agent.deliveryTaken({ deal });
+    if (view.trouble !== null) context.out.warn(voice.peer(view.trouble, 500));
+  }
+  return report(context, agent, waited, fields, placed, started);
+}

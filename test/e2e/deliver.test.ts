@@ -1,0 +1,134 @@
+/** Certified delivery through the real binaries: files for a signed receipt, under a contract and without one. */
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { DealResult } from '../../src/rpc/agent.ts';
+import { openssl } from '../support/openssl.ts';
+import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
+
+let trio: Trio;
+let elm: Trader;
+let oak: Trader;
+
+before(async () => {
+  trio = await startTrio({ patience: '1h' });
+  ({ elm, oak } = trio);
+});
+after(endAll);
+
+interface Ended {
+  readonly deal: string;
+  readonly state: string;
+  readonly reached: boolean;
+  readonly via: string | null;
+  readonly files: readonly string[];
+}
+
+let made = 0;
+/** A file of elm's with random bytes. */
+function fileOf(name: string, bytes: number): { readonly path: string; readonly data: Buffer } {
+  made += 1;
+  const folder = join(elm.folder, `out-${made}`);
+  mkdirSync(folder);
+  const path = join(folder, name);
+  const data = randomBytes(bytes);
+  writeFileSync(path, data);
+  return { path, data };
+}
+
+const freshFolder = (): string => join(oak.folder, `in-${made}`);
+const askedOfArbiter = async (): Promise<number> => (await (await trio.notary.agent()).status()).received.arbiter;
+
+async function contracted(): Promise<string> {
+  const deal = await elm.offer(oak);
+  await oak.waitFor(deal, ['offered']);
+  await (await oak.consenting()).dealAccept({ deal });
+  await Promise.all([elm.waitFor(deal, ['contracted']), oak.waitFor(deal, ['contracted'])]);
+  return deal;
+}
+
+function verifies(folder: string, name: 'origin' | 'receipt'): void {
+  const command = `cms -verify -cades -binary -inform der -in ${name}.p7s -content ${name}.txt`;
+  const said = openssl([...command.split(' '), '-CAfile', 'certificates.pem', '-out', '/dev/null'], { cwd: folder });
+  assert.ok(said.ok && /successful/.test(said.text), said.text);
+}
+
+test('a file under a contract: the receiver was there first; the same bytes, a receipt that openssl verifies, no arbiter', async () => {
+  const contract = await contracted();
+  const before = await askedOfArbiter();
+  const { path, data } = fileOf('plan.pdf', 300_000);
+  const to = freshFolder();
+  const receiving = oak.fit('deal', 'receive', contract, '--to', to, '--timeout', '60', ...oak.pw, '--json');
+  const sent = await elm.fit(
+    'deal',
+    'deliver',
+    contract,
+    path,
+    '--want-receipt',
+    '--timeout',
+    '60',
+    ...elm.pw,
+    '--json',
+  );
+  const received = await receiving;
+  assert.equal(sent.code, 0, sent.stderr);
+  assert.equal(received.code, 0, received.stderr);
+  const [mine, theirs] = [parsed<Ended>(sent), parsed<Ended>(received)];
+  assert.deepEqual([mine.deal, mine.state, mine.via], [theirs.deal, 'completed', 'peer']);
+  assert.deepEqual(theirs.files, [join(to, 'plan.pdf')]);
+  assert.deepEqual(readdirSync(to), ['plan.pdf']);
+  assert.deepEqual(readFileSync(join(to, 'plan.pdf')), data);
+  assert.equal(await askedOfArbiter(), before);
+
+  const shown = await oak.ok<DealResult>('deal', 'show', mine.deal);
+  assert.equal(shown.kind, 'delivery');
+  assert.deepEqual(shown.references, [(await oak.ok<DealResult>('deal', 'show', contract)).document]);
+  const folders = [join(elm.home, `e-${mine.deal}`), join(oak.home, `e-${mine.deal}`)] as const;
+  await elm.ok('deal', 'export', mine.deal, '--dir', folders[0]);
+  await oak.ok('deal', 'export', mine.deal, '--dir', folders[1]);
+  for (const name of ['delivery.md', 'origin.txt', 'origin.p7s', 'receipt.txt', 'receipt.p7s'])
+    assert.deepEqual(readFileSync(join(folders[0], name)), readFileSync(join(folders[1], name)), name);
+  for (const folder of folders) for (const name of ['origin', 'receipt'] as const) verifies(folder, name);
+  const note = readFileSync(join(folders[0], 'delivery.md'));
+  assert.match(note.toString(), new RegExp(createHash('sha256').update(data).digest('hex')));
+  assert.match(
+    readFileSync(join(folders[0], 'receipt.txt'), 'utf8'),
+    new RegExp(createHash('sha256').update(note).digest('hex')),
+  );
+});
+
+test('several files without a contract, empty ones too; nothing is overwritten', async () => {
+  const files = [fileOf('a.txt', 0), fileOf('b.bin', 65_536), fileOf('c d.bin', 200_001)];
+  const paths = files.map((one) => one.path);
+  const { deal } = await elm.ok<Ended>('send', ...paths, '--to', 'oak', '--arbiter', 'notary', '--no-wait', ...elm.pw);
+  await oak.waitFor(deal, ['offered']);
+  const to = freshFolder();
+  mkdirSync(to);
+  writeFileSync(join(to, 'b.bin'), 'mine');
+  await oak.fails(2, 'deal', 'receive', deal, '--to', to, ...oak.pw);
+  assert.equal((await oak.ok<DealResult>('deal', 'show', deal)).state, 'offered');
+  const other = `${to}-2`;
+  const received = await oak.fit('deal', 'receive', deal, '--to', other, '--timeout', '60', ...oak.pw, '--json');
+  assert.equal(received.code, 0, received.stderr);
+  await elm.waitFor(deal, ['completed']);
+  for (const { path, data } of files)
+    assert.deepEqual(readFileSync(join(other, path.slice(path.lastIndexOf('/') + 1))), data);
+  assert.equal(readFileSync(join(to, 'b.bin'), 'utf8'), 'mine');
+});
+
+test('without the passphrase a request waits, and granting it delivers', async () => {
+  const { path, data } = fileOf('asked.bin', 70_000);
+  const asked = await elm.fails(5, 'send', path, '--to', 'oak', '--arbiter', 'notary', '--no-wait');
+  const id = /fit approve grant (\w+)/.exec(asked.stderr)?.[1] ?? '';
+  const { deal } = await elm.ok<{ deal: string }>('approve', 'grant', id, ...elm.pw);
+  await oak.waitFor(deal, ['offered']);
+  const to = freshFolder();
+  const refused = await oak.fails(5, 'deal', 'receive', deal, '--to', to);
+  const other = /fit approve grant (\w+)/.exec(refused.stderr)?.[1] ?? '';
+  await oak.ok('approve', 'grant', other, ...oak.pw);
+  await Promise.all([oak.waitFor(deal, ['completed']), elm.waitFor(deal, ['completed'])]);
+  await oak.ok('deal', 'receive', deal, '--to', to);
+  assert.deepEqual(readFileSync(join(to, 'asked.bin')), data);
+});
