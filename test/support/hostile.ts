@@ -56,8 +56,12 @@ export async function prove(connection: Connection, number: number): Promise<voi
 }
 
 /** One proper request; its reply's frame, or undefined. */
-export async function exchange(connection: Connection, body: Uint8Array): Promise<Uint8Array | undefined> {
-  const channel = new FrameChannel(await open(connection, '/fit/message/1'), 1_000_000);
+export async function exchange(
+  connection: Connection,
+  body: Uint8Array,
+  protocol = '/fit/message/1',
+): Promise<Uint8Array | undefined> {
+  const channel = new FrameChannel(await open(connection, protocol), 2_000_000);
   channel.send(encodeRequest(body));
   return channel.read(5_000, 5_000);
 }

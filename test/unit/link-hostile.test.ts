@@ -1,6 +1,8 @@
 /** Peers that break the protocol: each fault is counted, ends no more than it must, and other peers notice nothing. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface';
 import { concat } from '../../src/lib/bytes.ts';
 import { encode } from '../../src/lib/cbor.ts';
@@ -9,7 +11,7 @@ import { IDENTITY_PROTOCOL, MAX_HELLO_BYTES } from '../../src/p2p/handshake.ts';
 import { peerOf } from '../../src/p2p/identity.ts';
 import { createLibp2pLink, type Libp2pLink } from '../../src/p2p/libp2p-link.ts';
 import type { LinkLimits } from '../../src/p2p/limits.ts';
-import { MAX_FRAME_BYTES } from '../../src/p2p/link.ts';
+import { BULK_FRAME_BYTES, framesOf, MAX_FRAME_BYTES, type Protocol } from '../../src/p2p/link.ts';
 import { selectionOf } from '../../src/p2p/selection.ts';
 import { dial, exchange, frameOf, type HostileSetup, hostileNode, open, prove, sendRaw } from '../support/hostile.ts';
 import { binderOf, certificateOf, eventually, GENEROUS, helloOf, seedOf, until } from '../support/links.ts';
@@ -236,7 +238,11 @@ describe('an identity handshake', () => {
 
 describe('a listener', () => {
   /** Proves itself, then treats every request as `serve` says. */
-  async function hostile(at: Scene, serve: (stream: Stream) => void): Promise<Libp2p> {
+  async function hostile(
+    at: Scene,
+    serve: (stream: Stream) => void,
+    protocol: Protocol = '/fit/message/1',
+  ): Promise<Libp2p> {
     const node = await at.node(7, { listen: ['/ip4/127.0.0.1/tcp/0'] });
     await node.handle(IDENTITY_PROTOCOL, (stream) => {
       stream.addEventListener('message', () => stream.writeStatus === 'writable' && void answer(stream), {
@@ -244,7 +250,7 @@ describe('a listener', () => {
       });
     });
     const answer = async (stream: Stream) => stream.send(delimit(encodeAnswer(helloOf(7))));
-    await node.handle('/fit/message/1', (stream) => {
+    await node.handle(protocol, (stream) => {
       stream.addEventListener('message', () => serve(stream));
     });
     at.link.learn(attacker, node.getMultiaddrs().map(String));
@@ -282,6 +288,24 @@ describe('a listener', () => {
     assert.equal(at.reported.length, before);
   });
 
+  scene('that announces a bulk reply above the limit, or trickles one, is at fault', { frameMs: 50 }, async (at) => {
+    let reply = varint(BULK_FRAME_BYTES + FRAME_OVERHEAD + 1);
+    await hostile(at, (stream) => void stream.send(reply), '/fit/bulk/1');
+    const ask = () => at.link.request(attacker, certificateOf(7), '/fit/bulk/1', BODY, TIME);
+    await assert.rejects(ask(), { name: 'PeerFault', code: 'oversized' });
+    reply = delimit(encode([1, 0, new Uint8Array(BULK_FRAME_BYTES + 1)]));
+    await assert.rejects(ask(), { name: 'PeerFault', code: 'malformed' });
+    reply = varint(BULK_FRAME_BYTES);
+    const began = performance.now();
+    await assert.rejects(ask(), { name: 'PeerFault', code: 'malformed' });
+    const patience = 50 * framesOf('/fit/bulk/1').patience;
+    const took = performance.now() - began;
+    assert.ok(took >= patience - 5 && took < patience + 1_000, `cut off after ${took} ms`);
+    assert.deepEqual(at.reported, [`${last4} oversized`, `${last4} malformed`, `${last4} malformed`]);
+    reply = delimit(encodeAnswer(BODY));
+    assert.deepEqual(await ask(), BODY);
+  });
+
   scene('that sends a frame nobody asked for on a kept stream is at fault', {}, async (at) => {
     let unasked = () => {};
     await hostile(at, (stream) => {
@@ -310,9 +334,142 @@ describe('a listener', () => {
   });
 });
 
+setFlagsFromString('--expose-gc');
+const collect: unknown = runInNewContext('gc');
+
+/** Bytes of buffers that something still refers to. */
+function held(): number {
+  assert.ok(typeof collect === 'function');
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
+
 function muxerOf(connection: Connection): StreamMuxer {
   return Reflect.get(connection, 'muxer') as StreamMuxer;
 }
+
+describe('a bulk request', () => {
+  const BULK = '/fit/bulk/1';
+  const LARGEST = framesOf(BULK).request;
+
+  /** Replies of the largest size, each in memory of its own, and how many were made. */
+  function serve(at: Scene): { count: number } {
+    const made = { count: 0 };
+    at.link.handle(BULK, async () => {
+      made.count += 1;
+      return new Uint8Array(BULK_FRAME_BYTES).fill(made.count);
+    });
+    return made;
+  }
+
+  /** A stream that asks and takes no more than its first window of the reply. */
+  async function stalled(connection: Connection): Promise<Stream> {
+    const stream = await open(connection, BULK);
+    stream.pause();
+    stream.send(request);
+    return stream;
+  }
+
+  scene('above its limit is at fault, and the connection stays', {}, async (at) => {
+    const made = serve(at);
+    const connection = await enter(at);
+    for (const piece of [varint(LARGEST + FRAME_OVERHEAD + 1), delimit(encode([1, new Uint8Array(LARGEST + 1)]))]) {
+      const stream = await sendRaw(connection, BULK, [piece]);
+      await until(() => stream.status === 'reset', 'reset');
+    }
+    assert.deepEqual(at.reported, [`${last4} oversized`, `${last4} malformed`]);
+    assert.equal(made.count, 0);
+    assert.deepEqual(await exchange(connection, BODY), encodeAnswer(BODY));
+  });
+
+  scene('whose reply is not taken holds one of eight places and its reply, no more', { frameMs: 250 }, async (at) => {
+    const made = serve(at);
+    const connection = await enter(at);
+    const before = held();
+    const streams = await Promise.all(Array.from({ length: 16 }, () => stalled(connection)));
+    await until(() => made.count === 8, 'eight handled');
+    // The others were refused, which is all that they have to read.
+    for (let round = 0; round < 20; round += 1) assert.deepEqual(await exchange(connection, BODY), encodeAnswer(BODY));
+    assert.equal(made.count, 8);
+    const grown = held() - before;
+    // Each reply once, a first window of it at the other end, which is in this process too, and a piece on its way.
+    const bound = 8 * (BULK_FRAME_BYTES + 256 * 1024 + 128 * 1024);
+    assert.ok(grown < bound, `${grown} bytes held, at most ${bound}`);
+    const reset = () => streams.filter((stream) => stream.status === 'reset').length;
+    await until(() => reset() === 8, 'cut off');
+    await until(() => held() - before < 2 * BULK_FRAME_BYTES + 8 * 256 * 1024, 'memory given back');
+    assert.equal(
+      (await exchange(connection, BODY, BULK))?.length,
+      encodeAnswer(new Uint8Array(BULK_FRAME_BYTES)).length,
+    );
+    assert.equal(at.link.faults(attacker), 0);
+  });
+
+  scene('whose reply is taken later than a small frame may take is answered in full', { frameMs: 100 }, async (at) => {
+    serve(at);
+    const connection = await enter(at);
+    // Nothing comes on this one, so it is closed when the time for a frame is over.
+    const watch = await sendRaw(connection, '/fit/message/1', []);
+    const stream = await stalled(connection);
+    let bytes = 0;
+    stream.addEventListener('message', (event) => {
+      bytes += event.data.byteLength;
+    });
+    await until(() => watch.status === 'reset', 'the time of a frame over');
+    assert.equal(bytes, 0);
+    stream.resume();
+    const whole = delimit(encodeAnswer(new Uint8Array(BULK_FRAME_BYTES))).length;
+    await until(() => bytes === whole, 'all of the reply');
+  });
+
+  scene('given up again and again uses up strikes', { strikes: 30, forgiveness: 0.1 }, async (at) => {
+    const made = serve(at);
+    const honest = await at.honest(3);
+    const connection = await enter(at);
+    while (connection.status === 'open' && made.count < 200) {
+      const before = made.count;
+      const stream = await stalled(connection).catch(() => undefined);
+      if (stream === undefined) break;
+      await until(() => made.count > before || connection.status !== 'open', 'handled');
+      stream.abort(new Error('given up'));
+    }
+    await until(() => connection.status !== 'open', 'connection closed');
+    assert.ok(made.count >= 30 && made.count < 60, `${made.count} handled`);
+    assert.deepEqual(at.reported, [`${last4} flood`]);
+    assert.deepEqual(await honest.request(at.link.peer, certificateOf(1), '/fit/message/1', BODY, TIME), BODY);
+  });
+
+  scene(
+    'of a peer that gives window and reads nothing holds no more than the replies',
+    { quietMs: 200, probeMs: 200 },
+    async (at) => {
+      const made = serve(at);
+      const connection = await enter(at);
+      const muxer = muxerOf(connection);
+      const before = held();
+      const streams = await Promise.all(Array.from({ length: 8 }, () => open(connection, BULK)));
+      const wire: unknown = Reflect.get(muxer, 'maConn');
+      const send: unknown = Reflect.get(muxer, 'sendFrame');
+      assert.ok(typeof send === 'function' && typeof wire === 'object' && wire !== null && 'pause' in wire);
+      assert.ok(typeof wire.pause === 'function');
+      wire.pause();
+      for (const stream of streams) {
+        // A window of 1 GiB more (type 1).
+        Reflect.apply(send, muxer, [{ type: 1, flag: 0, streamID: Number(stream.id), length: 2 ** 30 }]);
+        stream.send(request);
+      }
+      await until(() => made.count === 8, 'eight handled');
+      let most = 0;
+      await until(() => {
+        most = Math.max(most, held() - before);
+        return !at.link.connected(attacker);
+      }, 'noticed as dead');
+      assert.equal(made.count, 8);
+      const bound = 8 * (2 * BULK_FRAME_BYTES);
+      assert.ok(most < bound, `${most} bytes held, at most ${bound}`);
+    },
+  );
+});
 
 describe('many', () => {
   scene('parallel streams of one peer do not keep others out', { underWay: 4 }, async (at) => {
