@@ -135,6 +135,19 @@ test('a request that nobody decides in time is over: told, refused to the right 
   await oak.ok('approve', 'refuse', again.id);
 });
 
+test('an offer that came after the unlock ends in time at both sides, with nobody looking', async () => {
+  const document = Buffer.from(CONTRACT).toString('base64');
+  const agent = await elm.consenting();
+  const short = (await agent.dealPropose({ document, to: 'oak', arbiter: 'notary', expires: 2 })).deal;
+  const ended = await Promise.all(
+    [elm, oak].map((one) => one.event((event) => event.kind === 'expiry' && event.deal === short)),
+  );
+  assert.deepEqual(
+    ended.map((event) => event.state),
+    ['expired', 'expired'],
+  );
+});
+
 test('a text that changes between asking and granting is not signed', async () => {
   const request = await ask();
   const other = Buffer.from(CONTRACT.replace('bicycle', 'tandem')).toString('base64');
