@@ -1,60 +1,18 @@
 /** The first screen while deals move under the person's hand: the real program in tmux, over a daemon that this test plays. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
-import { FitError } from '../../src/lib/errors.ts';
-import { homePaths } from '../../src/lib/paths.ts';
-import type { Agent, DealSummary, FitEvent, StatusResult } from '../../src/rpc/agent.ts';
-import { type Connection, type RpcServer, serve } from '../../src/rpc/server.ts';
+import type { DealSummary } from '../../src/rpc/agent.ts';
+import { type PlayedDaemon, playDaemon } from '../support/played-daemon.ts';
 import { needsTmux, openScreen, type Screen } from '../support/tmux.ts';
 import { temporary } from '../support/traders.ts';
 
 const home = temporary();
-const paths = homePaths({ FIT_HOME: home });
-const connections = new Set<Connection>();
 const screens: Screen[] = [];
-let server: RpcServer;
-let seq = 0;
+let daemon: PlayedDaemon;
 let deals: DealSummary[] = [];
 
-const STATUS: StatusResult = {
-  pid: process.pid,
-  version: '0.1.0',
-  name: 'Trader elm',
-  home,
-  locked: false,
-  addresses: [],
-  roles: [],
-  certificate: 'cd'.repeat(32),
-  started: '2026-11-20T12:00:00Z',
-  received: { arbiter: 0 },
-  deals: 0,
-  waiting: 0,
-};
-
 const TEXT = Buffer.from('# Sale\n\nOne bell.\n').toString('base64');
-
-function played(connection: Connection): Agent {
-  connections.add(connection);
-  connection.onClose(() => connections.delete(connection));
-  const agent: Partial<Agent> = {
-    status: async () => STATUS,
-    contactList: async () => ({ contacts: [] }),
-    dealList: async () => ({ deals }),
-    async dealShow() {
-      throw new FitError('not-found', 'only listed here');
-    },
-    approveList: async () => ({ requests: [] }),
-    arbiterCases: async () => ({ cases: [] }),
-    dealText: async ({ deal }) => ({ deal, version: 1, document: 'ab'.repeat(32), data: TEXT }),
-    subscribe: async () => ({ seq }),
-    async configGet() {
-      throw new FitError('not-found', 'no such setting');
-    },
-  };
-  return agent as Agent;
-}
 
 const deal = (id: string, title: string, waitsFor: DealSummary['waitsFor'], minute: number): DealSummary => ({
   deal: id.padEnd(12, 'x'),
@@ -69,23 +27,20 @@ const deal = (id: string, title: string, waitsFor: DealSummary['waitsFor'], minu
   updated: `2026-11-20T12:${String(minute).padStart(2, '0')}:00Z`,
 });
 
-/** Everything is asked for again. */
 function change(next: DealSummary[]): void {
   deals = next;
-  seq += 1;
-  const event: FitEvent = { seq, at: '2026-11-20T13:00:00Z', kind: 'unlocked' };
-  for (const connection of connections) connection.notify(event);
+  daemon.changed();
 }
 
 before(async () => {
-  mkdirSync(dirname(paths.socket), { recursive: true, mode: 0o700 });
-  mkdirSync(dirname(paths.config), { recursive: true });
-  writeFileSync(paths.config, 'name = "Trader elm"\n');
-  server = await serve(played, paths.socket);
+  daemon = await playDaemon(home, {
+    dealList: async () => ({ deals }),
+    dealText: async ({ deal }) => ({ deal, version: 1, document: 'ab'.repeat(32), data: TEXT }),
+  });
 });
 after(async () => {
   for (const screen of screens) screen.close();
-  await server.close();
+  await daemon.close();
 });
 
 function open(): Screen {
