@@ -12,12 +12,15 @@ const STARTED = '2026-11-20T12:00:00Z';
 
 const deals: DealSummary[] = Array.from({ length: Number(count) }, (_, at) => ({
   deal: `${(at + 32 ** 4).toString(32)}k7q2m3xd`,
+  kind: 'contract' as const,
+  references: [],
   title: `Sale of bicycle number ${at}`,
   state: at % 3 === 0 ? 'offered' : 'contracted',
   with: NAMES[at % NAMES.length] ?? '',
   verified: at % 2 === 0,
   version: 1 + (at % 4),
   document: 'ab'.repeat(32),
+  offeredBy: 'them' as const,
   waitsFor: at % 3 === 0 ? 'you' : 'nobody',
   until: at % 3 === 0 ? '2026-12-27T12:00:00Z' : null,
   updated: new Date(Date.parse(STARTED) - at * 60_000).toISOString(),

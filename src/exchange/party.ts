@@ -297,7 +297,7 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
   },
 };
 
-export function tableOf(role: PartyRole, course: Course): readonly PartyRow[] {
+export function tableOf(role: PartyRole, course: Course = 'contract'): readonly PartyRow[] {
   if (course === 'delivery') return role === 'originator' ? SENDER : RECEIVER;
   return role === 'originator' ? ORIGINATOR : RESPONDER;
 }

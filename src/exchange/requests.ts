@@ -117,10 +117,6 @@ function chain(value: Cbor | undefined): readonly Uint8Array[] {
   return found;
 }
 
-function proofFrom(value: Cbor | undefined, kind: RequestKind): Uint8Array | null {
-  return kind === 'misbehaviour' ? read.blob(value, MISBEHAVIOUR_MAX_BYTES, 'proof') : null;
-}
-
 function promisesFrom(value: Cbor | undefined, kind: RequestKind, record: ExchangeRecord): Promises | null {
   if (kind === 'misbehaviour') return null;
   if (kind !== 'resolve') return read.literal(value, null, 'promises');
@@ -143,7 +139,7 @@ function bodyFrom(body: Uint8Array): ArbiterRequest {
     by: read.oneOf(byField, ['O', 'R'], 'requester'),
     certificates: { O: chain(chainO), R: chain(chainR) },
     promises: promisesFrom(promises, kind, record),
-    proof: proofFrom(promises, kind),
+    ...(kind === 'misbehaviour' ? { proof: read.blob(promises, MISBEHAVIOUR_MAX_BYTES, 'proof') } : {}),
     answerKey: read.bytes(answerKey, 32, 'answer key'),
   };
 }

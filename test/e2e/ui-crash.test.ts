@@ -17,12 +17,15 @@ after(async () => {
 
 const GOOD: DealSummary = {
   deal: 'aaaaxxxxxxxx',
+  kind: 'contract' as const,
+  references: [],
   title: 'Anvil',
   state: 'contracted',
   with: 'oak',
   verified: true,
   version: 1,
   document: 'ab'.repeat(32),
+  offeredBy: 'them' as const,
   waitsFor: 'nobody',
   until: null,
   updated: '2026-11-20T12:00:00Z',

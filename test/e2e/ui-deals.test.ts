@@ -16,10 +16,13 @@ const TEXT = Buffer.from('# Sale\n\nOne bell.\n').toString('base64');
 
 const deal = (id: string, title: string, waitsFor: DealSummary['waitsFor'], minute: number): DealSummary => ({
   deal: id.padEnd(12, 'x'),
+  kind: 'contract',
+  references: [],
   title,
   state: waitsFor === 'nobody' ? 'contracted' : 'offered',
   with: 'oak',
   verified: true,
+  offeredBy: 'them',
   version: 1,
   document: 'ab'.repeat(32),
   waitsFor,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
+import { chunksOf } from '../../src/crypto/content.ts';
 import { decodeAnswer, encodeAnswer } from '../../src/exchange/answers.ts';
 import { decodeMessage, encodeMessage } from '../../src/exchange/messages.ts';
 import { begin, type PartyInput, type PartyRole, step } from '../../src/exchange/party.ts';
@@ -23,14 +24,15 @@ const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const point = fc.uint8Array({ minLength: 33, maxLength: 33 }).map((bytes) => Uint8Array.of(2, ...bytes.slice(1)));
 const item = fc.oneof(
   fc.record({ kind: fc.constant('document' as const), digest: hash }),
-  fc.record({
-    kind: fc.constant('content' as const),
-    point,
-    ciphertextRoot: hash,
-    plaintextRoot: hash,
-    bytes: fc.maxSafeNat(),
-    chunks: fc.maxSafeNat(),
-  }),
+  fc
+    .record({
+      kind: fc.constant('content' as const),
+      point,
+      ciphertextRoot: hash,
+      plaintextRoot: hash,
+      bytes: fc.nat({ max: 2 ** 31 - 1 }),
+    })
+    .map((one) => ({ ...one, chunks: chunksOf(one.bytes) })),
   fc.record({ kind: fc.constant('statement' as const), template: fc.string({ maxLength: 20 }) }),
 );
 const time = fc.nat({ max: 2_147_483_647 });

@@ -73,7 +73,8 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
 
 function give(at: Step, s: State, it: Case, from: Court['stored'], input: ArbiterInput<Statement>): void {
   const times = { notAfter: TIMES.notAfter, retention: RETENTION };
-  const ports = { token: (): Statement => token(it.x.xid, at.rules.tokensSigned) };
+  const word = (): Statement => token(it.x.xid, at.rules.tokensSigned);
+  const ports = { token: word, voidToken: word };
   const [after, effects] = stepArbiter<Statement>(ports, times, from, input, at.rules.arbiter);
   at.taken?.add(`arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`);
   // Said before: nothing new.

@@ -188,7 +188,13 @@ export function layoutOf(world: World): Layout {
   return layout;
 }
 
-export const FRESH_COURT: ArbiterState<Statement> = { phase: 'none', token: null, cause: null, answer: null };
+export const FRESH_COURT: ArbiterState<Statement> = {
+  phase: 'none',
+  token: null,
+  cause: null,
+  answer: null,
+  until: null,
+};
 
 export function initialState(world: World): State {
   const { seats, accounts } = layoutOf(world);

@@ -78,7 +78,7 @@ export function makeContract(
     T: { certificate: arbiter.certificate, kem: kem.public, terms },
   };
   const signingTime = options.signingTime ?? NOW;
-  const record = makeRecord(exchangeTerms(document), parties, { nonce: systemRng(32), signingTime });
+  const record = makeRecord(exchangeTerms(document), parties, { nonce: systemRng(32), signingTime, sealed: null });
   const offer = makeTransaction({
     deal: document.terms.deal,
     parent: null,

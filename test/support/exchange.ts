@@ -87,7 +87,11 @@ export function termsOf(cast: Cast, mode: Mode = 'invisible'): DocumentTerms {
 export const LIMITS: RecordLimits = { now: NOW, skew: 300, minMargin: 3600, maxWindow: 30 * DAY, offeredAt: NOW - DAY };
 
 export function recordOf(cast: Cast, mode: Mode = 'invisible'): ExchangeRecord {
-  const record = makeRecord(termsOf(cast, mode), partiesOf(cast), { nonce: systemRng(32), signingTime: NOW });
+  const record = makeRecord(termsOf(cast, mode), partiesOf(cast), {
+    nonce: systemRng(32),
+    signingTime: NOW,
+    sealed: null,
+  });
   checkRecord(record, termsOf(cast, mode), partiesOf(cast), LIMITS);
   return record;
 }

@@ -97,12 +97,15 @@ function summary(deal: Stored): DealSummary {
   return {
     deal: deal.deal,
     // What a hostile peer would choose.
+    kind: 'contract' as const,
+    references: [],
     title: 'Sale of a \u001b[31mbicycle\u202e',
     state: deal.state,
     with: 'oak',
     verified: false,
     version: deal.versions.length,
     document: sha256(current(deal)),
+    offeredBy: 'them' as const,
     waitsFor: 'them',
     until: '2026-11-27T12:00:00Z',
     updated: NOW,

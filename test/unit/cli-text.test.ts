@@ -17,6 +17,8 @@ const hostile = fc.string({ unit: 'binary', maxLength: 60 });
 function dealWith(text: string): DealResult {
   return {
     deal: 'k7q2m3xd9abc',
+    kind: 'contract' as const,
+    references: [],
     title: text,
     state: 'offered',
     with: text,

@@ -87,7 +87,7 @@ test('offer, counter-offer, acceptance, contract', () => {
   assert.equal(currentVersion(deal)?.number, 2);
   deal = take(deal, event('acceptance', A, 2, 9, second.id));
   assert.equal(deal.state, 'signing');
-  assert.deepEqual(openExchange(deal)?.originator, A);
+  assert.deepEqual(openExchange(deal)?.acceptor, A);
   for (const kind of ['promise', 'release'] as const) deal = take(deal, event(kind, A, 2, 9, second.id));
   deal = take(deal, event('contract', A, 2, 9, second.id));
   assert.equal(deal.state, 'contracted');

@@ -264,7 +264,7 @@ test('the arbiter’s answer, carried along, must be its own and lead to this co
   const { signatures } = contract;
   const answered = (by: Identity, change: Partial<typeof record> = {}) => {
     const signature = signControl(by.key, 'resolved', xidOf(record), signatures.O, signatures.R);
-    const bytes = encodeAnswer({ kind: 'resolved', signatures, signature });
+    const bytes = encodeAnswer({ kind: 'resolved', witnesses: signatures, signature });
     return asics(buildEvidence({ ...contract.input, answer: { record: { ...record, ...change }, bytes } }));
   };
   const good = answered(scene.arbiter);

@@ -60,8 +60,8 @@ function statedBy(text: Uint8Array): Affidavit {
 test('undisturbed it ends with the same contract as any other mode', () => {
   for (const role of ROLES)
     assert.deepEqual(promiseCheck(record, role, promises[role], parties), { kind: 'affidavit' });
-  const O = checkRelease(record, 'O', encodeRelease(record, made.O.signature), promises.O, parties);
-  const R = checkRelease(record, 'R', encodeRelease(record, made.R.signature), promises.R, parties);
+  const O = checkRelease(record, 'O', encodeRelease(record, 'O', made.O.signature), promises.O, parties);
+  const R = checkRelease(record, 'R', encodeRelease(record, 'R', made.R.signature), promises.R, parties);
   assert.ok(completeContract(record, parties, { O, R }).length > 0);
 });
 
@@ -155,6 +155,6 @@ test('token and statement together prove that the arbiter broke its word', () =>
   const token = makeToken(xidOf(record), cast.T.key);
   assert.ok(contradiction(record, parties, token, made.answer));
   const signatures = { O: new Uint8Array(64), R: new Uint8Array(64) };
-  const other = encodeAnswer({ kind: 'resolved', signatures, signature: new Uint8Array(64) });
+  const other = encodeAnswer({ kind: 'resolved', witnesses: signatures, signature: new Uint8Array(64) });
   assert.equal(contradiction(record, parties, token, other), false);
 });

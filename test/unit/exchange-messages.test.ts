@@ -51,7 +51,7 @@ test('every element changed, left out or added is refused', () => {
     [[1, 'promise-r', xid], 'malformed'],
     [[1, 'promise-r', xid, null], 'malformed'],
     [[1, 'release-o', xid], 'malformed'],
-    [[1, 'release-o', xid, new Uint8Array(69)], 'malformed'],
+    [[1, 'release-o', xid, new Uint8Array(101)], 'malformed'],
     [[1, 'release-r', xid, release, release], 'malformed'],
     [[1, 'release-r', null, release], 'malformed'],
     [[1, 'declined'], 'malformed'],

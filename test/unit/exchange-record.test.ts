@@ -204,27 +204,35 @@ const BAD_TERMS: readonly (readonly [name: string, change: Partial<DocumentTerms
   ['no time before the margin', { notAfter: NOW + DAY, margin: DAY }, /no time/],
   ['more time than the terms allow', { notAfter: NOW + 31 * DAY }, /terms allow/],
   [
-    'a content item',
+    'content against a signature',
     {
       itemO: {
         kind: 'content',
-        point: new Uint8Array(33).fill(2),
-        ciphertextRoot: other,
         plaintextRoot: other,
         bytes: 1,
         chunks: 1,
       },
     },
-    /cannot exchange/,
+    /something else than a receipt/,
   ],
-  ['a statement item', { itemR: { kind: 'statement', template: 'receipt/1' } }, /cannot exchange/],
+  [
+    'content that nobody could dispute',
+    {
+      itemO: { kind: 'content', plaintextRoot: other, bytes: 1, chunks: 1 },
+      itemR: { kind: 'statement', template: 'receipt' },
+    },
+    /nobody could dispute/,
+  ],
+  ['a window without content', { check: 'window=3600' }, /without content/],
+  ['a statement against a signature', { itemR: { kind: 'statement', template: 'receipt' } }, /cannot exchange/],
   ['an item that is another document', { itemR: { kind: 'document', digest: other } }, /not the document/],
 ];
 
 for (const [name, change, message] of BAD_TERMS) {
   test(`checkRecord refuses ${name}, though the text says so`, () => {
     const agreed = { ...terms, ...change };
-    const x = makeRecord(agreed, parties, { nonce: record.nonce, signingTime: NOW });
+    const sealed = { point: new Uint8Array(33).fill(2), ciphertextRoot: other };
+    const x = makeRecord(agreed, parties, { nonce: record.nonce, signingTime: NOW, sealed });
     assert.throws(() => checkRecord(x, agreed, parties, LIMITS), fault('bad-record', message));
   });
 }
@@ -239,7 +247,7 @@ test('notAfter within the life of the arbiter’s KEM key and of three certifica
       [short, /ends before notAfter/],
       [young, /begins after/],
     ] as const) {
-      const x = makeRecord(termsOf(people), partiesOf(people), record);
+      const x = makeRecord(termsOf(people), partiesOf(people), { ...record, sealed: null });
       assert.throws(() => checkRecord(x, termsOf(people), partiesOf(people), LIMITS), fault('bad-record', message));
     }
   }
@@ -254,7 +262,7 @@ test('nobody is two parties: not by certificate and not by key', async () => {
     const same = { ...cast, [two]: cast[one] };
     const renamed = { ...cast, [two]: await person('other name, same key', { key: cast[one].key }) };
     for (const people of [same, renamed]) {
-      const x = makeRecord(termsOf(people), partiesOf(people), record);
+      const x = makeRecord(termsOf(people), partiesOf(people), { ...record, sealed: null });
       assert.throws(
         () => checkRecord(x, termsOf(people), partiesOf(people), LIMITS),
         fault('bad-record', /two roles with the same/),

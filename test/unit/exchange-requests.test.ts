@@ -9,6 +9,7 @@ import {
   encodeAnswer,
   makeResolved,
   makeToken,
+  makeVoid,
   openAnswer,
   sealAnswer,
   verifyAnswer,
@@ -182,7 +183,7 @@ test('the arbiter’s checks come in the order of the specification and are told
 test('⚔ the arbiter is no party, by certificate or by key', async () => {
   for (const T of [cast.R, await person('renamed', { key: cast.O.key })]) {
     const people = { ...cast, T };
-    const x = makeRecord(termsOf(people), partiesOf(people), record);
+    const x = makeRecord(termsOf(people), partiesOf(people), { ...record, sealed: null });
     fails(signedRequest(people, x, 'abort', 'O', answerKeys.public), 'bad-record', selfOf(people));
   }
 });
@@ -196,7 +197,11 @@ test('whatever a party lets pass, the arbiter lets pass', () => {
     { deal: '000000000000' },
   ];
   for (const change of changes) {
-    const x = makeRecord({ ...termsOf(cast), ...change }, parties, { nonce: systemRng(32), signingTime: NOW });
+    const x = makeRecord({ ...termsOf(cast), ...change }, parties, {
+      nonce: systemRng(32),
+      signingTime: NOW,
+      sealed: null,
+    });
     const outcome = checkRequest(signedRequest(cast, x, 'status', 'R', answerKeys.public), self, NOW + DAY);
     assert.equal(outcome.kind, 'authentic');
   }
@@ -223,12 +228,12 @@ test('a resolved answer carries the contract, believed because it verifies', () 
     assert.deepEqual(verified.contract, undisturbed);
   }
   const signatures = { O: made.O.signature, R: made.R.signature };
-  const unsigned = encodeAnswer({ kind: 'resolved', signatures, signature: new Uint8Array(64) });
+  const unsigned = encodeAnswer({ kind: 'resolved', witnesses: signatures, signature: new Uint8Array(64) });
   const verified = verifyAnswer(record, parties, unsigned);
   assert.ok(verified.kind === 'resolved' && !verified.signed, 'the contract needs nobody’s word');
   const swapped = encodeAnswer({
     kind: 'resolved',
-    signatures: { O: made.R.signature, R: made.O.signature },
+    witnesses: { O: made.R.signature, R: made.O.signature },
     signature: new Uint8Array(64),
   });
   assert.throws(() => verifyAnswer(record, parties, swapped), PeerFault);
@@ -241,7 +246,7 @@ test('token and resolution together prove that the arbiter broke its word', () =
   assert.ok(contradiction(record, parties, token, resolved));
   const other = { ...record, nonce: systemRng(32) };
   const signatures = { O: made.O.signature, R: made.R.signature };
-  const unsigned = encodeAnswer({ kind: 'resolved', signatures, signature: new Uint8Array(64) });
+  const unsigned = encodeAnswer({ kind: 'resolved', witnesses: signatures, signature: new Uint8Array(64) });
   for (const [a, b] of [
     [resolved, token],
     [token, token],
@@ -271,9 +276,11 @@ function answerTo(bytes: Uint8Array, now = NOW): Uint8Array {
   if (outcome.kind === 'failed') return encodeAnswer({ kind: 'failed', reason: outcome.reason });
   const { request, xid } = outcome;
   const times = { notAfter: request.record.notAfter, retention: 365 * DAY };
-  const ports = { token: () => makeToken(xid, cast.T.key) };
+  const ports = { token: () => makeToken(xid, cast.T.key), voidToken: () => makeVoid(xid, cast.T.key) };
   let state = initialArbiterState<Uint8Array>();
-  let input: ArbiterInput<Uint8Array> | null = { kind: request.kind, by: request.by, now };
+  assert.notEqual(request.kind, 'misbehaviour');
+  const kind = request.kind === 'misbehaviour' ? 'status' : request.kind;
+  let input: ArbiterInput<Uint8Array> | null = { kind, by: request.by, now };
   while (input !== null) {
     const [after, effects]: ReturnType<typeof stepArbiter<Uint8Array>> = stepArbiter(ports, times, state, input);
     state = after;

@@ -7,12 +7,15 @@ import {
   type ArbiterInput,
   type ArbiterState,
   type ArbiterTimes,
+  CONTENT_ARBITER,
   initialArbiterState,
   stepArbiter,
 } from '../../src/exchange/arbiter.ts';
 import type { Row } from '../../src/exchange/machine.ts';
 import {
   begin,
+  COURSES,
+  type Course,
   isFinal,
   ON_RESUME,
   ORIGINATOR,
@@ -21,7 +24,9 @@ import {
   type PartyPhase,
   type PartyRole,
   type PartyState,
+  RECEIVER,
   RESPONDER,
+  SENDER,
   step,
   tableOf,
 } from '../../src/exchange/party.ts';
@@ -41,6 +46,9 @@ function partyInputs(): readonly PartyInput<string>[] {
     { kind: 'release', contract: 'contract', now },
     { kind: 'resolved', contract: 'contract', now },
     { kind: 'token', token: 'token', now },
+    { kind: 'void', token: 'void', now },
+    { kind: 'right', now },
+    { kind: 'wrong', proof: 'proof', now },
     { kind: 'declined', now },
     { kind: 'patience', now },
     { kind: 'deadline', now },
@@ -55,22 +63,28 @@ const guardOf = (input: PartyInput<string>) => {
   return { inTime, late: !inTime, agreed, notAgreed: !agreed };
 };
 
-function stateIn(role: PartyRole, phase: PartyPhase): PartyState<string> {
-  const state = begin<string>(role, TIMES, role === 'responder' ? 'theirs' : null);
+/** A role in a course, and the phases that it has there. */
+const SIDES = COURSES.flatMap((course) => ROLES.map((role) => ({ course, role, table: tableOf(role, course) })));
+const phasesOf = (table: readonly { from: PartyPhase; to: PartyPhase }[]): readonly PartyPhase[] =>
+  PARTY_PHASES.filter((phase) => table.some((row) => row.from === phase || row.to === phase));
+
+function stateIn(role: PartyRole, phase: PartyPhase, course: Course): PartyState<string> {
+  const state = begin<string>(role, TIMES, role === 'responder' ? 'theirs' : null, course);
   return { ...state, phase, promise: 'own', release: 'rel', resolve: 'req' };
 }
 
-for (const role of ROLES) {
-  test(`${role}: every phase with every input is either a row or nothing`, () => {
+for (const { course, role, table } of SIDES) {
+  const name = `${role}, ${course}`;
+  test(`${name}: every phase with every input is either a row or nothing`, () => {
     let taken = 0;
     let ignored = 0;
     for (const phase of PARTY_PHASES)
       for (const input of partyInputs()) {
-        const state = stateIn(role, phase);
+        const state = stateIn(role, phase, course);
         const before = structuredClone(state);
         const [after, effects] = step(state, input);
         assert.deepEqual(state, before, 'the old state is left alone');
-        const expected = tableOf(role).find(
+        const expected = table.find(
           (row) => row.from === phase && row.on === input.kind && (row.when === undefined || guardOf(input)[row.when]),
         );
         if (expected === undefined) {
@@ -89,16 +103,15 @@ for (const role of ROLES) {
     assert.ok(taken > 20 && ignored > 100, `${taken} taken, ${ignored} ignored`);
   });
 
-  test(`${role}: a final phase hears nothing`, () => {
+  test(`${name}: a final phase hears nothing`, () => {
     for (const phase of PARTY_PHASES.filter(isFinal))
       for (const input of partyInputs()) {
-        const state = stateIn(role, phase);
+        const state = stateIn(role, phase, course);
         assert.deepEqual(step(state, input), [state, []]);
       }
   });
 
-  test(`${role}: every row can be taken`, () => {
-    const table = tableOf(role);
+  test(`${name}: every row can be taken`, () => {
     const used = new Set<number>();
     for (const phase of PARTY_PHASES)
       for (const input of partyInputs())
@@ -111,26 +124,22 @@ for (const role of ROLES) {
     for (const [i, row] of table.entries()) assert.ok(used.has(i), `${row.from} × ${row.on} [${row.when}] is shadowed`);
   });
 
-  test(`${role}: what is taken with a guard is taken with its opposite too`, () => {
-    for (const row of tableOf(role)) {
+  test(`${name}: what is taken with a guard is taken with its opposite too`, () => {
+    for (const row of table) {
       if (row.when === undefined) continue;
-      const whens = tableOf(role).filter((one) => one.from === row.from && one.on === row.on);
+      const whens = table.filter((one) => one.from === row.from && one.on === row.on);
       assert.equal(whens.length, 2, `${row.from} × ${row.on}`);
     }
   });
 
-  test(`${role}: after a crash a phase repeats what its entry did, and never records or consumes`, () => {
-    for (const phase of PARTY_PHASES) {
+  test(`${name}: after a crash a phase repeats what its entry did, and never records or consumes`, () => {
+    for (const phase of phasesOf(table)) {
       const names = ON_RESUME[role][phase];
-      const state = stateIn(role, phase);
+      const state = stateIn(role, phase, course);
       const [after, effects] = step(state, { kind: 'resumed', now: EARLY });
       assert.equal(after, state);
       assert.equal(effects.length, names.length);
-      const entering = new Set<string>(
-        tableOf(role)
-          .filter((row) => row.to === phase)
-          .flatMap((row) => row.effects),
-      );
+      const entering = new Set<string>(table.filter((row) => row.to === phase).flatMap((row) => row.effects));
       for (const name of names) {
         assert.ok(!['record', 'consume'].includes(name));
         assert.ok(entering.has(name), `${phase}: ${name} is something that entering the phase did`);
@@ -152,14 +161,14 @@ function after(table: readonly AnyRow[], effect: string): ReadonlySet<PartyPhase
 }
 
 test('record comes first in every row, and alone justifies what follows', () => {
-  for (const row of [...ORIGINATOR, ...RESPONDER]) {
+  for (const row of SIDES.flatMap((side) => side.table)) {
     assert.ok(row.effects[0] === 'record' || row.effects[0] === 'consume', `${row.from} × ${row.on}`);
     assert.ok(!row.effects.slice(1).some((effect) => effect === 'record' || effect === 'consume'));
   }
 });
 
 test('a consent is consumed by the promise and by nothing else, once', () => {
-  for (const table of [ORIGINATOR, RESPONDER]) {
+  for (const { table } of SIDES) {
     const consuming = table.filter((row) => row.effects.includes('consume'));
     assert.equal(consuming.length, 1);
     assert.deepEqual(
@@ -171,65 +180,99 @@ test('a consent is consumed by the promise and by nothing else, once', () => {
 });
 
 test('only the originator may abort, and never once message 3 may be out', () => {
-  assert.ok(RESPONDER.every((row) => !row.effects.includes('askAbort')));
-  const released = after(ORIGINATOR, 'sendRelease');
-  for (const row of ORIGINATOR)
-    if (row.effects.includes('askAbort')) assert.ok(!released.has(row.from), `${row.from} × ${row.on}`);
+  for (const table of [RESPONDER, RECEIVER]) assert.ok(table.every((row) => !row.effects.includes('askAbort')));
+  for (const table of [ORIGINATOR, SENDER]) {
+    const released = after(table, 'sendRelease');
+    for (const row of table)
+      if (row.effects.includes('askAbort')) assert.ok(!released.has(row.from), `${row.from} × ${row.on}`);
+  }
 });
 
 test('nobody releases after having asked to abort, and nobody without the peer’s promise', () => {
-  const aborting = after(ORIGINATOR, 'askAbort');
-  for (const row of ORIGINATOR)
-    if (row.effects.includes('sendRelease')) {
-      assert.ok(!aborting.has(row.from));
-      assert.equal(row.on, 'promise');
-      assert.equal(row.when, 'inTime');
-    }
-  for (const row of RESPONDER) if (row.effects.includes('sendRelease')) assert.equal(row.to, 'contracted');
+  for (const table of [ORIGINATOR, SENDER]) {
+    const aborting = after(table, 'askAbort');
+    for (const row of table)
+      if (row.effects.includes('sendRelease')) {
+        assert.ok(!aborting.has(row.from));
+        assert.equal(row.on, 'promise');
+        assert.equal(row.when, 'inTime');
+      }
+  }
+  for (const row of [...RESPONDER, ...RECEIVER])
+    if (row.effects.includes('sendRelease')) assert.equal(row.to, 'contracted');
 });
 
 test('whoever has sent a promise ends only with a contract or the arbiter’s word', () => {
-  for (const table of [ORIGINATOR, RESPONDER])
+  for (const { table } of SIDES)
     for (const row of table)
       if (row.from !== 'proving') {
-        if (row.to === 'contracted') assert.ok(['release', 'resolved'].includes(row.on));
-        if (row.to === 'aborted') assert.equal(row.on, 'token');
+        if (row.to === 'contracted') assert.ok(['release', 'resolved', 'right'].includes(row.on));
+        if (row.to === 'aborted') assert.ok(['token', 'void'].includes(row.on));
         assert.notEqual(row.to, 'dropped');
       }
 });
 
 test('from every phase an end is reachable with nobody’s help but the arbiter’s', () => {
-  const own = new Set(['proved', 'patience', 'deadline', 'abort', 'resolve', 'resolved', 'token']);
-  for (const role of ROLES)
-    for (const phase of PARTY_PHASES) {
-      if (role === 'responder' && (phase === 'released' || phase === 'aborting')) continue;
+  const own = new Set([
+    'proved',
+    'patience',
+    'deadline',
+    'abort',
+    'resolve',
+    'resolved',
+    'token',
+    'right',
+    'wrong',
+    'void',
+  ]);
+  for (const { role, course, table } of SIDES)
+    for (const phase of phasesOf(table)) {
       const seen = new Set<PartyPhase>([phase]);
       for (let size = -1; size !== seen.size; ) {
         size = seen.size;
-        for (const row of tableOf(role)) if (seen.has(row.from) && own.has(row.on)) seen.add(row.to);
+        for (const row of table) if (seen.has(row.from) && own.has(row.on)) seen.add(row.to);
       }
-      assert.ok([...seen].some(isFinal), `${role} ${phase}`);
+      assert.ok([...seen].some(isFinal), `${role} ${course} ${phase}`);
     }
+});
+
+test('⚔ a receiver of content gives its receipt only for content that was compared', () => {
+  for (const row of RECEIVER)
+    if (row.to === 'contracted' && row.effects.includes('sendRelease'))
+      assert.deepEqual([row.from, row.on], ['opening', 'right']);
+  for (const row of RECEIVER) if (row.on === 'wrong') assert.ok(row.effects.includes('complain'));
 });
 
 const ARBITER_TIMES: ArbiterTimes = { notAfter: 1000, retention: 500 };
 
+/** The machine without content and with it: its table, its phases, its times. */
+const COURTS = [
+  { table: ARBITER, phases: ['none', 'aborted', 'resolved'], times: ARBITER_TIMES },
+  { table: CONTENT_ARBITER, phases: ARBITER_PHASES, times: { ...ARBITER_TIMES, window: 300 } },
+] as const;
+
+const PORTS = { token: () => 'token', voidToken: () => 'void' };
+
 function arbiterInputs(): readonly ArbiterInput<string>[] {
-  return [999, 1000, 1499, 1500].flatMap((now) =>
+  return [999, 1000, 1199, 1200, 1499, 1500].flatMap((now) =>
     (['O', 'R'] as const).flatMap((by): readonly ArbiterInput<string>[] => [
       { kind: 'abort', by, now },
       { kind: 'resolve', by, now },
       { kind: 'status', by, now },
       { kind: 'opened', by, answer: 'both', now },
       { kind: 'opened', by, answer: null, now },
+      { kind: 'misbehaviour', by, valid: true, now },
+      { kind: 'misbehaviour', by, valid: false, now },
     ]),
   );
 }
 
 const ARBITER_STATES: Readonly<Record<(typeof ARBITER_PHASES)[number], ArbiterState<string>>> = {
   none: initialArbiterState(),
-  aborted: { phase: 'aborted', token: 'stored token', cause: 'request', answer: null },
-  resolved: { phase: 'resolved', token: null, cause: null, answer: 'stored answer' },
+  aborted: { phase: 'aborted', token: 'stored token', cause: 'request', answer: null, until: null },
+  resolved: { phase: 'resolved', token: null, cause: null, answer: 'stored answer', until: null },
+  pending: { phase: 'pending', token: null, cause: null, answer: 'stored answer', until: 1200 },
+  voided: { phase: 'voided', token: 'stored void', cause: null, answer: null, until: null },
 };
 
 function arbiterGuards(state: ArbiterState<string>, input: ArbiterInput<string>, times: ArbiterTimes) {
@@ -238,37 +281,68 @@ function arbiterGuards(state: ArbiterState<string>, input: ArbiterInput<string>,
     expired: input.now >= 1000,
     byOriginator: input.by === 'O',
     bothOpened: input.kind === 'opened' && input.answer !== null,
+    proven: input.kind === 'misbehaviour' && input.valid && input.by === 'R',
+    windowOver: state.until !== null && input.now >= state.until,
   };
 }
 
 test('arbiter: every phase with every input takes the first row that fits, and there always is one', () => {
-  const used = new Set<number>();
-  for (const times of [ARBITER_TIMES, { ...ARBITER_TIMES, lost: true }])
-    for (const phase of ARBITER_PHASES)
-      for (const input of arbiterInputs()) {
-        const state = ARBITER_STATES[phase];
-        const guards = arbiterGuards(state, input, times);
-        const at = ARBITER.findIndex(
-          (row) => row.from === phase && row.on === input.kind && (row.when === undefined || guards[row.when]),
-        );
-        used.add(at);
-        const expected = ARBITER[at];
-        assert.ok(expected !== undefined);
-        const [next, effects] = stepArbiter({ token: () => 'token' }, times, state, input);
-        assert.equal(next.phase, expected.to);
-        assert.deepEqual(
-          effects.map(({ kind }) => kind),
-          expected.effects,
-        );
-      }
-  for (const [i, row] of ARBITER.entries()) assert.ok(used.has(i), `${row.from} × ${row.on} [${row.when}] is shadowed`);
+  for (const court of COURTS) {
+    const used = new Set<number>();
+    for (const times of [court.times, { ...court.times, lost: true }])
+      for (const phase of court.phases)
+        for (const input of arbiterInputs()) {
+          if (input.kind === 'misbehaviour' && court.table === ARBITER) continue;
+          const state = ARBITER_STATES[phase];
+          const guards = arbiterGuards(state, input, times);
+          const at = court.table.findIndex(
+            (row) => row.from === phase && row.on === input.kind && (row.when === undefined || guards[row.when]),
+          );
+          used.add(at);
+          const expected = court.table[at];
+          assert.ok(expected !== undefined);
+          const [next, effects] = stepArbiter(PORTS, times, state, input);
+          assert.equal(next.phase, expected.to);
+          // While the window is open the answer is a part of the stored one.
+          const kinds = effects.map(({ kind }) => (kind === 'released' || kind === 'pending' ? 'answer' : kind));
+          assert.deepEqual(kinds, expected.effects);
+        }
+    for (const [i, row] of court.table.entries())
+      assert.ok(used.has(i), `${row.from} × ${row.on} [${row.when}] is shadowed`);
+  }
+});
+
+test('⚔ content: the receiver has the key at once, the sender its receipt only after the window, nobody after a void', () => {
+  const [, content] = COURTS;
+  const at = (state: ArbiterState<string>, input: ArbiterInput<string>) =>
+    stepArbiter(PORTS, content.times, state, input);
+  const [pending] = at(initialArbiterState(), { kind: 'opened', by: 'O', answer: 'both', now: 900 });
+  assert.deepEqual([pending.phase, pending.until], ['pending', 1200]);
+  const ask = { kind: 'resolve', now: 1199 } as const;
+  assert.deepEqual(at(pending, { ...ask, by: 'R' })[1], [{ kind: 'released', to: 'R', value: 'both' }]);
+  assert.deepEqual(at(pending, { ...ask, by: 'O' })[1], [{ kind: 'pending', to: 'O', until: 1200 }]);
+  const proof = { kind: 'misbehaviour', valid: true, now: 1199 } as const;
+  assert.equal(at(pending, { ...proof, by: 'O' })[0].phase, 'pending', 'only the receiver complains');
+  assert.equal(at(pending, { ...proof, valid: false, by: 'R' })[0].phase, 'pending');
+  const [voided] = at(pending, { ...proof, by: 'R' });
+  assert.deepEqual([voided.phase, voided.token, voided.answer], ['voided', 'void', null]);
+  assert.deepEqual(at(voided, { ...ask, by: 'O', now: 1300 })[1], [
+    { kind: 'answer', to: 'O', verdict: 'voided', value: 'void' },
+  ]);
+  const [final, effects] = at(pending, { ...proof, by: 'R', now: 1200 });
+  assert.equal(final.phase, 'resolved', 'the window was over');
+  assert.deepEqual(effects.at(-1), { kind: 'answer', to: 'R', verdict: 'resolved', value: 'both' });
+  // Also before anybody has asked, or the sender could resolve later and be paid for a bad file.
+  assert.equal(at(initialArbiterState(), { ...proof, by: 'R', now: 900 })[0].phase, 'voided');
 });
 
 test('arbiter: a decision stays, and its answer is always the stored one', () => {
   for (const phase of ['aborted', 'resolved'] as const)
     for (const input of arbiterInputs()) {
       const state = ARBITER_STATES[phase];
-      const [next, [effect, ...more]] = stepArbiter({ token: () => 'another token' }, ARBITER_TIMES, state, input);
+      if (input.kind === 'misbehaviour') continue;
+      const other = { token: () => 'another token', voidToken: () => 'another void' };
+      const [next, [effect, ...more]] = stepArbiter(other, ARBITER_TIMES, state, input);
       assert.equal(next, state);
       assert.deepEqual(more, []);
       const answer = phase === 'aborted' ? 'stored token' : 'stored answer';
@@ -281,7 +355,7 @@ test('arbiter: a decision stays, and its answer is always the stored one', () =>
 });
 
 test('arbiter: nothing signed is answered that is not stored', () => {
-  for (const row of ARBITER)
+  for (const row of [...ARBITER, ...CONTENT_ARBITER])
     if (row.effects.includes('answer') && row.from === 'none') {
       assert.notEqual(row.to, 'none');
       assert.ok(row.effects.indexOf('record') < row.effects.indexOf('answer'));
@@ -289,7 +363,7 @@ test('arbiter: nothing signed is answered that is not stored', () => {
 });
 
 test('arbiter: only the originator of X aborts before time', () => {
-  const [state, effects] = stepArbiter({ token: () => 'token' }, ARBITER_TIMES, initialArbiterState<string>(), {
+  const [state, effects] = stepArbiter(PORTS, ARBITER_TIMES, initialArbiterState<string>(), {
     kind: 'abort',
     by: 'R',
     now: 999,
@@ -300,9 +374,9 @@ test('arbiter: only the originator of X aborts before time', () => {
 
 test('⚔ arbiter: after a restore an unrecorded exchange is neither aborted nor expired', () => {
   for (const input of arbiterInputs()) {
-    if (input.kind === 'opened') continue;
+    if (input.kind === 'opened' || input.kind === 'misbehaviour') continue;
     const lost = { ...ARBITER_TIMES, lost: true };
-    const [state, effects] = stepArbiter({ token: () => 'token' }, lost, initialArbiterState<string>(), input);
+    const [state, effects] = stepArbiter(PORTS, lost, initialArbiterState<string>(), input);
     assert.equal(state.phase, 'none');
     assert.deepEqual(effects, [{ kind: 'unknown', to: input.by }]);
   }

@@ -12,10 +12,13 @@ const START = Date.parse('2026-11-20T12:00:00Z');
 function dealAt(at: number, waitsFor: DealSummary['waitsFor'], minutes: number): DealSummary {
   return {
     deal: `d${at}`,
+    kind: 'contract' as const,
+    references: [],
     title: `Bell ${at}`,
     state: waitsFor === 'nobody' ? 'contracted' : 'offered',
     with: 'oak',
     verified: true,
+    offeredBy: 'them',
     version: 1,
     document: 'ab'.repeat(32),
     waitsFor,
