@@ -10,6 +10,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureArchive } from './archive.ts';
+import { measureBulkLink } from './bulk-link.ts';
 import { measureContracts, measureIdle } from './contracts.ts';
 import { json, type Row, table, within } from './report.ts';
 import { measureSigning } from './signing.ts';
@@ -17,7 +18,7 @@ import { measureStart } from './start.ts';
 import { measureTerminal } from './terminal.ts';
 import { introduce, makeTrader, type Trader } from './traders.ts';
 
-const PARTS = ['start', 'contracts', 'signing', 'archive', 'terminal'] as const;
+const PARTS = ['start', 'contracts', 'signing', 'archive', 'bulk', 'terminal'] as const;
 
 const { values: options } = parseArgs({
   options: {
@@ -83,6 +84,7 @@ try {
   }
   if (wants('signing')) rows.push(...(await measureSigning(folder)));
   if (wants('archive')) rows.push(...(await measureArchive(folder, records)));
+  if (wants('bulk')) rows.push(...(await measureBulkLink(Math.max(3, rounds >> 1))));
   if (wants('terminal')) rows.push(...(await measureTerminal(folder, rounds)));
 } finally {
   for (const trader of started) await trader.stop();

@@ -77,7 +77,7 @@ function fails(bytes: Uint8Array, reason: RequestFailure, arbiter = self, now = 
 }
 
 test('a request arrives whole, and only at the holder of the KEM key', () => {
-  for (const kind of REQUEST_KINDS) {
+  for (const kind of REQUEST_KINDS.filter((one) => one !== 'misbehaviour')) {
     const by = kind === 'abort' ? 'O' : 'R';
     const request = signedRequest(cast, record, kind, by, answerKeys.public, kind === 'resolve' ? promises : null);
     const sealed = sealRequest(cast.kem.public, request);

@@ -6,6 +6,8 @@ import {
   cutColumns,
   isAllSeen,
   nothingSeen,
+  type Pair,
+  pairsBeside,
   readable,
   rowsOf,
   seeWindow,
@@ -51,4 +53,23 @@ test('a wide character at an edge is left out whole', () => {
   assert.equal(cutColumns('a漢b', 0, 2), 'a');
   assert.equal(cutColumns('a漢b', 2, 3), 'b');
   assert.equal(cutColumns('a漢b', 1, 2), '漢');
+});
+
+test('any two versions are reached from any other two, and only versions that there are', () => {
+  for (let count = 2; count <= 6; count += 1) {
+    const key = ({ before, after }: Pair): string => `${before} ${after}`;
+    const reached = new Set<string>();
+    const open: Pair[] = [{ before: count - 1, after: count }];
+    for (let pair = open.pop(); pair !== undefined; pair = open.pop()) {
+      if (reached.has(key(pair))) continue;
+      reached.add(key(pair));
+      assert.ok(pair.before >= 1 && pair.before < pair.after && pair.after <= count, key(pair));
+      const beside = pairsBeside(pair, count);
+      // Each step has one that takes it back.
+      if (beside.older !== undefined) assert.deepEqual(pairsBeside(beside.older, count).newer, pair);
+      if (beside.wider !== undefined) assert.deepEqual(pairsBeside(beside.wider, count).closer, pair);
+      open.push(...Object.values(beside).filter((one) => one !== undefined));
+    }
+    assert.equal(reached.size, (count * (count - 1)) / 2);
+  }
 });

@@ -83,3 +83,22 @@ export function rowsOf(text: string, width: number): string[] {
   }
   return [...rows, row ?? ''];
 }
+
+/** Two versions of a text, the earlier one first. */
+export interface Pair {
+  readonly before: number;
+  readonly after: number;
+}
+
+/** The pairs that are one step away: both versions older or newer, or the earlier one alone. Undefined: there is none. */
+export function pairsBeside(
+  { before, after }: Pair,
+  count: number,
+): { readonly [K in 'older' | 'newer' | 'wider' | 'closer']: Pair | undefined } {
+  return {
+    older: before > 1 ? { before: before - 1, after: after - 1 } : undefined,
+    newer: after < count ? { before: before + 1, after: after + 1 } : undefined,
+    wider: before > 1 ? { before: before - 1, after } : undefined,
+    closer: before + 1 < after ? { before: before + 1, after } : undefined,
+  };
+}

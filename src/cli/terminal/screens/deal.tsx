@@ -2,12 +2,12 @@
 import { Box } from 'ink';
 import { type ReactElement, useEffect, useState } from 'react';
 import { fromUtf8 } from '../../../lib/bytes.ts';
-import type { DealResult, ExplainResult } from '../../../rpc/agent.ts';
+import type { Agent, DealResult, ExplainResult } from '../../../rpc/agent.ts';
 import { changesBetween, formatChanges } from '../../diff.ts';
 import * as voice from '../../voice.ts';
 import { counter, exportEvidence, signHeld } from '../flows.ts';
 import { ask, confirm } from '../modals/ask.tsx';
-import { rowsOf } from '../model.ts';
+import { type Pair, pairsBeside, rowsOf } from '../model.ts';
 import type { Screen } from '../navigation.ts';
 import { type Binding, useAttempt, useKeys, useSay, useSize, useSnapshot, useUi } from '../ui.tsx';
 import { Scroll } from '../widgets/list.tsx';
@@ -77,8 +77,8 @@ function Deal({ id }: { readonly id: string }): ReactElement {
       does: 'read the exact text',
       run: () =>
         void attempt(async () => {
-          const { data, version } = await session.agent.dealText({ deal: id });
-          navigation.push(readerScreen(`version ${version}`, fromUtf8(Buffer.from(data, 'base64'))));
+          const { version } = await session.agent.dealShow({ deal: id });
+          navigation.push(await versionScreen(session.agent, id, version, version));
         }),
     },
   ];
@@ -175,8 +175,8 @@ function Deal({ id }: { readonly id: string }): ReactElement {
     bindings.push({
       keys: ['f'],
       label: 'diff',
-      does: 'what changed since the version before',
-      run: () => navigation.push(diffScreen(id)),
+      does: 'what changed between two versions',
+      run: () => navigation.push(diffScreen(id, known?.deal.version ?? 2)),
     });
   useKeys(bindings);
   const lines =
@@ -205,48 +205,84 @@ export function dealScreen(id: string, title: string): Screen {
   };
 }
 
+/** The exact text of one of `count` versions, from which the others can be reached. */
+async function versionScreen(agent: Agent, deal: string, version: number, count: number): Promise<Screen> {
+  const { data } = await agent.dealText({ deal, version });
+  const other = (number: number) => () => versionScreen(agent, deal, number, count);
+  return readerScreen(`version ${version}`, fromUtf8(Buffer.from(data, 'base64')), {
+    ...(version > 1 ? { older: other(version - 1) } : {}),
+    ...(version < count ? { newer: other(version + 1) } : {}),
+  });
+}
+
 /** Front matter and body of a text. */
 function parts(text: string): { readonly front: string; readonly body: string } {
   const end = text.startsWith('+++\n') ? text.indexOf('\n+++\n', 3) : -1;
   return end === -1 ? { front: '', body: text } : { front: text.slice(4, end + 1), body: text.slice(end + 5) };
 }
 
-function Diff({ id }: { readonly id: string }): ReactElement {
+function Diff({ id, version }: { readonly id: string; readonly version: number }): ReactElement {
   const { session, navigation } = useUi();
   const { columns: width, rows } = useSize();
+  // More may come while it is open.
+  const count = Math.max(version, useSnapshot().deals.find((one) => one.deal === id)?.version ?? 0);
+  const [{ before, after }, setPair] = useState<Pair>({ before: version - 1, after: version });
   const [lines, setLines] = useState<readonly string[]>(['…']);
   useEffect(() => {
+    let isOn = true;
+    const show = (found: readonly string[]) => {
+      if (isOn) setLines(found);
+    };
     const look = async () => {
-      const { version } = await session.agent.dealShow({ deal: id });
       const texts = await Promise.all(
-        [version - 1, version].map(async (one) =>
+        [before, after].map(async (one) =>
           fromUtf8(Buffer.from((await session.agent.dealText({ deal: id, version: one })).data, 'base64')),
         ),
       );
       // What people read comes first: every counter-offer changes the terms, if only in who wrote it.
-      const [before, after] = texts.map(parts);
+      const [earlier, later] = texts.map(parts);
       const changes = (one: string | undefined, other: string | undefined) => {
         const found = formatChanges({ paint: (_, text) => text }, changesBetween(one ?? '', other ?? ''));
         return found.length === 0 ? ['  the same'] : found;
       };
-      setLines([
-        `the text, version ${version - 1} → version ${version}`,
-        ...changes(before?.body, after?.body),
+      show([
+        `the text, version ${before} → version ${after}`,
+        ...changes(earlier?.body, later?.body),
         '',
         'the terms',
-        ...changes(before?.front, after?.front),
+        ...changes(earlier?.front, later?.front),
       ]);
     };
-    look().catch((error) => setLines([error instanceof Error ? voice.peer(error.message, 200) : 'failed']));
-  }, [session, id]);
-  useKeys([{ keys: ['escape', 'q'], label: 'back', does: 'back', run: () => void navigation.pop() }]);
-  return <Scroll lines={lines.flatMap((line) => rowsOf(line, width))} height={rows} width={width} />;
+    look().catch((error) => show([error instanceof Error ? voice.peer(error.message, 200) : 'failed']));
+    return () => {
+      isOn = false;
+    };
+  }, [session, id, before, after]);
+  const beside = pairsBeside({ before, after }, count);
+  const step = (key: string, pair: Pair | undefined, label: string, does: string): Binding[] =>
+    pair === undefined ? [] : [{ keys: [key], label, does, run: () => setPair(pair) }];
+  useKeys([
+    { keys: ['escape', 'q'], label: 'back', does: 'back', run: () => void navigation.pop() },
+    ...step('[', beside.older, 'older', 'both versions one older'),
+    ...step(']', beside.newer, 'newer', 'both versions one newer'),
+    ...step('{', beside.wider, 'from older', 'the earlier version one older'),
+    ...step('}', beside.closer, 'from newer', 'the earlier version one newer'),
+  ]);
+  return (
+    <Scroll
+      key={`${before} ${after}`}
+      lines={lines.flatMap((line) => rowsOf(line, width))}
+      height={rows}
+      width={width}
+    />
+  );
 }
 
-export function diffScreen(id: string): Screen {
+/** What changed up to `version`, since the one before it; and between any two. */
+export function diffScreen(id: string, version: number): Screen {
   return {
     title: `${id.slice(0, 4)} what changed`,
     help: 'Removed words stand in [-…-], added ones in {+…+}.',
-    element: <Diff id={id} />,
+    element: <Diff id={id} version={version} />,
   };
 }

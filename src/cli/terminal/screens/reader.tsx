@@ -7,7 +7,7 @@ import { type ReactElement, useEffect, useState } from 'react';
 import * as voice from '../../voice.ts';
 import { cutColumns, isAllSeen, nothingSeen, type ReadableText, readable, seeWindow, unseen } from '../model.ts';
 import type { Screen } from '../navigation.ts';
-import { type Binding, useIsActive, useKeys, useSize, useTheme, useUi } from '../ui.tsx';
+import { type Binding, useAttempt, useIsActive, useKeys, useSize, useTheme, useUi } from '../ui.tsx';
 import { fit, Line } from '../widgets/line.tsx';
 import { numbered } from '../widgets/list.tsx';
 
@@ -23,10 +23,18 @@ interface ReaderProps {
   readonly verb?: string;
   readonly onSign?: () => void;
   readonly onLeave?: () => void;
+  readonly turns?: Turns;
 }
 
-function Reader({ text, side, verb, onSign, onLeave }: ReaderProps): ReactElement {
+/** Other versions of the same text, each a screen in place of this one. */
+export interface Turns {
+  readonly older?: () => Promise<Screen>;
+  readonly newer?: () => Promise<Screen>;
+}
+
+function Reader({ text, side, verb, onSign, onLeave, turns = {} }: ReaderProps): ReactElement {
   const { navigation, drawn } = useUi();
+  const attempt = useAttempt();
   const theme = useTheme();
   const isActive = useIsActive();
   const { columns: width, rows } = useSize();
@@ -74,6 +82,18 @@ function Reader({ text, side, verb, onSign, onLeave }: ReaderProps): ReactElemen
       does: 'the terms that a machine acts on, or the text again',
       run: () => setShows(shows === 'text' ? 'terms' : 'text'),
     });
+  const turn = (to: () => Promise<Screen>) =>
+    void attempt(async () => {
+      const here = navigation.place.get().stack.at(-1)?.key;
+      const screen = await to();
+      // Unless the person has left meanwhile.
+      if (navigation.place.get().stack.at(-1)?.key === here) navigation.replace(screen);
+    });
+  const { older, newer } = turns;
+  if (older !== undefined)
+    bindings.push({ keys: ['['], label: 'older', does: 'the version before', run: () => turn(older) });
+  if (newer !== undefined)
+    bindings.push({ keys: [']'], label: 'newer', does: 'the version after', run: () => turn(newer) });
   if (maySign && onSign !== undefined)
     bindings.unshift({ keys: ['s'], label: verb, does: `${verb} this text`, run: onSign });
   useKeys(bindings);
@@ -113,11 +133,11 @@ export function termsOf(text: string): string[] {
         .map((line) => voice.peer(line, 200));
 }
 
-export function readerScreen(title: string, text: string): Screen {
+export function readerScreen(title: string, text: string, turns: Turns = {}): Screen {
   return {
     title,
     help: 'The exact bytes of a text.',
-    element: <Reader text={readable(text)} side={termsOf(text)} />,
+    element: <Reader text={readable(text)} side={termsOf(text)} turns={turns} />,
   };
 }
 
