@@ -12,13 +12,14 @@ import { parseArgs } from 'node:util';
 import { measureArchive } from './archive.ts';
 import { measureBulkLink } from './bulk-link.ts';
 import { measureContracts, measureIdle } from './contracts.ts';
+import { measureDeliveries } from './deliveries.ts';
 import { json, type Row, table, within } from './report.ts';
 import { measureSigning } from './signing.ts';
 import { measureStart } from './start.ts';
 import { measureTerminal } from './terminal.ts';
 import { introduce, makeTrader, type Trader } from './traders.ts';
 
-const PARTS = ['start', 'contracts', 'signing', 'archive', 'bulk', 'terminal'] as const;
+const PARTS = ['start', 'contracts', 'signing', 'archive', 'bulk', 'deliveries', 'terminal'] as const;
 
 const { values: options } = parseArgs({
   options: {
@@ -64,6 +65,8 @@ async function withDaemons(folder: string, started: Trader[]): Promise<Row[]> {
     const { received } = await notary.agent.status();
     if (received.arbiter !== 0) throw new Error('the arbiter was asked');
   }
+  if (wants('deliveries'))
+    rows.push(...(await measureDeliveries(folder, elm, oak, options.full ? [100, 1024] : [100])));
   return rows;
 }
 
@@ -78,7 +81,7 @@ const circumstances = {
   date: new Date().toISOString(),
 };
 try {
-  if (wants('start') || wants('contracts')) {
+  if (wants('start') || wants('contracts') || wants('deliveries')) {
     rows.push(...(await withDaemons(folder, started)));
     for (const trader of started.splice(0)) await trader.stop();
   }
