@@ -122,7 +122,7 @@ export function createInquiry<S extends Subject>(
       case 'released': {
         const own = witnessIn(present(machine.release, 'own release'));
         const contract = complete(record, parties, { O: answer.witness, R: own });
-        return settled({ kind: 'resolved', contract, now: now() });
+        return settled({ kind: 'key', contract, now: now() });
       }
       case 'pending':
         subject.trouble = null;

@@ -51,6 +51,8 @@ export type PartyInput<V> =
   | { readonly kind: 'release'; readonly contract: V; readonly now: number }
   /** The arbiter's verified answers. A refusal or silence is no input: the shell asks again. */
   | { readonly kind: 'resolved'; readonly contract: V; readonly now: number }
+  /** Receiver: the arbiter hands out the key while the window is open; nothing is final yet. */
+  | { readonly kind: 'key'; readonly contract: V; readonly now: number }
   | { readonly kind: 'token'; readonly token: V; readonly now: number }
   /** The arbiter's signed word that the content was proven wrong: the exchange is void. */
   | { readonly kind: 'void'; readonly token: V; readonly now: number }
@@ -252,12 +254,15 @@ export const SENDER: readonly PartyRow[] = [...ORIGINATOR, ...VOID_ROWS];
 /**
  * The responder that gets content: the key is no contract yet. What it opens is compared chunk by chunk; one that is wrong is
  * told the arbiter at once, and also when the arbiter was never asked before, because the sender could still resolve (PROTOCOL §8).
+ * Who complains ends on what is final only: the key of an open window may still be on its way when message 3 was faster.
  */
 export const RECEIVER: readonly PartyRow[] = [
-  ...RESPONDER.map((one) =>
-    one.to === 'contracted'
-      ? row(one.from, one.on, 'opening', ['record', 'checkContent'], 'the key is there, the content not yet compared')
-      : one,
+  ...RESPONDER.flatMap((one) =>
+    one.to !== 'contracted'
+      ? [one]
+      : (one.on === 'resolved' ? (['key', 'resolved'] as const) : [one.on]).map((on) =>
+          row(one.from, on, 'opening', ['record', 'checkContent'], 'the key is there, the content not yet compared'),
+        ),
   ),
   row('opening', 'right', 'contracted', ['record', 'sendRelease'], 'the content is what was promised'),
   row('opening', 'wrong', 'complaining', ['record', 'complain'], 'a chunk is wrong: only the arbiter can void it'),
@@ -351,6 +356,7 @@ function next<V>(state: PartyState<V>, input: PartyInput<V>, phase: PartyPhase):
     case 'release':
       return { ...state, phase, contract: input.contract, via: 'peer' };
     case 'resolved':
+    case 'key':
       return { ...state, phase, contract: input.contract, via: 'arbiter' };
     case 'token':
       return { ...state, phase, token: input.token };

@@ -45,6 +45,7 @@ function partyInputs(): readonly PartyInput<string>[] {
     { kind: 'promise', promise: 'theirs', resolve: 'req', now },
     { kind: 'release', contract: 'contract', now },
     { kind: 'resolved', contract: 'contract', now },
+    { kind: 'key', contract: 'contract', now },
     { kind: 'token', token: 'token', now },
     { kind: 'void', token: 'void', now },
     { kind: 'right', now },
@@ -241,6 +242,17 @@ test('⚔ a receiver of content gives its receipt only for content that was comp
     if (row.to === 'contracted' && row.effects.includes('sendRelease'))
       assert.deepEqual([row.from, row.on], ['opening', 'right']);
   for (const row of RECEIVER) if (row.on === 'wrong') assert.ok(row.effects.includes('complain'));
+});
+
+test('⚔ a key that comes from an open window after message 3 does not end a complaint', () => {
+  const state = stateIn('responder', 'complaining', 'delivery');
+  assert.deepEqual(step(state, { kind: 'key', contract: 'contract', now: EARLY }), [state, []]);
+  assert.equal(step(state, { kind: 'resolved', contract: 'contract', now: EARLY })[0].phase, 'contracted');
+  for (const phase of ['promised', 'resolving'] as const)
+    assert.equal(
+      step(stateIn('responder', phase, 'delivery'), { kind: 'key', contract: 'c', now: EARLY })[0].phase,
+      'opening',
+    );
 });
 
 const ARBITER_TIMES: ArbiterTimes = { notAfter: 1000, retention: 500 };
