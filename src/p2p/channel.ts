@@ -35,7 +35,7 @@ export class FrameChannel {
   constructor(stream: Stream, maxBodyBytes: number) {
     this.#stream = stream;
     this.#reader = new FrameReader(maxBodyBytes + FRAME_OVERHEAD);
-    stream.addEventListener('message', (event) => this.#onBytes(event.data.subarray()));
+    stream.addEventListener('message', ({ data }) => this.#onBytes(data instanceof Uint8Array ? [data] : [...data]));
     stream.addEventListener('end', () => this.#onEnd());
     stream.addEventListener('close', () => this.#onEnd());
     if (stream.status !== 'open' || stream.readableEnded) this.#onEnd();
@@ -148,7 +148,7 @@ export class FrameChannel {
     });
   }
 
-  #onBytes(piece: Uint8Array): void {
+  #onBytes(pieces: readonly Uint8Array[]): void {
     if (!this.#open) return;
     const waiting = this.#waiting;
     if (waiting === undefined) {
@@ -157,7 +157,7 @@ export class FrameChannel {
     }
     try {
       const first = this.#reader.empty;
-      const frame = this.#reader.push(piece);
+      const frame = this.#reader.push(...pieces);
       if (frame !== undefined) {
         this.#settle(frame);
       } else if (first) {

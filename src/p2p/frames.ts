@@ -8,7 +8,7 @@
  * Guarantees: a value has one encoding and every other one is refused; nothing larger than the limit is kept in memory;
  * what a peer claims as length is believed only as its bytes arrive.
  */
-import { concat } from '../lib/bytes.ts';
+import { concat, equal } from '../lib/bytes.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 
@@ -35,14 +35,33 @@ export function encodeAnswer(body: Uint8Array): Uint8Array {
   return encode([FRAME_VERSION, 0, body]);
 }
 
-/**
- * The start of what goes on a stream for an answer whose body has so many bytes and follows: length, array, version, kind and
- * the head of the byte string. So a large body is sent as it is, without copies of it.
- */
+/** Array, version and kind of an answer: what comes before the head of its body. */
+const ANSWER_START = encodeAnswer(new Uint8Array()).subarray(0, -1);
+
+function beforeBody(bodyBytes: number): Uint8Array {
+  return concat(ANSWER_START, blobHead(bodyBytes));
+}
+
+/** An answer up to its body, behind the length of the frame, as it goes on a stream, so that a large body is sent as it is, without copies. */
 export function answerHead(bodyBytes: number): Uint8Array {
-  const head = encodeAnswer(new Uint8Array()).subarray(0, -1);
-  const blob = blobHead(bodyBytes);
-  return concat(varint(head.length + blob.length + bodyBytes), head, blob);
+  const head = beforeBody(bodyBytes);
+  return concat(varint(head.length + bodyBytes), head);
+}
+
+/**
+ * The body inside the frame, if that is the one encoding of an answer. Large bodies would be copied thrice by decoding and
+ * encoding again; all other frames are left to that.
+ */
+function bodyOf(frame: Uint8Array): Uint8Array | undefined {
+  // How long the head of a byte string is.
+  for (const bytes of [1, 2, 3, 5]) {
+    const at = ANSWER_START.length + bytes;
+    if (at > frame.length) return undefined;
+    const length = frame.length - at;
+    if (equal(beforeBody(length), frame.subarray(0, at)))
+      return new Uint8Array(frame.buffer, frame.byteOffset + at, length);
+  }
+  return undefined;
 }
 
 /** The head of a CBOR byte string in its shortest form. */
@@ -74,6 +93,8 @@ export function decodeRequest(frame: Uint8Array, maxBytes: number): Uint8Array {
 
 /** Throws `PeerFault('malformed' | 'oversized' | 'unknown-version')`. */
 export function decodeReply(frame: Uint8Array, maxBytes: number): Reply {
+  const answer = bodyOf(frame);
+  if (answer !== undefined && answer.length <= maxBytes) return { kind: 'answer', body: answer };
   const [kind, content] = read.array(fields(frame, maxBytes), 2, 'reply');
   if (read.uint(kind, 'reply kind') === 0) return { kind: 'answer', body: read.blob(content, maxBytes, 'reply body') };
   read.literal(kind, 1, 'reply kind');
@@ -120,20 +141,21 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next piece and returns the frame that it completes, if it does. Throws `PeerFault('oversized')` or, for a
+   * Takes what came next, in one piece or several, and returns the frame that it completes, if it does. Throws `PeerFault('oversized')` or, for a
    * length that is not the shortest encoding and for bytes behind the frame, `PeerFault('malformed')`.
    */
-  push(piece: Uint8Array): Uint8Array | undefined {
-    let rest = piece;
-    while (this.#length === undefined && rest.length > 0) {
-      this.#takeHead(rest[0] ?? 0);
-      rest = rest.subarray(1);
-    }
-    if (this.#length === undefined) return undefined;
-    if (rest.length > 0) {
+  push(...pieces: readonly Uint8Array[]): Uint8Array | undefined {
+    for (const piece of pieces) {
+      let rest = piece;
+      while (this.#length === undefined && rest.length > 0) {
+        this.#takeHead(rest[0] ?? 0);
+        rest = rest.subarray(1);
+      }
+      if (rest.length === 0) continue;
       this.#pieces.push(rest);
       this.#collected += rest.length;
     }
+    if (this.#length === undefined) return undefined;
     if (this.#collected < this.#length) return undefined;
     if (this.#collected > this.#length) throw new PeerFault('malformed', 'bytes behind the frame');
     // A copy, so that neither side's buffers live on in what handlers keep.

@@ -19,8 +19,8 @@ const SMALL_FRAMES_PER_SECOND = 5_000;
 const SMALL_FRAMES_AT_ONCE = 10_000;
 /** Sixteen replies and sixteen requests of 256 KiB, and a window of each of eight bulk replies; a fifth more. */
 const MAX_OWED_BYTES = 12 * 1024 * 1024;
-/** Streams per connection: three protocols with sixteen requests each, eight of bulk, the handshake, and some just closing. */
-const MAX_STREAMS = 80;
+/** Streams per connection: three protocols with sixteen requests each, six of bulk, the handshake, and some just closing. */
+const MAX_STREAMS = 64;
 const HEADER_BYTES = 12;
 /** Yamux's smallest window, and here its largest: a data frame is collected whole before yamux looks at its length. */
 const WINDOW_BYTES = 256 * 1024;

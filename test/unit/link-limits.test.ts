@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat } from '../../src/lib/bytes.ts';
 import { FitError } from '../../src/lib/errors.ts';
-import { answerHead, delimit, encodeAnswer } from '../../src/p2p/frames.ts';
+import { answerHead, decodeReply, delimit, encodeAnswer } from '../../src/p2p/frames.ts';
 import { runHandler } from '../../src/p2p/handling.ts';
 import { peerOf } from '../../src/p2p/identity.ts';
 import { Accounts, DEFAULT_LIMITS, PeerAccount, TokenBucket } from '../../src/p2p/limits.ts';
@@ -191,6 +191,25 @@ test('the head of an answer and its body are the answer, at every length of thei
   for (const bytes of [0, 1, 23, 24, 122, 123, 124, 255, 256, 16_377, 16_378, 65_535, 65_536, BULK_FRAME_BYTES]) {
     const body = new Uint8Array(bytes).fill(7);
     assert.deepEqual(concat(answerHead(bytes), body), delimit(encodeAnswer(body)), `${bytes} bytes`);
+    assert.deepEqual(decodeReply(encodeAnswer(body), bytes), { kind: 'answer', body });
+    if (bytes > 0) assert.throws(() => decodeReply(encodeAnswer(body), bytes - 1), { name: 'PeerFault' });
+  }
+});
+
+test('an answer has one encoding: no byte of its head can be another, no length written longer', () => {
+  for (const bytes of [0, 1, 23, 24, 255, 256, 65_535, 65_536]) {
+    const frame = encodeAnswer(new Uint8Array(bytes).fill(0x40));
+    const headBytes = frame.length - bytes;
+    for (let at = 0; at < headBytes; at += 1)
+      for (let change = 1; change < 256; change += 1) {
+        const changed = frame.slice();
+        changed[at] = (changed[at] ?? 0) ^ change;
+        assert.throws(() => decodeReply(changed, 70_000), { name: 'PeerFault' }, `${bytes} bytes: ${at} ^ ${change}`);
+      }
+    const longer = concat(frame.subarray(0, 3), Uint8Array.of(0x5b, 0, 0, 0, 0, 0, bytes >>> 16, bytes >>> 8, bytes));
+    assert.throws(() => decodeReply(concat(longer, frame.subarray(headBytes)), 70_000), { name: 'PeerFault' });
+    assert.throws(() => decodeReply(concat(frame, Uint8Array.of(0)), 70_000), { name: 'PeerFault' });
+    assert.throws(() => decodeReply(frame.subarray(0, -1), 70_000), { name: 'PeerFault' });
   }
 });
 
