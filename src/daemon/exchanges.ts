@@ -14,6 +14,7 @@ import type { EscrowPool } from '../crypto/escrow-pool.ts';
 import { generateKem } from '../crypto/kem.ts';
 import { complete, decodeDelivery, itemOf, joinWitness, keyIn } from '../exchange/completion.ts';
 import { type Parties, template } from '../exchange/contract.ts';
+import { windowOf } from '../exchange/items.ts';
 import { decodeMessage, type ExchangeMessage } from '../exchange/messages.ts';
 import { encodeMisbehaviour } from '../exchange/misbehaviour.ts';
 import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../exchange/party.ts';
@@ -33,6 +34,7 @@ import { type Clock, seconds } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMutex } from '../lib/mutex.ts';
+import { patienceWithin } from '../lib/window.ts';
 import type { Link, Remote } from '../p2p/link.ts';
 import type { ContentOfExchanges } from './deliveries.ts';
 import {
@@ -248,8 +250,10 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
 
   const startTimer = (entry: Live, timer: 'patience' | 'deadline'): void => {
     entry.timers.get(timer)?.();
-    const { notAfter, margin } = entry.exchange.record;
-    const at = timer === 'patience' ? ports.clock.now() + ports.patienceMs : (notAfter - margin) * 1000;
+    const { notAfter, margin, check } = entry.exchange.record;
+    const window = entry.exchange.role === 'responder' ? windowOf(check) : 0;
+    const patienceMs = patienceWithin(window, ports.patienceMs);
+    const at = timer === 'patience' ? ports.clock.now() + patienceMs : (notAfter - margin) * 1000;
     const fire = (): void => {
       feed(entry, { kind: timer, now: now() }).catch((error) => {
         ports.log.error({ error }, 'an exchange could not go on');
