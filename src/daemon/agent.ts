@@ -6,13 +6,12 @@
 import { verifyArchive } from '../archive/verify.ts';
 import { encodeCard } from '../commerce/card.ts';
 import { type Deal, isFinalState } from '../commerce/deal.ts';
-import { logEntryOf } from '../commerce/transaction.ts';
 import { createCsr } from '../crypto/pki/csr.ts';
 import { importIdentity } from '../crypto/pki/import.ts';
 import { toPem } from '../crypto/pki/pem.ts';
 import { writeAsics } from '../evidence/asics.ts';
 import { buildEvidence, type Proof } from '../evidence/bundle.ts';
-import { deliveryEvidence } from '../evidence/delivery.ts';
+import { buildDelivery } from '../evidence/delivery.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
@@ -260,25 +259,20 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const found = await deal(prefix);
       const material = await views.export(found);
       if (material === undefined) {
-        throw new FitError('wrong-state', 'there is no contract to export', {
+        throw new FitError('wrong-state', 'there is no contract and no receipt to export', {
           hint: `fit deal show ${found.id} says how far it is`,
         });
       }
-      if (material.delivery !== null) {
-        if (form === 'asics')
-          throw new FitError('usage', 'the evidence of a delivery is written as plain files', {
-            hint: `fit deal export ${found.id} --dir out`,
-          });
-        const plain = deliveryEvidence(material.document, material.delivery, material.certificates);
-        return { deal: found.id, files: plain.map(({ name, data }) => ({ name, data: base64(data) })) };
-      }
-      const files = buildEvidence({
-        document: material.document,
-        proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
-        certificates: material.certificates,
-        log: material.log.map(logEntryOf),
-        ...(material.answer === undefined ? {} : { answer: material.answer }),
-      });
+      const files =
+        material.kind === 'delivery'
+          ? buildDelivery(material)
+          : buildEvidence({
+              document: material.document,
+              proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
+              certificates: material.certificates,
+              log: material.log,
+              ...(material.answer === undefined ? {} : { answer: material.answer }),
+            });
       const written = form === 'asics' ? [{ name: `${found.id}.asics`, data: writeAsics(files) }] : files;
       return { deal: found.id, files: written.map(({ name, data }) => ({ name, data: base64(data) })) };
     },

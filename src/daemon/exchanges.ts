@@ -129,8 +129,11 @@ export interface Exchanges {
   openOver(document: string): readonly Exchange[];
   finished(xid: string): Promise<Exchange | undefined>;
   arbiterTrouble(xid: string): ArbiterTrouble;
-  /** The arbiter's signed completion of a finished exchange, with the record that it answers, if it was asked. */
-  answerTo(xid: string): Promise<{ readonly record: ExchangeRecord; readonly bytes: Uint8Array } | undefined>;
+  /** The arbiter's signed completion (or its word that it is void) of a finished exchange, with the record that it answers. */
+  answerTo(
+    xid: string,
+    kind?: 'resolved' | 'void',
+  ): Promise<{ readonly record: ExchangeRecord; readonly bytes: Uint8Array } | undefined>;
   /** Puts everything away until the next `resume`. */
   pause(): void;
   stop(): void;
@@ -495,8 +498,8 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     get: (xid) => live.get(xid)?.exchange,
     openOver: (document) =>
       [...live.values()].map((entry) => entry.exchange).filter((one) => toHex(one.record.document) === document),
-    async answerTo(xid) {
-      const bytes = await ports.archive.get('evidence', answerKeyOf(xid, 'resolved'));
+    async answerTo(xid, kind = 'resolved') {
+      const bytes = await ports.archive.get('evidence', answerKeyOf(xid, kind));
       const stored = await ports.archive.get('exchanges', doneKey(xid));
       return bytes === undefined || stored === undefined ? undefined : { record: decodeExchange(stored).record, bytes };
     },

@@ -3,17 +3,34 @@
 import { encodeCard } from '../commerce/card.ts';
 import { currentVersion, type Deal, expiryOf, openExchange, turnOf } from '../commerce/deal.ts';
 import { parseDocument } from '../commerce/document.ts';
-import { decodeDelivery, statementsOf } from '../exchange/completion.ts';
+import { logEntryOf } from '../commerce/transaction.ts';
+import type { DeliveryInput } from '../evidence/delivery.ts';
+import { decodeDelivery, signatureIn } from '../exchange/completion.ts';
 import { explain } from '../exchange/explain.ts';
+import { windowOf } from '../exchange/items.ts';
+import type { LogEntry } from '../exchange/log.ts';
 import type { PartyPhase } from '../exchange/party.ts';
+import { courseOfTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import { safeText } from '../lib/text.ts';
 import type { DealResult, DealSummary, DeliveryResult, ExplainResult } from '../rpc/agent.ts';
+import type { Evidence } from './deal-store.ts';
 import type { Deals } from './deals.ts';
 import type { Parts } from './parts.ts';
+
+type Material =
+  | ({ readonly kind: 'delivery' } & DeliveryInput)
+  | {
+      readonly kind: 'contract';
+      readonly document: Uint8Array;
+      readonly proof: Evidence;
+      readonly certificates: readonly Uint8Array[];
+      readonly log: readonly LogEntry[];
+      readonly answer: Awaited<ReturnType<Parts['exchanges']['answerTo']>>;
+    };
 
 /** What lists show of a text. */
 type Head = Pick<DealSummary, 'title' | 'kind' | 'references'>;
@@ -139,7 +156,16 @@ export function createViews(parts: Parts, deals: Deals) {
       const contact = contacts.of(toHex(deal.them));
       const exchange = live(deal);
       const last = deal.exchanges.at(-1);
-      const originator = last === undefined ? !equal(version.by, deal.us) : equal(last.acceptor, deal.us);
+      const course = courseOfTerms(terms);
+      const accepts = last === undefined ? !equal(version.by, deal.us) : equal(last.acceptor, deal.us);
+      const originator = accepts === (course === 'contract');
+      // The latest exchange alone: an earlier one that was void says nothing of it.
+      const wrong = deal.transactions.some(
+        ({ payload }) =>
+          (payload.kind === 'complaint' || payload.kind === 'void') &&
+          last !== undefined &&
+          equal(payload.xid, last.xid),
+      );
       const phase: PartyPhase | 'offered' =
         exchange?.machine.phase ??
         (deal.state === 'offered'
@@ -155,10 +181,12 @@ export function createViews(parts: Parts, deals: Deals) {
       const explanation = explain(
         {
           role: originator ? 'originator' : 'responder',
+          course,
           phase,
           holdsPromise: exchange === undefined ? phase === 'contracted' : exchange.machine.peerPromise !== null,
           via: viaOf(deal),
           mode: terms.arbiter.mode,
+          wrong,
         },
         {
           them: name(contact?.name, contact?.card.name ?? 'the other side'),
@@ -167,6 +195,7 @@ export function createViews(parts: Parts, deals: Deals) {
           until: minutes(terms.notAfter),
           deadline: minutes(terms.notAfter - terms.margin),
           margin: terms.margin,
+          window: windowOf(terms.check),
           arbiterSilent: trouble === null ? 'no' : trouble === 'unknown' ? 'gone' : 'yet',
         },
       );
@@ -195,29 +224,39 @@ export function createViews(parts: Parts, deals: Deals) {
     /** Still `offered` although time is up, until the next sweep. */
     isDue: (deal: Deal): boolean => expiryOf(deal, seconds(clock.now())) !== undefined,
 
-    async export(deal: Deal) {
-      const open = deal.exchanges.find((one) => one.outcome === 'contracted');
-      if (open === undefined) return undefined;
-      const digest = toHex(open.document);
-      const [document, evidence] = await Promise.all([store.fetch('document', digest), store.evidence(digest)]);
-      const proof = present(evidence, 'evidence of a contract');
+    /** What the evidence of a contract is made of, or of a delivery (also of one that was proven wrong to us); else undefined. */
+    async export(deal: Deal): Promise<Material | undefined> {
       const chains = [parts.identity.card(), contacts.of(toHex(deal.them))?.card].flatMap(
         (one) => one?.chain.map((c) => c.der) ?? [],
       );
+      const log = deal.transactions.map(logEntryOf);
+      const open = deal.exchanges.find((one) => one.outcome === 'contracted');
+      const last = open ?? deal.exchanges.at(-1);
+      if (last === undefined) return undefined;
+      const finished = await exchanges.finished(toHex(last.xid));
+      const [machine, note] = [finished?.machine, await store.fetch('document', toHex(last.document))];
+      if (finished !== undefined && machine?.course === 'delivery') {
+        if (machine.contract === null) return undefined;
+        const { O, R, T } = finished.parties;
+        const { O: origin, R: receipt } = decodeDelivery(machine.contract);
+        // A receipt without the arbiter's word that it is void could be shown as if it were good.
+        const word = machine.voided ? await exchanges.answerTo(finished.xid, 'void') : undefined;
+        if (machine.phase !== 'contracted' && word === undefined) return undefined;
+        return {
+          kind: 'delivery',
+          note,
+          record: finished.record,
+          origin: signatureIn(origin),
+          receipt: word === undefined ? signatureIn(receipt) : null,
+          certificates: [...[O, R, T].map((one) => one.certificate.der), ...chains],
+          log,
+          ...(word === undefined ? {} : { answer: word.bytes }),
+        };
+      }
+      if (open === undefined) return undefined;
+      const proof = present(await store.evidence(toHex(open.document)), 'evidence of a contract');
       const answer = await exchanges.answerTo(proof.xid);
-      const finished = await exchanges.finished(proof.xid);
-      const delivery =
-        finished?.machine.course === 'delivery'
-          ? statementsOf(finished.record, finished.parties, decodeDelivery(proof.contract))
-          : null;
-      return {
-        delivery,
-        document,
-        proof,
-        certificates: [...proof.certificates, ...chains],
-        log: deal.transactions,
-        answer,
-      };
+      return { kind: 'contract', document: note, proof, certificates: [...proof.certificates, ...chains], log, answer };
     },
   };
 }

@@ -16,26 +16,37 @@ const MIMETYPE = { name: 'mimetype', data: utf8('application/vnd.etsi.asic-s+zip
 const SIGNATURE = 'META-INF/signature.p7s';
 const OWN = 'META-INF/fit/';
 
-/** Name in the folder → name in the container. */
-function containerName(name: string, affidavit: boolean): string {
-  if (name === (affidavit ? FILE.statementSignature : FILE.signature)) return SIGNATURE;
-  return name === (affidavit ? FILE.statement : FILE.document) ? name : `${OWN}${name}`;
+/** What lies at the root and what signs it: the first of these that the evidence has. */
+const LAYOUTS = [
+  { root: FILE.statement, signature: FILE.statementSignature },
+  { root: FILE.receipt, signature: FILE.receiptSignature },
+  { root: FILE.document, signature: FILE.signature },
+] as const;
+type Layout = (typeof LAYOUTS)[number];
+
+function layoutOf(names: readonly string[]): Layout {
+  return LAYOUTS.find(({ root }) => names.includes(root)) ?? LAYOUTS[2];
 }
 
-function folderName(name: string, affidavit: boolean): string {
-  if (name === SIGNATURE) return affidavit ? FILE.statementSignature : FILE.signature;
+/** Name in the folder → name in the container. */
+function containerName(name: string, { root, signature }: Layout): string {
+  if (name === signature) return SIGNATURE;
+  return name === root ? name : `${OWN}${name}`;
+}
+
+function folderName(name: string, { signature }: Layout): string {
+  if (name === SIGNATURE) return signature;
   return name.startsWith(OWN) ? name.slice(OWN.length) : name;
 }
 
 /** 1980-01-01 00:00 local time, which is how ZIP counts: the same bytes in every time zone. */
 const ZERO_TIME = () => new Date(1980, 0, 1);
 
-/** The container with these files (as `buildEvidence` orders and names them). */
+/** The container with these files (as `buildEvidence` or `buildDelivery` orders and names them). */
 export function writeAsics(files: readonly EvidenceFile[]): Uint8Array {
-  const affidavit = files.some((file) => file.name === FILE.statement);
-  const root = affidavit ? FILE.statement : FILE.document;
-  const named = files.map(({ name, data }) => ({ name: containerName(name, affidavit), data }));
-  const rank = ({ name }: EvidenceFile) => [root, SIGNATURE].indexOf(name) >>> 0;
+  const layout = layoutOf(files.map((file) => file.name));
+  const named = files.map(({ name, data }) => ({ name: containerName(name, layout), data }));
+  const rank = ({ name }: EvidenceFile) => [layout.root as string, SIGNATURE].indexOf(name) >>> 0;
   const ordered = [MIMETYPE, ...named.sort((a, b) => rank(a) - rank(b))];
   assert(new Set(ordered.map((file) => file.name)).size === ordered.length, 'each file once');
   const entries: Zippable = {};
@@ -63,8 +74,8 @@ export function readAsics(bytes: Uint8Array): readonly EvidenceFile[] | null {
       },
     });
     const { [MIMETYPE.name]: mimetype, ...rest } = found;
-    const affidavit = FILE.statement in rest;
-    const list = Object.entries(rest).map(([name, data]) => ({ name: folderName(name, affidavit), data }));
+    const layout = layoutOf(Object.keys(rest));
+    const list = Object.entries(rest).map(([name, data]) => ({ name: folderName(name, layout), data }));
     return mimetype !== undefined && equal(writeAsics(list), bytes) ? list : null;
   } catch {
     // Whatever a ZIP reader or our own writer dislikes about it: it is not a container of ours.

@@ -1,5 +1,5 @@
 /**
- * The files of a deal's evidence (DESIGN §8, fit-evidence(5)), under the names they have in a folder. The same files in the
+ * The files of a contract's evidence (DESIGN §8, fit-evidence(5)), under the names they have in a folder. The same files in the
  * same order make the `.asics` container (asics.ts).
  *
  * Guarantees: everything but the inputs is derived, so that the verifier builds the files again from their own contents and
@@ -7,16 +7,15 @@
  */
 
 import { sha256 } from '../crypto/hash.ts';
-import { type Certificate, parseCertificate } from '../crypto/pki/certificate.ts';
-import { isIssuedBy } from '../crypto/pki/chain.ts';
+import { parseCertificate } from '../crypto/pki/certificate.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
-import { toPem } from '../crypto/pki/pem.ts';
 import { type Document, parseDocument } from '../exchange/document.ts';
 import { formatLog, type LogEntry } from '../exchange/log.ts';
 import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
-import { compare, equal, toHex, utf8 } from '../lib/bytes.ts';
+import { equal } from '../lib/bytes.ts';
 import { enc } from '../lib/cbor.ts';
 import { FitError } from '../lib/errors.ts';
+import { certificatesFile } from './certificates.ts';
 import { readmeText } from './readme.ts';
 
 export interface EvidenceFile {
@@ -52,38 +51,19 @@ export const FILE = {
   answer: 'answer.cbor',
   readme: 'README.txt',
   attachments: 'attachments/',
+  // Of a delivery (delivery.ts).
+  note: 'delivery.md',
+  receipt: 'receipt.txt',
+  receiptSignature: 'receipt.p7s',
+  origin: 'origin.txt',
+  originSignature: 'origin.p7s',
+  record: 'record.cbor',
 } as const;
 
 /** Whose certificates the evidence carries, by hash, in the document's order, the arbiter last. */
 function concerned({ terms }: Document, withArbiter: boolean): readonly Uint8Array[] {
   const hashes = terms.parties.map((party) => party.certificate);
   return withArbiter ? [...hashes, terms.arbiter.certificate] : hashes;
-}
-
-/** Those concerned, then whoever issued one of the former, by hash; each once. */
-function selectCertificates(given: readonly Certificate[], first: readonly Uint8Array[]): Certificate[] {
-  const all = [...new Map(given.map((one) => [toHex(one.hash), one])).values()];
-  const selected = first.flatMap((hash) => all.filter((one) => equal(one.hash, hash)));
-  const issuers = new Set<Certificate>();
-  for (const one of selected) addIssuers(one, all, selected, issuers);
-  return [...selected, ...[...issuers].sort((a, b) => compare(a.hash, b.hash))];
-}
-
-function addIssuers(
-  of: Certificate,
-  all: readonly Certificate[],
-  selected: readonly Certificate[],
-  to: Set<Certificate>,
-): void {
-  for (const one of all) {
-    if (selected.includes(one) || to.has(one) || !isIssuedBy(of, one)) continue;
-    to.add(one);
-    addIssuers(one, all, selected, to);
-  }
-}
-
-function pemOf(certificates: readonly Certificate[]): Uint8Array {
-  return utf8(certificates.map((one) => toPem('CERTIFICATE', one.der)).join(''));
 }
 
 /**
@@ -95,7 +75,7 @@ export function buildEvidence(input: EvidenceInput): EvidenceFile[] {
   const { proof } = input;
   const signed = verifySignedData(proof.p7s, proof.kind === 'contract' ? document.digest : sha256(proof.text));
   if (!signed.ok) throw new FitError('internal', `the evidence does not verify: ${signed.message}`);
-  const certificates = selectCertificates(
+  const certificates = certificatesFile(
     [...input.certificates.map(parseCertificate), ...signed.signers.map((signer) => signer.certificate)],
     concerned(document, proof.kind === 'affidavit' || input.answer !== undefined),
   );
@@ -113,7 +93,7 @@ export function buildEvidence(input: EvidenceInput): EvidenceFile[] {
     ...(proof.kind === 'contract'
       ? [file(FILE.signature, proof.p7s)]
       : [file(FILE.statement, proof.text), file(FILE.statementSignature, proof.p7s)]),
-    file(FILE.certificates, pemOf(certificates)),
+    file(FILE.certificates, certificates),
     ...(input.log === undefined ? [] : [file(FILE.log, formatLog(input.log))]),
     ...(input.answer === undefined
       ? []

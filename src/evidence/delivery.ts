@@ -1,42 +1,60 @@
-/** The evidence of a delivery as plain files: the note, both statements with their signatures, certificates, how to check them. */
+/**
+ * The evidence of a delivery (fit-evidence(5)), under the names its files have in a folder: the note, the receipt and the
+ * statement of origin as signed texts of their own, the record of the exchange from which both texts follow. The same files
+ * make the `.asics` container: what ASiC-S wants at its root is what is signed, so that is the receipt, not the note.
+ *
+ * Guarantees: everything but note, record, signatures, log and answer is derived, so that the verifier builds the files again
+ * and refuses any difference; the key of the content is not in it; a receipt that the arbiter voided is never written.
+ */
 import { parseCertificate } from '../crypto/pki/certificate.ts';
-import { toPem } from '../crypto/pki/pem.ts';
-import type { StatementFiles } from '../exchange/completion.ts';
-import { toHex, utf8 } from '../lib/bytes.ts';
-import type { EvidenceFile } from './bundle.ts';
+import { decodeAnswer } from '../exchange/answers.ts';
+import { statementOf } from '../exchange/completion.ts';
+import { parseDocument } from '../exchange/document.ts';
+import type { LogEntry } from '../exchange/log.ts';
+import { formatLog } from '../exchange/log.ts';
+import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
+import { enc } from '../lib/cbor.ts';
+import { FitError } from '../lib/errors.ts';
+import { type EvidenceFile, FILE } from './bundle.ts';
+import { certificatesFile } from './certificates.ts';
+import { partiesIn } from './parties.ts';
+import { deliveryReadme } from './readme-delivery.ts';
 
-const README = `This folder proves a delivery. Nothing here needs fit to be checked.
+export interface DeliveryInput {
+  readonly note: Uint8Array;
+  readonly record: ExchangeRecord;
+  /** Raw, 64 bytes each. */
+  readonly origin: Uint8Array;
+  /** null: the arbiter voided the exchange, and `answer` shows it. */
+  readonly receipt: Uint8Array | null;
+  /** DER: sender, receiver and arbiter, their chains and roots, in any order. */
+  readonly certificates: readonly Uint8Array[];
+  readonly log?: readonly LogEntry[];
+  /** What the arbiter answered, opened. */
+  readonly answer?: Uint8Array;
+}
 
-  delivery.md        the delivery note: what was delivered, by whom, to whom
-  origin.txt         the sender's statement of origin, origin.p7s its signature
-  receipt.txt        the receiver's receipt, receipt.p7s its signature
-  certificates.pem   the certificates of both and of the arbiter
-
-Each signature is a detached CMS SignedData:
-
-  openssl cms -verify -cades -binary -inform der -in receipt.p7s -content receipt.txt -CAfile certificates.pem
-  openssl cms -verify -cades -binary -inform der -in origin.p7s -content origin.txt -CAfile certificates.pem
-
-Both statements name the note by its SHA-256 (sha256sum delivery.md), and the note
-names each file by its own. The receipt is void if the arbiter has signed that the
-exchange is void.
-`;
-
-/** `certificates`: DER, those of sender, receiver and arbiter among them; each once. */
-export function deliveryEvidence(
-  note: Uint8Array,
-  statements: readonly StatementFiles[],
-  certificates: readonly Uint8Array[],
-): readonly EvidenceFile[] {
-  const once = new Map(certificates.map((der) => [toHex(parseCertificate(der).hash), der]));
-  const pem = [...once.values()].map((der) => toPem('CERTIFICATE', der)).join('');
+/** The files in their fixed order. Throws `FitError` or `PeerFault` if the parts do not belong together. */
+export function buildDelivery(input: DeliveryInput): EvidenceFile[] {
+  const { record, receipt, answer, log } = input;
+  const note = parseDocument(input.note);
+  const certificates = input.certificates.map(parseCertificate);
+  const parties = partiesIn(note, record, certificates);
+  const isVoid = answer !== undefined && decodeAnswer(answer).kind === 'void';
+  if (receipt === null && !isVoid) throw new FitError('internal', 'a delivery without receipt that is not void');
+  const origin = statementOf(record, parties, 'O', input.origin);
+  const received = receipt === null ? null : statementOf(record, parties, 'R', receipt);
+  const concerned = [record.originator, record.responder, record.arbiter];
+  const file = (name: string, data: Uint8Array): EvidenceFile => ({ name, data });
   return [
-    { name: 'README.txt', data: utf8(README) },
-    { name: 'delivery.md', data: note },
-    ...statements.flatMap(({ name, text, p7s }) => [
-      { name: `${name}.txt`, data: text },
-      { name: `${name}.p7s`, data: p7s },
-    ]),
-    { name: 'certificates.pem', data: utf8(pem) },
+    file(FILE.note, input.note),
+    ...(received === null ? [] : [file(FILE.receipt, received.text), file(FILE.receiptSignature, received.p7s)]),
+    file(FILE.origin, origin.text),
+    file(FILE.originSignature, origin.p7s),
+    file(FILE.record, encodeRecord(record)),
+    file(FILE.certificates, certificatesFile(certificates, concerned)),
+    ...(log === undefined ? [] : [file(FILE.log, formatLog(log))]),
+    ...(answer === undefined ? [] : [file(FILE.answer, enc(encodeRecord(record), answer))]),
+    file(FILE.readme, deliveryReadme(note, received !== null)),
   ];
 }

@@ -10,13 +10,16 @@ import { refuse } from './verdict.ts';
 
 const ANSWER_MAX_BYTES = 32 * 1024;
 
-export interface Parts {
-  readonly document: Uint8Array;
-  readonly proof: Proof;
+export interface CommonParts {
   readonly certificates: readonly Certificate[];
   readonly log: readonly LogEntry[] | null;
-  readonly attachments: readonly EvidenceFile[];
   readonly answer: { readonly record: ExchangeRecord; readonly bytes: Uint8Array } | null;
+}
+
+export interface Parts extends CommonParts {
+  readonly document: Uint8Array;
+  readonly proof: Proof;
+  readonly attachments: readonly EvidenceFile[];
 }
 
 export function fileOf(files: readonly EvidenceFile[], name: string): Uint8Array | undefined {
@@ -31,30 +34,40 @@ function readAnswer(file: Uint8Array): Parts['answer'] {
   };
 }
 
-/** Throws `Refused`, `PeerFault` or `FitError` for what is missing or malformed. */
-export function partsOf(files: readonly EvidenceFile[]): Parts {
-  const needed = (name: string) => fileOf(files, name) ?? refuse('missing-file', `${name} is missing`);
-  const text = fileOf(files, FILE.statement);
+export function neededFile(files: readonly EvidenceFile[], name: string): Uint8Array {
+  return fileOf(files, name) ?? refuse('missing-file', `${name} is missing`);
+}
+
+/** What evidence of every kind has. Throws as `partsOf` does. */
+export function commonParts(files: readonly EvidenceFile[]): CommonParts {
   const log = fileOf(files, FILE.log);
   const answer = fileOf(files, FILE.answer);
   let pem: string;
   try {
-    pem = fromUtf8(needed(FILE.certificates));
+    pem = fromUtf8(neededFile(files, FILE.certificates));
   } catch (error) {
     if (error instanceof RangeError) return refuse('bad-certificates', 'certificates.pem is not text');
     throw error;
   }
   return {
-    document: needed(FILE.document),
-    proof:
-      text === undefined
-        ? { kind: 'contract', p7s: needed(FILE.signature) }
-        : { kind: 'affidavit', text, p7s: needed(FILE.statementSignature) },
     certificates: fromPem(pem, 'CERTIFICATE').map(parseCertificate),
     log: log === undefined ? null : parseLog(log),
+    answer: answer === undefined ? null : readAnswer(answer),
+  };
+}
+
+/** Throws `Refused`, `PeerFault` or `FitError` for what is missing or malformed. */
+export function partsOf(files: readonly EvidenceFile[]): Parts {
+  const text = fileOf(files, FILE.statement);
+  return {
+    document: neededFile(files, FILE.document),
+    proof:
+      text === undefined
+        ? { kind: 'contract', p7s: neededFile(files, FILE.signature) }
+        : { kind: 'affidavit', text, p7s: neededFile(files, FILE.statementSignature) },
+    ...commonParts(files),
     attachments: files
       .filter((file) => file.name.startsWith(FILE.attachments))
       .map(({ name, data }) => ({ name: name.slice(FILE.attachments.length), data })),
-    answer: answer === undefined ? null : readAnswer(answer),
   };
 }

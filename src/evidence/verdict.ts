@@ -28,16 +28,30 @@ export interface VerdictSigner {
   readonly known: Known;
 }
 
+/** A file that a delivery note names. */
+export interface VerdictFile {
+  readonly name: string;
+  readonly size: number;
+  /** Hex. */
+  readonly sha256: string;
+  /** Whether a file that was given is this one; false if none was given. */
+  readonly compared: boolean;
+}
+
 export interface Verdict {
   readonly ok: boolean;
   readonly type: 'asics' | 'files' | 'p7s' | 'unknown';
   /** `affidavit`: the arbiter's statement stands for the signatures. */
-  readonly proof: 'contract' | 'affidavit' | null;
+  readonly proof: 'contract' | 'affidavit' | 'delivery' | null;
   readonly signers: readonly VerdictSigner[];
   readonly title: string | null;
   readonly deal: string | null;
-  /** SHA-256 of the document, hex. */
+  /** SHA-256 of the document, hex: of a delivery, its note. */
   readonly document: string | null;
+  /** SHA-256 of the documents that a delivery note refers to, hex: of the contract that it fulfils. */
+  readonly references: readonly string[];
+  /** What was delivered. */
+  readonly files: readonly VerdictFile[];
   /** The first gap or mismatch; code as in fit-evidence(5), message ours. */
   readonly problem: { readonly code: string; readonly message: string } | null;
   /** Entries of the log that were checked; null if the evidence has none. */
@@ -55,6 +69,8 @@ export const NOTHING: Verdict = {
   title: null,
   deal: null,
   document: null,
+  references: [],
+  files: [],
   problem: null,
   log: null,
   missing: [],

@@ -54,33 +54,30 @@ export interface StatementFiles {
   readonly p7s: Uint8Array;
 }
 
-/** Both statements of a delivery with their signatures, each as `openssl cms` verifies it. Throws `PeerFault('bad-signature')`. */
-export function statementsOf(
+/** The role's statement with its signature, as `openssl cms` verifies it. Throws `PeerFault('bad-signature')`. */
+export function statementOf(
   record: ExchangeRecord,
   parties: Parties,
-  witnesses: Witnesses,
-): readonly StatementFiles[] {
-  return ROLES.map((role) => {
-    const { text, digest } = signedText(record, role);
-    if (text === null) throw new PeerFault('bad-record', 'not a delivery');
-    const { certificate } = parties[role];
-    const signature = signatureIn(witnesses[role]);
-    const p7s = assembleSignedData([
-      { certificate, signedAttributes: template(record, role, parties).signedAttributes, signature },
-    ]);
-    const verdict = verifySignedData(p7s, digest);
-    if (!verdict.ok)
-      throw new PeerFault('bad-signature', `the ${STATEMENT_NAMES[role]} does not verify: ${verdict.code}`);
-    return { name: STATEMENT_NAMES[role], text, p7s };
-  });
+  role: Role,
+  signature: Uint8Array,
+): StatementFiles {
+  const { text, digest } = signedText(record, role);
+  if (text === null) throw new PeerFault('bad-record', 'not a delivery');
+  const { certificate } = parties[role];
+  const { signedAttributes } = template(record, role, parties);
+  const p7s = assembleSignedData([{ certificate, signedAttributes, signature }]);
+  const verdict = verifySignedData(p7s, digest);
+  if (!verdict.ok)
+    throw new PeerFault('bad-signature', `the ${STATEMENT_NAMES[role]} does not verify: ${verdict.code}`);
+  return { name: STATEMENT_NAMES[role], text, p7s };
 }
 
 /** What the machine keeps as the outcome: contract.p7s, or both witnesses of a delivery. Throws `PeerFault('bad-signature')`. */
 export function complete(record: ExchangeRecord, parties: Parties, witnesses: Witnesses): Uint8Array {
   if (record.itemO.kind === 'document')
     return completeContract(record, parties, { O: signatureIn(witnesses.O), R: signatureIn(witnesses.R) });
-  statementsOf(record, parties, witnesses);
   for (const role of ROLES) {
+    statementOf(record, parties, role, signatureIn(witnesses[role]));
     const key = keyIn(witnesses[role]);
     if ((key === null) !== (itemOf(record, role).kind !== 'content') || (key !== null && !isKeyOf(record, role, key)))
       throw new PeerFault('bad-signature', 'the key is not that of the content');
