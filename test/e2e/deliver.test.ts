@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Verdict } from '../../src/evidence/verify.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
 import { openssl } from '../support/openssl.ts';
 import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
@@ -91,6 +92,17 @@ test('a file under a contract: the receiver was there first; the same bytes, a r
   for (const name of ['delivery.md', 'origin.txt', 'origin.p7s', 'receipt.txt', 'receipt.p7s'])
     assert.deepEqual(readFileSync(join(folders[0], name)), readFileSync(join(folders[1], name)), name);
   for (const folder of folders) for (const name of ['origin', 'receipt'] as const) verifies(folder, name);
+  for (const trader of [elm, oak]) {
+    const bundle = join(trader.folder, `${mine.deal}.asics`);
+    await trader.ok('deal', 'export', mine.deal, '--out', bundle);
+    const verdict = await trader.ok<Verdict>('verify', bundle, '--content', join(to, 'plan.pdf'));
+    assert.deepEqual([verdict.ok, verdict.proof, verdict.deal], [true, 'delivery', mine.deal]);
+    assert.deepEqual(verdict.references, shown.references);
+    assert.deepEqual(
+      verdict.files.map(({ name, compared }) => [name, compared]),
+      [['plan.pdf', true]],
+    );
+  }
   const note = readFileSync(join(folders[0], 'delivery.md'));
   assert.match(note.toString(), new RegExp(createHash('sha256').update(data).digest('hex')));
   assert.match(
