@@ -93,7 +93,7 @@ test('a file under a contract: the receiver was there first; the same bytes, a r
     assert.deepEqual(readFileSync(join(folders[0], name)), readFileSync(join(folders[1], name)), name);
   for (const folder of folders) for (const name of ['origin', 'receipt'] as const) verifies(folder, name);
   for (const trader of [elm, oak]) {
-    const bundle = join(trader.folder, `${mine.deal}.asics`);
+    const bundle = join(trader.home, `${mine.deal}.asics`);
     await trader.ok('deal', 'export', mine.deal, '--out', bundle);
     const verdict = await trader.ok<Verdict>('verify', bundle, '--content', join(to, 'plan.pdf'));
     assert.deepEqual([verdict.ok, verdict.proof, verdict.deal], [true, 'delivery', mine.deal]);
