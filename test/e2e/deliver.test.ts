@@ -86,6 +86,18 @@ test('a file under a contract: the receiver was there first; the same bytes, a r
   const shown = await oak.ok<DealResult>('deal', 'show', mine.deal);
   assert.equal(shown.kind, 'delivery');
   assert.deepEqual(shown.references, [(await oak.ok<DealResult>('deal', 'show', contract)).document]);
+  const tree = (await oak.ok<{ deals: readonly { deal: string; depth: number }[] }>('deal', 'list', '--tree')).deals;
+  const at = tree.findIndex((one) => one.deal === contract);
+  assert.deepEqual(
+    tree.slice(at, at + 2).map((one) => [one.deal, one.depth]),
+    [
+      [contract, 0],
+      [mine.deal, 1],
+    ],
+  );
+  const told = await oak.fit('deal', 'show', mine.deal);
+  for (const part of [/state +delivered/, /brings +1 file, 293\.0 KiB/, /content +received, compared and taken/])
+    assert.match(told.stdout, part);
   const folders = [join(elm.home, `e-${mine.deal}`), join(oak.home, `e-${mine.deal}`)] as const;
   await elm.ok('deal', 'export', mine.deal, '--dir', folders[0]);
   await oak.ok('deal', 'export', mine.deal, '--dir', folders[1]);
