@@ -142,6 +142,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** Adds `count` tokens. */
+  give(count: number): void {
+    this.#refill();
+    this.#tokens = Math.min(this.#burst, this.#tokens + count);
+  }
+
   /** Milliseconds until one token is there; 0 if it is. */
   wait(): number {
     this.#refill();

@@ -11,7 +11,13 @@
  */
 
 /** Protocols of DESIGN §10 that carry requests. `/fit/identity/1` is the link's own. By `/fit/bulk/1` a receiver pulls content. */
-export const PROTOCOLS = ['/fit/message/1', '/fit/exchange/1', '/fit/arbiter/1', '/fit/bulk/1'] as const;
+export const PROTOCOLS = [
+  '/fit/message/1',
+  '/fit/exchange/1',
+  '/fit/arbiter/1',
+  '/fit/bulk/1',
+  '/fit/timestamp/1',
+] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /** The largest frame either way: a document of 64 KiB with an arbiter's card, or a resolve request with two proofs. */
@@ -19,6 +25,9 @@ export const MAX_FRAME_BYTES = 256 * 1024;
 /** The largest reply by `/fit/bulk/1`: a mebibyte of content with its salts. Its requests are small. */
 export const BULK_FRAME_BYTES = 1024 * 1024 + 64 * 1024;
 const BULK_REQUEST_BYTES = 4 * 1024;
+/** A TimeStampReq, and a TimeStampResp with one certificate. */
+const TIMESTAMP_REQUEST_BYTES = 1024;
+const TIMESTAMP_REPLY_BYTES = 16 * 1024;
 
 export interface FrameLimits {
   readonly request: number;
@@ -32,9 +41,14 @@ export interface FrameLimits {
 
 /** What a request and a reply of a protocol may hold, in bytes. */
 export function framesOf(protocol: Protocol): FrameLimits {
-  return protocol === '/fit/bulk/1'
-    ? { request: BULK_REQUEST_BYTES, reply: BULK_FRAME_BYTES, patience: 6 }
-    : { request: MAX_FRAME_BYTES, reply: MAX_FRAME_BYTES, patience: 1 };
+  switch (protocol) {
+    case '/fit/bulk/1':
+      return { request: BULK_REQUEST_BYTES, reply: BULK_FRAME_BYTES, patience: 6 };
+    case '/fit/timestamp/1':
+      return { request: TIMESTAMP_REQUEST_BYTES, reply: TIMESTAMP_REPLY_BYTES, patience: 1 };
+    default:
+      return { request: MAX_FRAME_BYTES, reply: MAX_FRAME_BYTES, patience: 1 };
+  }
 }
 
 /** The proven other end of a connection. */

@@ -9,7 +9,7 @@
 import './polyfill.ts';
 import type { MessageStream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { type LinkLimits, TokenBucket } from './limits.ts';
 import { expectSelection } from './selection.ts';
 
@@ -17,6 +17,8 @@ import { expectSelection } from './selection.ts';
 const SMALL_BYTES = 512;
 const SMALL_FRAMES_PER_SECOND = 5_000;
 const SMALL_FRAMES_AT_ONCE = 10_000;
+/** Content of either direction that lets one more pass: yamux answers every frame of content with a window update. */
+const BYTES_PER_SMALL_FRAME = 16 * 1024;
 /** Sixteen replies and sixteen requests of 256 KiB, and a window of each of eight bulk replies; a fifth more. */
 const MAX_OWED_BYTES = 12 * 1024 * 1024;
 /** Streams per connection: three protocols with sixteen requests each, six of bulk, the handshake, and some just closing. */
@@ -51,6 +53,28 @@ export class FrameCounter {
   }
 }
 
+/** How many small frames a peer may send: so many per second, and some for the content that goes either way. */
+export class SmallFrames {
+  readonly #bucket: TokenBucket;
+  #moved = 0;
+
+  constructor(clock: Clock) {
+    this.#bucket = new TokenBucket(SMALL_FRAMES_PER_SECOND, SMALL_FRAMES_AT_ONCE, clock);
+  }
+
+  moved(bytes: number): void {
+    this.#moved += bytes;
+    if (this.#moved < BYTES_PER_SMALL_FRAME) return;
+    this.#bucket.give(Math.floor(this.#moved / BYTES_PER_SMALL_FRAME));
+    this.#moved %= BYTES_PER_SMALL_FRAME;
+  }
+
+  /** False if it is too many. */
+  take(count: number): boolean {
+    return this.#bucket.take(count);
+  }
+}
+
 interface Pinging {
   ping(options: { readonly signal: AbortSignal }): Promise<number>;
 }
@@ -58,10 +82,16 @@ interface Pinging {
 /** Must come before the muxer attaches, to see what arrives first. */
 function guard(wire: MessageStream): void {
   const counter = new FrameCounter();
-  const bucket = new TokenBucket(SMALL_FRAMES_PER_SECOND, SMALL_FRAMES_AT_ONCE, systemClock);
+  const budget = new SmallFrames(systemClock);
+  const send = wire.send.bind(wire);
+  wire.send = (data) => {
+    budget.moved(data.byteLength);
+    return send(data);
+  };
   wire.addEventListener('message', (event) => {
+    budget.moved(event.data.byteLength);
     const small = counter.push(event.data.subarray());
-    if (!Number.isNaN(small) && bucket.take(small) && wire.writeBufferLength <= MAX_OWED_BYTES) return;
+    if (!Number.isNaN(small) && budget.take(small) && wire.writeBufferLength <= MAX_OWED_BYTES) return;
     event.stopImmediatePropagation();
     wire.abort(new Error('flood'));
   });

@@ -7,6 +7,7 @@ import { runHandler } from '../../src/p2p/handling.ts';
 import { peerOf } from '../../src/p2p/identity.ts';
 import { Accounts, DEFAULT_LIMITS, PeerAccount, TokenBucket } from '../../src/p2p/limits.ts';
 import { BULK_FRAME_BYTES } from '../../src/p2p/link.ts';
+import { SmallFrames } from '../../src/p2p/muxer.ts';
 import { Outgoing, outgoingTo } from '../../src/p2p/pacing.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
@@ -25,6 +26,25 @@ test('a bucket gives its burst, then its rate, and nothing for a clock set back'
   assert.equal(bucket.full, true);
   assert.equal(bucket.take(4), false);
   assert.equal(bucket.take(3), true);
+});
+
+test('small frames are limited by the second, and by content where there is much of it', async () => {
+  const clock = new ManualClock();
+  const idle = new SmallFrames(clock);
+  assert.deepEqual([idle.take(10_000), idle.take(1)], [true, false]);
+  await clock.pass(1_000);
+  assert.deepEqual([idle.take(5_000), idle.take(1)], [true, false]);
+  // What a peer that only talks moves by its small frames earns it next to nothing.
+  for (let i = 0; i < 1_000; i += 1) idle.moved(12);
+  assert.equal(idle.take(1), false);
+  // 10 GiB at once, which is faster than any line, with more window updates than are ever seen for them.
+  const pulled = new SmallFrames(clock);
+  for (let mib = 0; mib < 10_240; mib += 1) {
+    for (let frame = 0; frame < 16; frame += 1) {
+      pulled.moved(65_536);
+      assert.equal(pulled.take(1), true);
+    }
+  }
 });
 
 test('an account admits, refuses, strikes, bans and forgives', async () => {
