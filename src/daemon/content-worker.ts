@@ -25,9 +25,11 @@ export type ContentReply =
 
 const port = present(parentPort, 'parent of the content worker');
 
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
 function failure(error: unknown): ContentReply {
   if (isFitError(error)) return { kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? null };
-  const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+  const full = error instanceof Error && 'code' in error && FULL.has(error.code);
   const message = error instanceof Error ? error.message : String(error);
   return { kind: 'failed', code: full ? 'disk-full' : null, message, hint: null };
 }

@@ -25,6 +25,7 @@ import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
 import { foldedName, isFileName } from '../lib/file-name.ts';
+import { isPlainLine, MAX_TEXT_BYTES } from '../lib/lint.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMutex } from '../lib/mutex.ts';
 import type { Rng } from '../lib/rng.ts';
@@ -37,7 +38,7 @@ import {
   encodeBulkReply,
   encodeBulkRequest,
 } from './bulk.ts';
-import type { Consents } from './consents.ts';
+import type { Consent } from './consents.ts';
 import type { Contacts } from './contacts.ts';
 import type { ContentStore, Incoming, Outgoing } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
@@ -78,7 +79,7 @@ const SPARE_BYTES = 16 * 1024 * 1024;
 interface DeliveryParts {
   readonly archive: Archive;
   readonly store: Pick<DealStore, 'get' | 'fetch'>;
-  readonly consents: Pick<Consents, 'of'>;
+  readonly consents: { of(deal: string): readonly Pick<Consent, 'status'>[] };
   readonly contacts: Pick<Contacts, 'peerOf'>;
   readonly link: Pick<Link, 'request'>;
   readonly clock: Clock;
@@ -632,12 +633,41 @@ async function sourceOf(path: string) {
   return { path, size: stats.size };
 }
 
+/** Characters: a line of a note that has also the size holds them. */
+const MAX_NAME = 160;
+const NAME_RULES =
+  'give it another name: at most 160 characters and 200 bytes, none of / \\ : * ? " < > |, no control or invisible characters, no dot, hyphen or ' +
+  'space in front, no dot or space at the end, accents in composed form, and no device of some system such as CON or nul.txt';
+
+/** Names as the note may have them (front-matter.ts says the same of one that comes from a peer), before any file is read. */
 function checkNames(names: readonly string[]): void {
-  const bad = names.find((name) => !isFileName(name));
+  const bad = names.find(
+    (name) => !isFileName(name) || !isPlainLine(name, 2 * MAX_NAME) || [...name].length > MAX_NAME,
+  );
   if (bad !== undefined)
-    throw new FitError('bad-file', 'a file has a name that not every system takes', { hint: 'give it another name' });
-  if (new Set(names.map(foldedName)).size !== names.length)
-    throw new FitError('bad-file', 'two files have one name on some systems', {
-      hint: 'give one of them another name',
+    throw new FitError('bad-file', `${shown(bad)} is a name that not every system takes`, { hint: NAME_RULES });
+  const folded = new Map<string, string>();
+  for (const name of names) {
+    const other = folded.get(foldedName(name));
+    if (other !== undefined)
+      throw new FitError('bad-file', `${shown(other)} and ${shown(name)} are one name on some systems`, {
+        hint: 'give one of them another name',
+      });
+    folded.set(foldedName(name), name);
+  }
+  const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name) + BYTES_OF_A_FILE, 0);
+  if (bytes > MAX_TEXT_BYTES - BYTES_OF_A_NOTE)
+    throw new FitError('bad-file', `a note has no room for the names of these ${names.length} files`, {
+      hint: 'deliver one archive of them, or make several deliveries',
     });
 }
+
+/** What a file takes in a note beside its name, and the note beside its files. */
+const BYTES_OF_A_FILE = 115;
+const BYTES_OF_A_NOTE = 4096;
+
+/** Of a name that a terminal may not take. */
+const shown = (name: string): string =>
+  JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name).replace(/[^\x20-\x7e…]/gu, (one) =>
+    isPlainLine(one, 2) ? one : '?',
+  );
