@@ -3,6 +3,7 @@
  *
  *     card = [ [1, serial, [certificate …], PeerId, [address …], V, A, z, name, [role …], transport signature], signature ]
  *     role = ["arbiter", [[KEM public key, notAfter] …], terms, max notAfter, min margin, retention]
+ *          | ["timestamp", certificate]      of a key that signs timestamps and nothing else (RFC 3161)
  *
  * The signature is the control signature 'card' over the eleven items; the transport signature is that of the binding with
  * the certificate's end as expiry. Text form: `fit1` and the base64url of the card followed by the first 4 bytes of its
@@ -60,7 +61,14 @@ export interface ArbiterRole {
   readonly retention: number;
 }
 
-export type CardRole = ArbiterRole;
+export interface TimestampRole {
+  readonly role: 'timestamp';
+  /** DER, of a key of its own. What it may sign is checked with every timestamp. */
+  readonly certificate: Uint8Array;
+}
+
+export type CardRole = ArbiterRole | TimestampRole;
+type RoleFields = Omit<ArbiterRole, 'termsDigest'> | TimestampRole;
 
 export interface CardFields {
   readonly serial: number;
@@ -74,7 +82,8 @@ export interface CardFields {
   readonly verifier: Uint8Array;
   readonly proof: { readonly a: Uint8Array; readonly z: Uint8Array };
   readonly name: string;
-  readonly roles: readonly Omit<CardRole, 'termsDigest'>[];
+  /** Each at most once. */
+  readonly roles: readonly RoleFields[];
   /** The transport key's signature over `transportStatement(hash of the leaf, its notAfter)`. */
   readonly transport: Uint8Array;
 }
@@ -114,11 +123,15 @@ function bad(code: CardProblem, message: string, cause?: unknown): FitError {
   return new FitError('bad-card', message, { hint, data: { code }, ...(cause === undefined ? {} : { cause }) });
 }
 
+/** A role as it stands in the card. */
+export function roleItem(role: RoleFields): Cbor {
+  if (role.role === 'timestamp') return [role.role, role.certificate];
+  const keys = role.kem.map((key): Cbor => [key.public, key.notAfter]);
+  return [role.role, keys, role.terms, role.maxNotAfter, role.minMargin, role.retention];
+}
+
 function itemsOf(fields: CardFields): readonly Cbor[] {
-  const roles = fields.roles.map((role): Cbor => {
-    const keys = role.kem.map((key): Cbor => [key.public, key.notAfter]);
-    return [role.role, keys, role.terms, role.maxNotAfter, role.minMargin, role.retention];
-  });
+  const roles = fields.roles.map(roleItem);
   const { a, z } = fields.proof;
   const { serial, chain, peer, addresses, verifier, name, transport } = fields;
   return [VERSION, serial, chain, peer, addresses, verifier, a, z, name, roles, transport];
@@ -152,9 +165,30 @@ function bytesOf(text: string): Uint8Array {
   return bytes;
 }
 
+/** More than there are: a role twice is told as such. */
+const MAX_ROLES = 4;
+
+function readRoles(value: Cbor | undefined): readonly CardRole[] {
+  const roles = read.list(value, MAX_ROLES, 'roles').map(readRole);
+  if (new Set(roles.map((one) => one.role)).size < roles.length) throw bad('role', 'the card has a role twice');
+  return roles;
+}
+
 function readRole(value: Cbor): CardRole {
-  const [role, keys, text, maxNotAfter, minMargin, retention] = read.array(value, 6, 'role');
-  read.literal(role, 'arbiter', 'role');
+  const [name] = read.list(value, 6, 'role');
+  return read.oneOf(name, ['arbiter', 'timestamp'], 'role') === 'arbiter' ? readArbiter(value) : readTimestamp(value);
+}
+
+function readTimestamp(value: Cbor): TimestampRole {
+  const [, der] = read.array(value, 2, 'role');
+  const certificate = read.blob(der, CERTIFICATE_MAX_BYTES, 'timestamping certificate');
+  if (parseCertificate(certificate).point === null)
+    throw bad('role', 'the timestamping certificate in this card is not for a P-256 key');
+  return { role: 'timestamp', certificate };
+}
+
+function readArbiter(value: Cbor): ArbiterRole {
+  const [, keys, text, maxNotAfter, minMargin, retention] = read.array(value, 6, 'role');
   const kem = read.list(keys, MAX_KEM_KEYS, 'KEM keys').map((entry): KemKey => {
     const [key, notAfter] = read.array(entry, 2, 'KEM key');
     return { public: read.bytes(key, 32, 'KEM key'), notAfter: read.uint(notAfter, 'notAfter') };
@@ -210,7 +244,7 @@ function readCard(bytes: Uint8Array): Card {
   const verifier = read.bytes(items[5], 33, 'verifier');
   const [a, z] = [read.bytes(items[6], 33, 'proof'), read.bytes(items[7], 32, 'proof')];
   const name = read.text(items[8], MAX_NAME, 'name');
-  const roles = read.list(items[9], 1, 'roles').map(readRole);
+  const roles = readRoles(items[9]);
   const transport = read.bytes(items[10], 64, 'transport signature');
   if (!verifyControl(certificate.publicKey, 'card', read.bytes(signed, 64, 'signature'), ...items))
     throw bad('signature', 'the card is not signed by its certificate');

@@ -47,6 +47,12 @@ const hook = z.strictObject({
   timeout: duration.default(60),
 });
 
+export function isWebAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
 /** Keys of a hook, for the manual's test. */
 export const HOOK_KEYS: readonly string[] = Object.keys(hook.shape);
 
@@ -61,7 +67,7 @@ const schema = z.strictObject({
     )
     .default('127.0.0.1:0'),
   roles: z
-    .array(z.enum(['arbiter'], 'the role that can be served is arbiter'))
+    .array(z.enum(['arbiter', 'timestamp'], 'the roles that can be served are arbiter and timestamp'))
     .max(8)
     .default([]),
   exchange: z
@@ -95,6 +101,25 @@ const schema = z.strictObject({
       max_not_after: duration.default(90 * 86_400),
       min_margin: duration.default(3600),
       retention: duration.default(180 * 86_400),
+    })
+    .prefault({}),
+  /** The authority that `fit timestamp` asks. */
+  timestamp: z
+    .strictObject({
+      url: z
+        .string()
+        .max(2048)
+        .refine(
+          (text) => text === '' || isWebAddress(text),
+          'write an address with http:// or https://, without a password',
+        )
+        .default(''),
+      /** PEM: whom to trust with its timestamps. */
+      certificates: z
+        .string()
+        .max(4096)
+        .refine((text) => text === '' || text.startsWith('/'), 'write the whole path of a PEM file, from / on')
+        .default(''),
     })
     .prefault({}),
   log: z.strictObject({ level: z.enum(['error', 'warn', 'info', 'debug']).default('info') }).prefault({}),

@@ -1,12 +1,12 @@
 /**
- * Who this trader is to others: its card, its binding to the transport key, and (as arbiter) its keys and terms.
+ * Who this trader is to others: its card, its binding to the transport key, and what it is for others (as arbiter, its keys and terms).
  * Guarantees: a card changes only together with what it says, and then under a higher serial; terms once published stay
  * known, so that exchanges that name them are still served.
  */
 import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
 import { type ControlSigner, transportStatement } from '../commerce/binding.ts';
-import { type Card, type CardFields, makeCard, parseCard } from '../commerce/card.ts';
+import { type Card, type CardFields, makeCard, parseCard, roleItem } from '../commerce/card.ts';
 import { signControl } from '../crypto/control.ts';
 import { peerIdOf, peerIdText, signTransport } from '../crypto/transport.ts';
 import { proveVerifier } from '../crypto/verifier-key.ts';
@@ -19,7 +19,7 @@ import { type Clock, seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { Config } from './config.ts';
-import type { Keyring } from './keyring.ts';
+import { type Keyring, timestampKeyOf } from './keyring.ts';
 
 /** An arbiter that wrote no terms of its own publishes these. */
 export const DEFAULT_TERMS = `Terms of an arbiter of signings
@@ -69,24 +69,28 @@ export function createIdentity(ports: IdentityPorts): Identity {
   let card: Card | undefined;
   let terms: readonly Terms[] = [];
 
-  const roles = (): CardFields['roles'] => {
-    if (!config.roles.includes('arbiter')) return [];
+  const arbiterRole = (): CardFields['roles'][number] => {
     const notAfter = present(keyring.chain[0], 'certificate').notAfter;
     const { arbiter } = config;
-    return [
-      {
-        role: 'arbiter',
-        kem: keyring
-          .secrets()
-          .kem.slice(0, 4)
-          .map((key) => ({ public: key.public, notAfter })),
-        terms: arbiter.terms === '' ? DEFAULT_TERMS : arbiter.terms,
-        maxNotAfter: arbiter.max_not_after,
-        minMargin: arbiter.min_margin,
-        retention: arbiter.retention,
-      },
-    ];
+    return {
+      role: 'arbiter',
+      kem: keyring
+        .secrets()
+        .kem.slice(0, 4)
+        .map((key) => ({ public: key.public, notAfter })),
+      terms: arbiter.terms === '' ? DEFAULT_TERMS : arbiter.terms,
+      maxNotAfter: arbiter.max_not_after,
+      minMargin: arbiter.min_margin,
+      retention: arbiter.retention,
+    };
   };
+
+  const roles = (): CardFields['roles'] => [
+    ...(config.roles.includes('arbiter') ? [arbiterRole()] : []),
+    ...(config.roles.includes('timestamp')
+      ? [{ role: 'timestamp', certificate: timestampKeyOf(keyring).certificate.der } as const]
+      : []),
+  ];
 
   /** What the present card should say, apart from serial and signatures. */
   const says = (
@@ -95,19 +99,7 @@ export function createIdentity(ports: IdentityPorts): Identity {
       readonly roles: CardFields['roles'];
     },
   ): Uint8Array =>
-    encode([
-      fields.certificate,
-      fields.addresses,
-      fields.name,
-      fields.verifier,
-      fields.roles.map((role) => [
-        role.kem.map((key) => [key.public, key.notAfter]),
-        role.terms,
-        role.maxNotAfter,
-        role.minMargin,
-        role.retention,
-      ]),
-    ]);
+    encode([fields.certificate, fields.addresses, fields.name, fields.verifier, fields.roles.map(roleItem)]);
 
   return {
     peer,
@@ -155,7 +147,7 @@ export function createIdentity(ports: IdentityPorts): Identity {
         sign,
       );
       for (const role of fresh.roles) {
-        if (terms.some((one) => equal(one.hash, role.termsDigest))) continue;
+        if (role.role !== 'arbiter' || terms.some((one) => equal(one.hash, role.termsDigest))) continue;
         terms = [{ hash: role.termsDigest, minMargin: role.minMargin, maxWindow: role.maxNotAfter }, ...terms].slice(
           0,
           256,

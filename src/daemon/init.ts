@@ -53,7 +53,12 @@ export async function initHome(paths: HomePaths, request: InitRequest): Promise<
     const ports = { clock: systemClock, rng: systemRng };
     await createKeys(
       fresh,
-      { name: config.name, passphrase: request.passphrase, arbiter: config.roles.includes('arbiter') },
+      {
+        name: config.name,
+        passphrase: request.passphrase,
+        arbiter: config.roles.includes('arbiter'),
+        timestamp: config.roles.includes('timestamp'),
+      },
       ports,
     );
     renameSync(fresh, paths.keys);

@@ -3,7 +3,7 @@
  *
  * On disk, all 0600 in a 0700 folder:
  *   signing.pem       the signing key, encrypted PKCS#8 that `openssl pkey` reads
- *   vault.sealed      archive key, verifier key and KEM keys, under the same passphrase
+ *   vault.sealed      archive key, verifier key, KEM keys and the timestamping key, under the same passphrase
  *   certificates.pem  the certificate chain, leaf first (public)
  *   transport.key     the Ed25519 seed of the PeerId: not under the passphrase, so that a locked daemon can be reached
  *   binding           both keys' signatures that PeerId and certificate belong together (public)
@@ -18,8 +18,14 @@ import { BINDING_MAX_BYTES, makeBinding } from '../commerce/binding.ts';
 import { unwrapSecret, wrapSecret } from '../crypto/aead.ts';
 import { signControl } from '../crypto/control.ts';
 import { generateKem } from '../crypto/kem.ts';
-import { decryptPkcs8, encryptPkcs8, generateSigningKey } from '../crypto/keys.ts';
-import { type Certificate, parseCertificate, selfSigned } from '../crypto/pki/certificate.ts';
+import { decryptPkcs8, encryptPkcs8, generateSigningKey, privateKeyOf, requireP256 } from '../crypto/keys.ts';
+import {
+  CERTIFICATE_MAX_BYTES,
+  type Certificate,
+  parseCertificate,
+  selfSigned,
+  selfSignedTimestamping,
+} from '../crypto/pki/certificate.ts';
 import { fromPem, toPem } from '../crypto/pki/pem.ts';
 import { peerIdOf, signTransport } from '../crypto/transport.ts';
 import { generateVerifierKey } from '../crypto/verifier-key.ts';
@@ -43,12 +49,20 @@ export interface KemKey {
   readonly public: Uint8Array;
 }
 
+/** Signs timestamps and nothing else: RFC 3161 wants a key of its own for that. */
+export interface TimestampKey {
+  readonly key: KeyObject;
+  readonly certificate: Certificate;
+}
+
 export interface Secrets {
   readonly signing: KeyObject;
   readonly archiveKey: Uint8Array;
   readonly verifier: { readonly secret: Uint8Array; readonly public: Uint8Array };
   /** The arbiter's, newest first; old ones are kept for exchanges that name them. */
   readonly kem: readonly KemKey[];
+  /** Of a trader that was made with this role. */
+  readonly timestamp: TimestampKey | null;
 }
 
 export interface Keyring {
@@ -98,19 +112,26 @@ const certificatesPem = (chain: readonly Certificate[]): string =>
 
 type Vault = Omit<Secrets, 'signing'>;
 
-function encodeVault(vault: Vault): Uint8Array {
-  return encode([
-    1,
-    vault.archiveKey,
-    vault.verifier.secret,
-    vault.verifier.public,
-    vault.kem.map((key) => [key.secret, key.public]),
-  ]);
+/** Version 2 has a timestamping key, version 1 none. */
+function encodeVault({ archiveKey, verifier, kem, timestamp }: Vault): Uint8Array {
+  const keys = [archiveKey, verifier.secret, verifier.public, kem.map((key) => [key.secret, key.public])];
+  if (timestamp === null) return encode([1, ...keys]);
+  const pkcs8 = new Uint8Array(timestamp.key.export({ format: 'der', type: 'pkcs8' }));
+  return encode([2, ...keys, [pkcs8, timestamp.certificate.der]]);
+}
+
+function decodeTimestampKey(value: Cbor | undefined): TimestampKey {
+  const [pkcs8, certificate] = read.array(value, 2, 'timestamping key');
+  return {
+    key: requireP256(privateKeyOf(read.blob(pkcs8, 1024, 'timestamping key'))),
+    certificate: parseCertificate(read.blob(certificate, CERTIFICATE_MAX_BYTES, 'timestamping certificate')),
+  };
 }
 
 function decodeVault(bytes: Uint8Array): Vault {
-  const [version, archiveKey, secret, open, kem] = read.array(decode(bytes, 65_536), 5, 'vault');
-  read.literal(version, 1, 'vault version');
+  const fields = read.list(decode(bytes, 65_536), 6, 'vault');
+  const [version, archiveKey, secret, open, kem, timestamp] = fields;
+  read.literal(version, fields.length === 6 ? 2 : 1, 'vault version');
   return {
     archiveKey: read.bytes(archiveKey, 32, 'archive key'),
     verifier: { secret: read.bytes(secret, 32, 'verifier secret'), public: read.bytes(open, 33, 'verifier key') },
@@ -118,6 +139,7 @@ function decodeVault(bytes: Uint8Array): Vault {
       const [hidden, shown] = read.array(key, 2, 'KEM key');
       return { secret: read.bytes(hidden, 32, 'KEM secret'), public: read.bytes(shown, 32, 'KEM key') };
     }),
+    timestamp: timestamp === undefined ? null : decodeTimestampKey(timestamp),
   };
 }
 
@@ -125,6 +147,30 @@ export interface NewIdentity {
   readonly name: string;
   readonly passphrase: string;
   readonly arbiter: boolean;
+  /** With a key for timestamps. */
+  readonly timestamp?: boolean;
+}
+
+/** Of a daemon with the role; FitError('bad-config') if its keys were made without. */
+export function timestampKeyOf(keyring: Keyring): TimestampKey {
+  const { timestamp } = keyring.secrets();
+  if (timestamp !== null) return timestamp;
+  throw new FitError('bad-config', 'fit.toml: roles: this trader was made without a key for timestamps', {
+    hint: 'make another one: fit init --role timestamp',
+  });
+}
+
+/** As many characters as a name may have; the end of a long one is cut off. */
+const STAMPER_NAME = 64;
+
+function createTimestampKey(
+  name: string,
+  validity: { readonly notBefore: number; readonly notAfter: number },
+): TimestampKey {
+  const key = generateSigningKey();
+  // A subject of its own, so that nobody who looks issuers up by name takes it for the identity.
+  const subject = [...`Timestamps of ${name}`].slice(0, STAMPER_NAME).join('');
+  return { key, certificate: parseCertificate(selfSignedTimestamping({ key, name: subject, ...validity })) };
 }
 
 function bindingOf(certificate: Certificate, signing: KeyObject, seed: Uint8Array): Uint8Array {
@@ -155,6 +201,7 @@ export async function createKeys(
     archiveKey: ports.rng(32),
     verifier: generateVerifierKey(),
     kem: identity.arbiter ? [generateKem()] : [],
+    timestamp: identity.timestamp === true ? createTimestampKey(identity.name, validity) : null,
   };
   const [pem, sealed] = await Promise.all([
     encryptPkcs8(signing, identity.passphrase),

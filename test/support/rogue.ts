@@ -101,7 +101,10 @@ export async function startRogue(victim: Trader, arbiter: Trader, name = 'rogue'
     say: (deal, parent, body, time = nowSec()) =>
       rogue.send(encodeMessage({ kind: 'negotiation', deal, parent, time, body })),
     async offer({ deal, text = CONTRACT, version = 1, parent = null, time = nowSec() }) {
-      const role = present(arbiterCard.roles[0], 'arbiter role');
+      const role = present(
+        arbiterCard.roles.find((one) => one.role === 'arbiter'),
+        'arbiter role',
+      );
       const bytes = completeDocument(utf8(text), {
         deal,
         author: { name, certificate: certificate.hash },

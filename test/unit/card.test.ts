@@ -40,8 +40,8 @@ async function trader(name: string) {
 
 const first = await trader('First Trader');
 const second = await trader('Second Trader');
-const role: CardFields['roles'][number] = {
-  role: 'arbiter',
+const role = {
+  role: 'arbiter' as const,
   kem: [{ public: new Uint8Array(32).fill(7), notAfter: NOW + 1000 }],
   terms: 'I complete exchanges.\n',
   maxNotAfter: 8_000_000,
@@ -66,9 +66,29 @@ test('a card survives its text form, with white space around it', () => {
   const read = parseCard(`\n ${encodeCard(card)}\r\n\n`, NOW);
   assert.deepEqual(read.bytes, card.bytes);
   assert.equal(read.name, 'First Trader');
-  assert.equal(read.roles[0]?.terms, 'I complete exchanges.\n');
-  assert.equal(read.roles[0]?.termsDigest.length, 32);
+  const [arbiter] = read.roles;
+  assert.ok(arbiter?.role === 'arbiter');
+  assert.equal(arbiter.terms, 'I complete exchanges.\n');
+  assert.equal(arbiter.termsDigest.length, 32);
   assert.equal(toHex(read.certificate.hash), toHex(first.certificate.hash));
+});
+
+test('a card may have both roles, each once, and names a timestamping key', () => {
+  const stamper = { role: 'timestamp', certificate: second.certificate.der } as const;
+  const read = parseCard(encodeCard(make({ roles: [role, stamper] })), NOW);
+  assert.deepEqual(
+    read.roles.map((one) => one.role),
+    ['arbiter', 'timestamp'],
+  );
+  assert.deepEqual(read.roles[1], stamper);
+  assert.equal(
+    problem(() => make({ roles: [stamper, stamper] })),
+    'role',
+  );
+  assert.equal(
+    problem(() => make({ roles: [{ role: 'timestamp', certificate: new Uint8Array(8) }] })),
+    'malformed',
+  );
 });
 
 test('every flipped bit and every truncation of the text is refused', () => {
@@ -85,7 +105,7 @@ test('every flipped bit and every truncation of the text is refused', () => {
 });
 
 test('every flipped byte of the binary form is refused', () => {
-  const { bytes } = make({ roles: [role] });
+  const { bytes } = make({ roles: [role, { role: 'timestamp', certificate: second.certificate.der }] });
   for (let at = 0; at < bytes.length; at++) {
     const altered = new Uint8Array(bytes);
     altered[at] = (altered[at] ?? 0) ^ 0x01;
@@ -143,7 +163,7 @@ test('refuses fields that a signature does not make right', () => {
   );
   assert.equal(
     problem(() => make({ roles: [role, role] })),
-    'malformed',
+    'role',
   );
   assert.equal(
     problem(() => make({ chain: [] })),

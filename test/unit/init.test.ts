@@ -17,7 +17,7 @@ test('refused settings make nothing', async () => {
     [{ listen: 'nowhere' }, /fit\.toml: listen: write host:port/],
     [{ listen: '127.0.0.1:65536' }, /fit\.toml: listen: write host:port/],
     [{ patience: 'soon' }, /fit\.toml: exchange\.patience: write a number/],
-    [{ roles: ['king'] }, /the role that can be served is arbiter/],
+    [{ roles: ['king'] }, /the roles that can be served are arbiter and timestamp/],
     [{ name: '' }, /fit\.toml: name/],
   ] as const) {
     const paths = homeNamed('refused');

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkBinding } from '../../src/commerce/binding.ts';
 import { generateSigningKey } from '../../src/crypto/keys.ts';
-import { parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
+import { isCertificateOf, parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
 import { peerIdOf } from '../../src/crypto/transport.ts';
-import { createKeys, openKeyring } from '../../src/daemon/keyring.ts';
+import { createKeys, openKeyring, timestampKeyOf } from '../../src/daemon/keyring.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { isFitError } from '../../src/lib/errors.ts';
 import { systemRng } from '../../src/lib/rng.ts';
@@ -15,10 +15,10 @@ import { temporaryFolder } from '../support/temporary.ts';
 const PASSPHRASE = 'seven quiet words';
 const now = Math.floor(Date.now() / 1000);
 
-async function made(t: TestContext): Promise<string> {
+async function made(t: TestContext, timestamp = false): Promise<string> {
   const folder = join(await temporaryFolder(t), 'keys');
   const ports = { clock: systemClock, rng: systemRng };
-  await createKeys(folder, { name: 'Elm', passphrase: PASSPHRASE, arbiter: false }, ports);
+  await createKeys(folder, { name: 'Elm', passphrase: PASSPHRASE, arbiter: false, timestamp }, ports);
   return folder;
 }
 
@@ -46,6 +46,40 @@ test('an import that was cut off before the binding is finished at the next unlo
   await again.unlock(PASSPHRASE);
   assert.deepEqual(proven(again), certificate.hash);
   assert.deepEqual(proven(openKeyring(folder, systemClock)), certificate.hash, 'also on disk');
+});
+
+test('the timestamping key is one of its own, and stays through a new passphrase and another identity', async (t) => {
+  const folder = await made(t, true);
+  const keyring = openKeyring(folder, systemClock);
+  await keyring.unlock(PASSPHRASE);
+  const { key, certificate } = timestampKeyOf(keyring);
+  assert.ok(isCertificateOf(certificate, key));
+  assert.ok(!isCertificateOf(certificate, keyring.secrets().signing));
+  assert.deepEqual(certificate.extendedKeyUsage, ['1.3.6.1.5.5.7.3.8']);
+  assert.ok(certificate.extendedKeyUsageCritical);
+  assert.equal(certificate.subject, 'Timestamps of Elm');
+  await keyring.changePassphrase(PASSPHRASE, 'a new one');
+  const other = await another();
+  await keyring.replaceIdentity([other.certificate], { key: other.key, passphrase: 'a new one' });
+  const again = openKeyring(folder, systemClock);
+  await again.unlock('a new one');
+  assert.deepEqual(timestampKeyOf(again).certificate.der, certificate.der);
+  assert.ok(isCertificateOf(certificate, timestampKeyOf(again).key));
+  again.lock();
+  assert.throws(
+    () => timestampKeyOf(again),
+    (error) => isFitError(error) && error.code === 'locked',
+  );
+});
+
+test('a trader that was made without a timestamping key says so', async (t) => {
+  const keyring = openKeyring(await made(t), systemClock);
+  await keyring.unlock(PASSPHRASE);
+  assert.equal(keyring.secrets().timestamp, null);
+  assert.throws(
+    () => timestampKeyOf(keyring),
+    (error) => isFitError(error) && error.code === 'bad-config',
+  );
 });
 
 test('a key that is imported while the passphrase changes never lies under another one than the vault', async (t) => {
