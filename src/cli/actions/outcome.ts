@@ -51,7 +51,7 @@ export async function reportWaited(
   return waited.reached ? EXIT.done : EXIT.negative;
 }
 
-/** With --wait: until the deal has ended; exit 0 for a contract, 1 for any other end. */
+/** With --wait: until the deal has ended; exit 0 for a contract or a completed delivery, 1 for any other end. */
 export async function finish(
   context: Context,
   agent: AgentClient,
@@ -76,5 +76,6 @@ export async function finish(
     `waiting for the end of ${change.deal}`,
     agent.dealWait({ deal: change.deal, for: FINAL_STATES, timeoutMs: parseTimeoutMs(options.timeout) }),
   );
-  return reportWaited(context, agent, { ...waited, reached: waited.state === 'contracted' }, fields, started);
+  const reached = waited.state === 'contracted' || waited.state === 'completed';
+  return reportWaited(context, agent, { ...waited, reached }, fields, started);
 }
