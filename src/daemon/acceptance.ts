@@ -71,7 +71,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     if (accepted && authority.granting === undefined) return offered;
     const parties = partiesFor('R', contact, arbiter, undefined);
     const terms = exchangeTerms(document);
-    const sealed = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };
+    const sealed = { O: { point: GENERATOR, ciphertextRoot: new Uint8Array(32) } };
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
     checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
     await parts.deliveries.checkRoom(content);
