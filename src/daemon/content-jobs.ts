@@ -6,18 +6,7 @@
  * is opened only into files of our own, and is right only if every leaf and every file's digest is.
  */
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   CHUNK_BYTES,
@@ -29,16 +18,31 @@ import {
   encodeWrongChunk,
   HASH_BYTES,
   isRightChunk,
-  merklePath,
   openChunk,
+  provesWrong,
   SEALED_CHUNK_BYTES,
   saltOf,
   sealChunk,
   sealedLeaf,
   sealedLength,
+  siblings,
+  type Tree,
+  type WrongChunk,
 } from '../crypto/content.ts';
 import { equal } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
+import { CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
+import {
+  createOwn,
+  damaged,
+  type Leaves,
+  openLeaves,
+  openOwn,
+  readFully,
+  syncFolder,
+  writeFully,
+  writeWhole,
+} from './content-files.ts';
 
 export interface SourceFile {
   readonly path: string;
@@ -76,17 +80,6 @@ export type Progress = (bytes: number) => void;
 
 const changed = (path: string): FitError =>
   new FitError('file-changed', `${path} is not what it was when it was offered`, { hint: 'offer it again' });
-
-/** Reads exactly `target.length` bytes at `position`, or fewer at the end of the file. */
-function readFully(fd: number, target: Uint8Array, position: number): number {
-  let done = 0;
-  while (done < target.length) {
-    const got = readSync(fd, target, done, target.length - done, position + done);
-    if (got === 0) break;
-    done += got;
-  }
-  return done;
-}
 
 /** The files one after the other as one sequence of bytes. */
 function openSources(files: readonly SourceFile[]) {
@@ -136,19 +129,6 @@ function openSources(files: readonly SourceFile[]) {
   };
 }
 
-/** Written beside and renamed: what has its name is whole. */
-function writeWhole(path: string, write: (fd: number) => void): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const fd = openSync(`${path}.tmp`, 'w', 0o600);
-  try {
-    write(fd);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(`${path}.tmp`, path);
-}
-
 /** One pass: the digests of the files, both trees, and the leaves of the content into `leavesPath`. */
 export function prepare(
   job: { readonly files: readonly SourceFile[]; readonly leavesPath: string } & Sealing,
@@ -177,7 +157,7 @@ export function prepare(
         const leaf = contentLeaf(index, salt, chunk);
         content.add(leaf);
         sealed.add(sealedLeaf(index, sealChunk(keyOf(index), salt, chunk)));
-        writeSync(fd, leaf);
+        writeFully(fd, leaf);
         if (index % 256 === 0) progress(index * CHUNK_BYTES);
       }
     });
@@ -193,31 +173,67 @@ export function prepare(
   }
 }
 
+/** What a reply may hold: of a range that is none nothing is read. */
+function checkRange(from: number, count: number, chunks: number, most: number): void {
+  const fits = Number.isSafeInteger(from) && from >= 0 && from <= chunks;
+  if (!fits || !Number.isSafeInteger(count) || count < 1 || count > most)
+    throw new FitError('usage', 'no such part of the content', { hint: `at most ${most} from 0 to ${chunks}` });
+}
+
+/** Whether these are the leaves of that root. */
+function areLeavesOf(leaves: Leaves, chunks: number, contentRoot: Uint8Array): boolean {
+  if (leaves.count !== chunks) return false;
+  const root = createRoot('content');
+  for (let index = 0; index < chunks; index += 1) root.add(leaves.at(index));
+  return equal(root.root(), contentRoot);
+}
+
+/** Leaves of ours that have been compared with their root, as they were then. */
+const compared = new Map<string, string>();
+const MAX_COMPARED = 64;
+
+/** Leaves are served only as those of their root; compared once, and again when their file is another. */
+function checkOwnLeaves(path: string, chunks: number, contentRoot: Uint8Array, leaves: Leaves): void {
+  const { ino, size, mtimeMs, ctimeMs } = statSync(path);
+  const state = [ino, size, mtimeMs, ctimeMs].join();
+  if (compared.get(path) === state) return;
+  if (!areLeavesOf(leaves, chunks, contentRoot)) throw damaged('the hashes of a content');
+  const [oldest] = compared.keys();
+  if (oldest !== undefined && compared.size >= MAX_COMPARED) compared.delete(oldest);
+  compared.set(path, state);
+}
+
 /** Sealed chunks `from` to `from + count - 1`, each made of what its leaf says. */
 export function seal(
   job: {
     readonly files: readonly SourceFile[];
     readonly leavesPath: string;
+    readonly contentRoot: Uint8Array;
     readonly from: number;
     readonly count: number;
   } & Sealing,
 ): Uint8Array {
   const source = openSources(job.files);
-  const leavesFd = openSync(job.leavesPath, 'r');
+  const { bytes } = source;
+  const chunks = chunksOf(bytes);
+  checkRange(job.from, job.count, chunks, CHUNKS_PER_REPLY);
+  let leaves: Leaves | undefined;
   try {
-    const { bytes } = source;
+    leaves = openLeaves(job.leavesPath);
     const keyOf = chunkKeys(job.x, job.point);
-    const last = Math.min(job.from + job.count, chunksOf(bytes));
-    const lengths = Array.from({ length: Math.max(0, last - job.from) }, (_, at) => sealedLength(bytes, job.from + at));
+    const last = Math.min(job.from + job.count, chunks);
+    const lengths = Array.from({ length: last - job.from }, (_, at) => sealedLength(bytes, job.from + at));
     const out = new Uint8Array(lengths.reduce((sum, one) => sum + one, 0));
     let at = 0;
     for (let index = job.from; index < last; index += 1) {
       const chunk = new Uint8Array(chunkLength(bytes, index));
       source.read(chunk, index * CHUNK_BYTES);
       const salt = saltOf(job.seed, index);
-      const leaf = new Uint8Array(HASH_BYTES);
-      readFully(leavesFd, leaf, index * HASH_BYTES);
-      if (!equal(leaf, contentLeaf(index, salt, chunk))) throw changed('a file of this delivery');
+      if (!equal(leaves.at(index), contentLeaf(index, salt, chunk))) {
+        // One of the two is not what it was, and only the leaves have a root.
+        if (!areLeavesOf(leaves, chunks, job.contentRoot)) throw damaged('the hashes of a content');
+        throw changed('a file of this delivery');
+      }
       const sealed = sealChunk(keyOf(index), salt, chunk);
       out.set(sealed, at);
       at += sealed.length;
@@ -225,22 +241,29 @@ export function seal(
     return out;
   } finally {
     source.close();
-    closeSync(leavesFd);
+    leaves?.close();
   }
 }
 
 /** Leaves of the content, 32 bytes each. */
 export function leaves(job: {
   readonly leavesPath: string;
+  readonly bytes: number;
+  readonly contentRoot: Uint8Array;
   readonly from: number;
   readonly count: number;
 }): Uint8Array {
-  const fd = openSync(job.leavesPath, 'r');
+  const chunks = chunksOf(job.bytes);
+  checkRange(job.from, job.count, chunks, LEAVES_PER_REPLY);
+  const own = openLeaves(job.leavesPath);
   try {
-    const out = new Uint8Array(job.count * HASH_BYTES);
-    return out.subarray(0, readFully(fd, out, job.from * HASH_BYTES));
+    checkOwnLeaves(job.leavesPath, chunks, job.contentRoot, own);
+    const count = Math.min(job.count, chunks - job.from);
+    const out = new Uint8Array(count * HASH_BYTES);
+    for (let at = 0; at < count; at += 1) out.set(own.at(job.from + at), at * HASH_BYTES);
+    return out;
   } finally {
-    closeSync(fd);
+    own.close();
   }
 }
 
@@ -250,9 +273,9 @@ interface Received {
   readonly bytes: number;
 }
 
-/** Calls `each` with every chunk of a received ciphertext. */
+/** Calls `each` with every chunk of a received ciphertext, the last ones short if it is. */
 function eachSealed(job: Received, each: (index: number, sealed: Uint8Array) => boolean): void {
-  const fd = openSync(job.sealedPath, 'r');
+  const fd = openOwn(job.sealedPath, 'the parts of a content');
   try {
     const buffer = new Uint8Array(SEALED_CHUNK_BYTES);
     for (let index = 0; index < chunksOf(job.bytes); index += 1) {
@@ -267,11 +290,12 @@ function eachSealed(job: Received, each: (index: number, sealed: Uint8Array) => 
 
 /** Whether leaves and ciphertext as received are those of the roots; what is right is durable afterwards. */
 export function compare(job: Received & Roots, progress: Progress): Comparison {
-  const content = createRoot('content');
-  const leaves = readFileSync(job.leavesPath);
-  if (leaves.length !== chunksOf(job.bytes) * HASH_BYTES) return 'wrong-leaves';
-  for (let at = 0; at < leaves.length; at += HASH_BYTES) content.add(leaves.subarray(at, at + HASH_BYTES));
-  if (!equal(content.root(), job.contentRoot)) return 'wrong-leaves';
+  const received = openLeaves(job.leavesPath);
+  try {
+    if (!areLeavesOf(received, chunksOf(job.bytes), job.contentRoot)) return 'wrong-leaves';
+  } finally {
+    received.close();
+  }
   const sealed = createRoot('sealed');
   eachSealed(job, (index, chunk) => {
     sealed.add(sealedLeaf(index, chunk));
@@ -280,96 +304,170 @@ export function compare(job: Received & Roots, progress: Progress): Comparison {
   });
   if (!equal(sealed.root(), job.sealedRoot)) return 'wrong-ciphertext';
   for (const path of [job.sealedPath, job.leavesPath]) {
-    const fd = openSync(path, 'r+');
-    fdatasyncSync(fd);
-    closeSync(fd);
+    const fd = openOwn(path, 'the parts of a content', true);
+    try {
+      fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    syncFolder(dirname(path));
   }
   return 'right';
 }
 
-/** The proof that chunk `index` is wrong: both paths. */
-function proofOf(job: Received, index: number, wrong: Uint8Array): Uint8Array {
-  const leaves = readFileSync(job.leavesPath);
-  const sealedLeaves = new Uint8Array(leaves.length);
-  eachSealed(job, (at, chunk) => {
-    sealedLeaves.set(sealedLeaf(at, chunk), at * HASH_BYTES);
-    return true;
-  });
-  return encodeWrongChunk({
-    index,
-    sealed: wrong,
-    sealedPath: merklePath('sealed', sealedLeaves, index),
-    leaf: leaves.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
-    leafPath: merklePath('content', leaves, index),
-  });
+/** The path of one leaf from all leaves in order, in memory that grows with the depth of the tree. */
+export function createPath(tree: Tree, index: number, count: number) {
+  const beside = siblings(index, count).map(({ from, to }) => ({ from, to, root: createRoot(tree) }));
+  const inOrder = beside.toSorted((a, b) => a.from - b.from);
+  let now = 0;
+  return {
+    add(at: number, leaf: Uint8Array): void {
+      if (at === index) return;
+      while (at >= (inOrder[now]?.to ?? Number.POSITIVE_INFINITY)) now += 1;
+      inOrder[now]?.root.add(leaf);
+    },
+    path: (): readonly Uint8Array[] => beside.map(({ root }) => root.root()),
+  };
 }
 
-/** Decrypts into the files, chunk by chunk, until one is wrong. */
-export function open(
-  job: Received & {
-    readonly x: Uint8Array;
-    readonly point: Uint8Array;
-    readonly files: readonly (SourceFile & { readonly sha256: Uint8Array })[];
-  },
-  progress: Progress,
-): Opening {
-  const leaves = readFileSync(job.leavesPath);
-  const keyOf = chunkKeys(job.x, job.point);
-  const digests = job.files.map(() => createHash('sha256'));
-  const fds = new Map<number, number>();
-  /** One output at a time, each opened once. */
-  const outputOf = (index: number): number => {
-    const known = fds.get(index);
-    if (known !== undefined) return known;
-    for (const [other, fd] of fds) {
-      fsyncSync(fd);
-      closeSync(fd);
-      fds.delete(other);
-    }
-    const path = job.files[index]?.path ?? '';
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const fd = openSync(path, 'w', 0o600);
-    fds.set(index, fd);
-    return fd;
-  };
+/** The proof that chunk `index` is wrong: both paths. */
+function proofOf(job: Received, index: number, sealed: Uint8Array): WrongChunk {
+  const chunks = chunksOf(job.bytes);
+  const [content, ciphertext] = [createPath('content', index, chunks), createPath('sealed', index, chunks)];
+  const received = openLeaves(job.leavesPath);
+  try {
+    eachSealed(job, (at, chunk) => {
+      ciphertext.add(at, sealedLeaf(at, chunk));
+      content.add(at, received.at(at));
+      return true;
+    });
+    return {
+      index,
+      sealed,
+      sealedPath: ciphertext.path(),
+      leaf: Uint8Array.from(received.at(index)),
+      leafPath: content.path(),
+    };
+  } finally {
+    received.close();
+  }
+}
+
+/** The outputs, one open at a time, each new. */
+function createOutputs(files: readonly (SourceFile & { readonly sha256: Uint8Array })[]) {
+  const digests = files.map(() => createHash('sha256'));
+  let current: { readonly index: number; readonly fd: number } | undefined;
   let file = 0;
   let written = 0;
+  const close = (): void => {
+    const before = current;
+    current = undefined;
+    if (before === undefined) return;
+    try {
+      fsyncSync(before.fd);
+    } finally {
+      closeSync(before.fd);
+    }
+  };
+  const fdOf = (index: number, path: string): number => {
+    if (current?.index === index) return current.fd;
+    close();
+    const fd = createOwn(path);
+    current = { index, fd };
+    return fd;
+  };
+  /** Goes over files that are full, which makes empty ones. */
+  const settle = (): void => {
+    for (let one = files[file]; one !== undefined && written === one.size; one = files[file]) {
+      fdOf(file, one.path);
+      file += 1;
+      written = 0;
+    }
+  };
+  return {
+    write(chunk: Uint8Array): void {
+      for (let at = 0; at < chunk.length; ) {
+        settle();
+        const one = files[file];
+        if (one === undefined) throw unfit();
+        const part = chunk.subarray(at, at + one.size - written);
+        writeFully(fdOf(file, one.path), part);
+        digests[file]?.update(part);
+        written += part.length;
+        at += part.length;
+      }
+    },
+    /** The first file that is not what it should be; undefined if all are. Durable afterwards. */
+    end(): number | undefined {
+      settle();
+      close();
+      if (file < files.length) throw unfit();
+      for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolder(folder);
+      const wrong = files.findIndex((one, index) => !equal(new Uint8Array(digests[index]?.digest() ?? []), one.sha256));
+      return wrong === -1 ? undefined : wrong;
+    },
+    /** Nothing of it stays. */
+    discard(): void {
+      if (current !== undefined) closeSync(current.fd);
+      current = undefined;
+      for (const { path } of files) rmSync(path, { force: true });
+    },
+  };
+}
+
+const unfit = (): FitError =>
+  new FitError('bad-file', 'the sizes of the files are not those of the content', {
+    hint: 'nothing was signed for it',
+  });
+
+/**
+ * Decrypts into the files, chunk by chunk, until one is wrong. Then, and after any failure, no file stays. `wrong` only with a
+ * proof that holds: throws `archive-corrupt` if what does not fit is damage on our own disk.
+ */
+export function open(
+  job: Received &
+    Roots & {
+      readonly x: Uint8Array;
+      readonly point: Uint8Array;
+      readonly files: readonly (SourceFile & { readonly sha256: Uint8Array })[];
+    },
+  progress: Progress,
+): Opening {
+  const { x, point, sealedRoot, contentRoot, bytes } = job;
+  if (job.files.reduce((sum, { size }) => sum + size, 0) !== bytes) throw unfit();
+  const chunks = chunksOf(bytes);
+  const keyOf = chunkKeys(x, point);
+  const outputs = createOutputs(job.files);
+  const root = createRoot('content');
   let wrong: { readonly index: number; readonly sealed: Uint8Array } | undefined;
+  let right = false;
+  const received = openLeaves(job.leavesPath);
   try {
     eachSealed(job, (index, sealed) => {
       const key = keyOf(index);
-      const leaf = leaves.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
-      if (!isRightChunk(key, job.bytes, index, sealed, leaf)) {
+      const leaf = received.at(index);
+      if (!isRightChunk(key, bytes, index, sealed, leaf)) {
         wrong = { index, sealed: Uint8Array.from(sealed) };
         return false;
       }
-      let { chunk } = openChunk(key, sealed);
-      while (chunk.length > 0) {
-        while (written === (job.files[file]?.size ?? 0)) {
-          outputOf(file);
-          file += 1;
-          written = 0;
-        }
-        const part = chunk.subarray(0, (job.files[file]?.size ?? 0) - written);
-        writeSync(outputOf(file), part);
-        digests[file]?.update(part);
-        written += part.length;
-        chunk = chunk.subarray(part.length);
-      }
+      root.add(leaf);
+      outputs.write(openChunk(key, sealed).chunk);
       if (index % 256 === 0) progress(index * CHUNK_BYTES);
       return true;
     });
-    // Empty files, and the last one.
-    for (; file < job.files.length; file += 1) outputOf(file);
-  } finally {
-    for (const fd of fds.values()) {
-      fsyncSync(fd);
-      closeSync(fd);
+    if (wrong !== undefined) {
+      const proof = proofOf(job, wrong.index, wrong.sealed);
+      if (!provesWrong({ x, point, sealedRoot, contentRoot, bytes, chunks }, proof))
+        throw damaged('the parts of a content');
+      return { kind: 'wrong', proof: encodeWrongChunk(proof) };
     }
+    // Every chunk is what its leaf says; the leaves are what was signed only if they have its root.
+    if (received.count !== chunks || !equal(root.root(), contentRoot)) throw damaged('the hashes of a content');
+    const misdescribed = outputs.end();
+    right = true;
+    return misdescribed === undefined ? { kind: 'right' } : { kind: 'misdescribed', file: misdescribed };
+  } finally {
+    received.close();
+    if (!right) outputs.discard();
   }
-  if (wrong !== undefined) return { kind: 'wrong', proof: proofOf(job, wrong.index, wrong.sealed) };
-  const misdescribed = job.files.findIndex(
-    (one, index) => !equal(new Uint8Array(digests[index]?.digest() ?? []), one.sha256),
-  );
-  return misdescribed === -1 ? { kind: 'right' } : { kind: 'misdescribed', file: misdescribed };
 }

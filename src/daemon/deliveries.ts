@@ -297,13 +297,18 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     async open(record: ExchangeRecord, key: Uint8Array) {
       const document = toHex(record.document);
       const entry = await incoming(document);
+      // Compared before the daemon stopped: the ciphertext need not be there any more.
+      if (entry.phase === 'opened' || entry.phase === 'taken') return { kind: 'right' as const };
       const content = await termsOf(document);
+      const sealed = present(entry.sealed, 'key point');
       const found = await work.run('open', {
         leavesPath: contents.leaves(entry.folder),
         sealedPath: contents.sealed(entry.folder),
         bytes: content.bytes,
         x: key,
-        point: present(entry.sealed, 'key point').point,
+        point: sealed.point,
+        contentRoot: content.root,
+        sealedRoot: sealed.root,
         files: content.files.map(({ size, sha256 }, index) => ({
           path: contents.file(entry.folder, index),
           size,
@@ -357,14 +362,15 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       if (found?.kind !== 'out' || !open || toHex(deal.them) !== from.certificate)
         return encodeBulkReply({ kind: 'no', why: 'not-offered' });
       if (request.kind === 'open') return encodeBulkReply({ kind: 'open', point: found.point, root: found.sealedRoot });
-      const { files, x, point, seed, folder } = found;
+      const { files, x, point, seed, folder, contentRoot } = found;
       const leavesPath = contents.leaves(folder);
+      const bytes = files.reduce((sum, { size }) => sum + size, 0);
       try {
         const { from: first, count } = request;
         const data =
           request.kind === 'leaves'
-            ? await work.run('leaves', { leavesPath, from: first, count })
-            : await work.run('seal', { files, leavesPath, x, point, seed, from: first, count });
+            ? await work.run('leaves', { leavesPath, bytes, contentRoot, from: first, count })
+            : await work.run('seal', { files, leavesPath, contentRoot, x, point, seed, from: first, count });
         return encodeBulkReply({ kind: 'data', data });
       } catch (error) {
         if (!isFitError(error) || error.code !== 'file-changed') throw error;

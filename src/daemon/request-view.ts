@@ -2,6 +2,8 @@
 import { parseCard } from '../commerce/card.ts';
 import { parseDocument } from '../commerce/document.ts';
 import { fairness } from '../exchange/explain.ts';
+import { windowOf } from '../exchange/items.ts';
+import { courseOfTerms } from '../exchange/terms.ts';
 import { isoTime } from '../lib/clock.ts';
 import { safeText } from '../lib/text.ts';
 import type { ApprovalRequest } from '../rpc/approvals.ts';
@@ -23,7 +25,9 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
     const contact = contacts.of(consent.peer);
     const arbiter = contacts.of(consent.arbiter);
     const card = consent.arbiterCard === '' ? undefined : parseCard(await store.fetch('card', consent.arbiterCard));
-    const role = consent.kind === 'acceptance' ? 'originator' : 'responder';
+    const course = courseOfTerms(terms);
+    // Who accepts a contract begins; in a delivery it is the sender, whose note was accepted.
+    const role = (consent.kind === 'acceptance') === (course === 'contract') ? 'originator' : 'responder';
     // The other party's name as its own text or card gives it.
     const theirs = terms.parties[consent.kind === 'acceptance' ? 0 : 1].name;
     const arbiterName = card?.name ?? terms.arbiter.name;
@@ -34,6 +38,7 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
       until: minutes(terms.notAfter),
       deadline: minutes(terms.notAfter - terms.margin),
       margin: terms.margin,
+      window: windowOf(terms.check),
       arbiterSilent: 'no' as const,
     };
     return {
@@ -56,7 +61,7 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
       },
       record: { role, notAfter: isoTime(terms.notAfter), margin: terms.margin, check: terms.check },
       items: itemsOf(document, identity.card().certificate.hash),
-      fairness: fairness(role, terms.arbiter.mode, circumstances),
+      fairness: fairness(role, course, terms.arbiter.mode, circumstances),
       asker: consent.asker,
       asked: isoTime(consent.asked),
       expires: isoTime(consent.expires),

@@ -2,47 +2,14 @@
  * Where a trader stands, in plain words: what each side holds, what happens if either stops now, who could cheat.
  *
  * Guarantee: what happens next comes from a walk over the transition tables (`outlook.ts`); the sentences here only name it.
- * Names are given by the caller, already safe to show; sentences are lower case without a full stop (they stand in a table).
+ * Names are given by the caller, already safe to show; sentences are lower case without a full stop (they stand in a table). Of content and receipts `explain-delivery.ts` speaks.
  */
-import { DEFAULT_MARGIN } from './frame.ts';
+import { explainDelivery, fairnessOfDelivery } from './explain-delivery.ts';
 import type { Role } from './items.ts';
 import { type Outlook, outlook } from './outlook.ts';
-import type { PartyPhase, PartyRole } from './party.ts';
+import type { Course, PartyRole } from './party.ts';
+import { type Circumstances, commonNotes, type Explanation, holdsPromise, isOpen, type Position } from './position.ts';
 import type { Mode } from './record.ts';
-
-export interface Position {
-  readonly role: PartyRole;
-  /** `offered`: a text is on the table and no exchange has begun. */
-  readonly phase: PartyPhase | 'offered';
-  /** Whether the peer's verified promise is here; counts for an originator that is contracted or aborted. */
-  readonly holdsPromise: boolean;
-  readonly via: 'peer' | 'arbiter' | null;
-  readonly mode: Mode;
-}
-
-export interface Circumstances {
-  /** How this trader calls the peer and the arbiter. */
-  readonly them: string;
-  readonly arbiter: string;
-  readonly verified: boolean;
-  /** End of the arbiter's help, as it is to be shown. */
-  readonly until: string;
-  /** When this daemon asks by itself at the latest (`notAfter − margin`), as it is to be shown. */
-  readonly deadline: string;
-  /** Seconds. */
-  readonly margin: number;
-  /** The arbiter has been asked and has not answered: not yet, or not before `notAfter`. */
-  readonly arbiterSilent: 'no' | 'yet' | 'gone';
-}
-
-export interface Explanation {
-  readonly youHold: string;
-  readonly theyHold: string;
-  readonly ifYouStop: string;
-  readonly ifTheyStop: string;
-  readonly whoCouldCheat: string;
-  readonly notes: readonly string[];
-}
 
 function promiseOf(whose: string, mode: Mode, arbiter: string): string {
   return mode === 'invisible'
@@ -114,13 +81,6 @@ function whoCouldCheat(position: Position, facts: Outlook, { them, arbiter }: Ci
     : `${arbiter}, only together with ${them}: it could make its statement late; ${proof}`;
 }
 
-function hours(seconds: number): string {
-  const whole = Math.floor(seconds / 3600);
-  if (whole > 0) return `${whole} h`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes > 0 ? `${minutes} min` : `${seconds} s`;
-}
-
 function openNotes(facts: Outlook, { them, arbiter, until, deadline }: Circumstances): readonly string[] {
   const theyCan = facts.peerCanAsk.has('resolve');
   const youCan = facts.canAsk.has('resolve');
@@ -148,8 +108,8 @@ function onceAccepted(position: Position, circumstances: Circumstances): readonl
 }
 
 function notes(position: Position, facts: Outlook, circumstances: Circumstances): readonly string[] {
-  const { them, arbiter, verified, margin, arbiterSilent } = circumstances;
-  const open = !['offered', 'contracted', 'aborted', 'dropped'].includes(position.phase);
+  const { them } = circumstances;
+  const open = isOpen(position);
   const ahead = open || position.phase === 'offered';
   const promised = facts.peerHoldsPromise !== 'no';
   return [
@@ -167,36 +127,22 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
     ...(ahead && position.mode === 'affidavit'
       ? ['promises are signed: who holds one can show it to others, though by the text it binds nobody alone']
       : []),
-    ...(ahead && margin < DEFAULT_MARGIN
-      ? [`only ${hours(margin)} are kept for reaching ${arbiter} (usual: ${hours(DEFAULT_MARGIN)})`]
-      : []),
-    ...(open && arbiterSilent === 'yet' ? [`${arbiter} has not answered yet; your daemon keeps asking`] : []),
-    ...(open && arbiterSilent === 'gone'
-      ? [`arbiter gone: ${arbiter} has not answered in time, and without it nobody can tell whether ${them} is bound`]
-      : []),
-    ...(ahead && !verified ? [`${them} is not verified: who gave you the card could be someone else`] : []),
+    ...commonNotes(position, circumstances),
   ];
 }
 
-/**
- * Whether the peer's promise is here, where the phase leaves no choice: a deal whose exchange is closed (or never was) is
- * explained from its state alone.
- */
-function holdsPromise({ role, phase, holdsPromise }: Position): boolean {
-  if (role === 'responder') return phase !== 'offered';
-  if (phase === 'contracted' || phase === 'aborted') return holdsPromise;
-  return phase === 'released' || phase === 'resolving';
-}
-
 /** One sentence for whoever is about to consent: what happens if the other side stops half-way, once our promise is out. */
-export function fairness(role: PartyRole, mode: Mode, circumstances: Circumstances): string {
-  const position: Position = { role, phase: 'promised', holdsPromise: role === 'responder', via: null, mode };
+export function fairness(role: PartyRole, course: Course, mode: Mode, circumstances: Circumstances): string {
+  if (course === 'delivery') return fairnessOfDelivery(role, circumstances);
+  const there = { phase: 'promised', holdsPromise: role === 'responder', via: null, wrong: false } as const;
+  const position: Position = { role, course, mode, ...there };
   const facts = outlook(role === 'originator' ? 'O' : 'R', 'promised', position.holdsPromise);
   return `if they stop half-way, ${ifTheyStop(position, facts, circumstances)}`;
 }
 
 /** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
 export function explain(position: Position, circumstances: Circumstances): Explanation {
+  if (position.course === 'delivery') return explainDelivery(position, circumstances);
   const role: Role = position.role === 'originator' ? 'O' : 'R';
   const phase = position.phase !== 'offered' ? position.phase : role === 'O' ? 'proving' : 'idle';
   const facts = outlook(role, phase, holdsPromise(position));

@@ -1,20 +1,21 @@
 /**
- * What can still happen: a walk over the three transition tables together, both parties honest, every message lost or late
- * as it pleases. `explain.ts` turns its facts into sentences, so no sentence rests on a list kept beside the tables.
+ * What can still happen: a walk over the three transition tables of a course together, both parties following them, every
+ * message lost or late as it pleases. `explain.ts` and `explain-delivery.ts` turn its facts into sentences, so no sentence
+ * rests on a list kept beside the tables. Content may be wrong, which the receiver learns when it compares.
  *
- * The world is small (a few hundred states) and is walked once.
+ * The worlds are small (some hundred states) and each course is walked once.
  */
 import { assert, present } from '../lib/assert.ts';
-import { ARBITER, type ArbiterPhase, type ArbiterRole, type ArbiterRow } from './arbiter.ts';
+import { ARBITER, type ArbiterPhase, type ArbiterRole, type ArbiterRow, CONTENT_ARBITER } from './arbiter.ts';
 import type { Role } from './items.ts';
 import { otherRole } from './items.ts';
 import { findRow } from './machine.ts';
-import { isFinal, ORIGINATOR, type PartyPhase, RESPONDER } from './party.ts';
+import { type Course, isFinal, type PartyPhase, tableOf } from './party.ts';
 
 /** `idle`: a responder that has not seen message 1. */
 export type WalkPhase = PartyPhase | 'idle';
 
-const FLAGS = ['promise', 'release', 'declined', 'askAbort', 'askResolve', 'gotPromise'] as const;
+const FLAGS = ['promise', 'release', 'declined', 'askAbort', 'askResolve', 'complain', 'gotPromise'] as const;
 type Flag = (typeof FLAGS)[number];
 
 interface Side {
@@ -24,6 +25,9 @@ interface Side {
 }
 
 interface World {
+  readonly course: Course;
+  /** The content is not what was promised. */
+  readonly wrong: boolean;
   readonly O: Side;
   readonly R: Side;
   readonly arbiter: ArbiterPhase;
@@ -31,16 +35,20 @@ interface World {
   readonly late: boolean;
 }
 
-const START: World = {
-  O: { phase: 'proving', did: new Set() },
-  R: { phase: 'idle', did: new Set() },
-  arbiter: 'none',
-  late: false,
-};
+function starts(course: Course): readonly World[] {
+  return (course === 'delivery' ? [false, true] : [false]).map((wrong) => ({
+    course,
+    wrong,
+    O: { phase: 'proving', did: new Set() },
+    R: { phase: 'idle', did: new Set() },
+    arbiter: 'none',
+    late: false,
+  }));
+}
 
 function keyOf(world: World): string {
   const side = ({ phase, did }: Side) => `${phase}:${FLAGS.filter((flag) => did.has(flag)).join('+')}`;
-  return [side(world.O), side(world.R), world.arbiter, world.late].join(' ');
+  return [side(world.O), side(world.R), world.arbiter, world.late, world.wrong].join(' ');
 }
 
 function plus(side: Side, ...flags: readonly Flag[]): Side {
@@ -51,7 +59,7 @@ function plus(side: Side, ...flags: readonly Flag[]): Side {
 function canCome(world: World, role: Role, on: string, answered: boolean): boolean {
   const own = world[role].did;
   const peer = world[otherRole(role)].did;
-  const asked = answered && (own.has('askAbort') || own.has('askResolve'));
+  const asked = answered && (own.has('askAbort') || own.has('askResolve') || own.has('complain'));
   switch (on) {
     case 'promise':
       return peer.has('promise');
@@ -63,6 +71,14 @@ function canCome(world: World, role: Role, on: string, answered: boolean): boole
       return asked && world.arbiter === 'aborted';
     case 'resolved':
       return asked && world.arbiter === 'resolved';
+    case 'key':
+      return asked && world.arbiter === 'pending';
+    case 'void':
+      return asked && world.arbiter === 'voided';
+    case 'right':
+      return !world.wrong;
+    case 'wrong':
+      return world.wrong;
     default:
       return true;
   }
@@ -74,6 +90,7 @@ const FLAG_OF_EFFECT: Readonly<Record<string, Flag>> = {
   sendDeclined: 'declined',
   askAbort: 'askAbort',
   askResolve: 'askResolve',
+  complain: 'complain',
 };
 
 /** Every step that one party can take; guards of its rows depend on clock and consent, so each may hold or not. */
@@ -81,7 +98,7 @@ function partyMoves(world: World, role: Role, answered: boolean): readonly World
   const side = world[role];
   if (side.phase === 'idle')
     return world.O.did.has('promise') ? [{ ...world, R: plus({ ...side, phase: 'proving' }, 'gotPromise') }] : [];
-  return (role === 'O' ? ORIGINATOR : RESPONDER)
+  return tableOf(role === 'O' ? 'originator' : 'responder', world.course)
     .filter((row) => row.from === side.phase && canCome(world, role, row.on, answered))
     .map((row) => {
       const flags = row.effects.flatMap((effect) => FLAG_OF_EFFECT[effect] ?? []);
@@ -90,21 +107,44 @@ function partyMoves(world: World, role: Role, answered: boolean): readonly World
     });
 }
 
-function arbiterRow(world: World, on: ArbiterRow['on'], by: ArbiterRole): ArbiterRow {
-  const holds = (guard: string) =>
-    guard === 'expired' ? world.late : guard === 'byOriginator' ? by === 'O' : guard === 'bothOpened';
-  return present(findRow(ARBITER, world.arbiter, on, holds), 'a row for every request');
+interface Asked {
+  readonly on: ArbiterRow['on'];
+  readonly by: ArbiterRole;
+  /** The window of what is pending has ended. */
+  readonly windowOver: boolean;
 }
 
-/** The arbiter takes up what was asked. Promises of honest parties open. */
+function arbiterRow(world: World, { on, by, windowOver }: Asked): ArbiterRow {
+  const holds = (guard: string): boolean => {
+    switch (guard) {
+      case 'expired':
+        return world.late;
+      case 'byOriginator':
+        return by === 'O';
+      case 'proven':
+        return world.wrong && by === 'R';
+      case 'windowOver':
+        return windowOver;
+      default:
+        return guard === 'bothOpened';
+    }
+  };
+  const table = world.course === 'delivery' ? CONTENT_ARBITER : ARBITER;
+  return present(findRow(table, world.arbiter, on, holds), 'a row for every request');
+}
+
+/** The arbiter takes up what was asked, during the window or after it. Promises of honest parties open. */
 function arbiterMoves(world: World): readonly World[] {
-  const asked = (['O', 'R'] as const).flatMap((by) => [
-    ...(world[by].did.has('askAbort') ? [{ on: 'abort', by } as const] : []),
-    ...(world[by].did.has('askResolve') ? [{ on: 'resolve', by } as const] : []),
-  ]);
-  return asked.map(({ on, by }) => {
-    const row = arbiterRow(world, on, by);
-    const decided = row.effects.includes('open') ? arbiterRow(world, 'opened', by) : row;
+  const asked = (['O', 'R'] as const).flatMap((by) =>
+    (['abort', 'resolve', 'misbehaviour'] as const).flatMap((on): readonly Asked[] => {
+      const did = on === 'abort' ? 'askAbort' : on === 'resolve' ? 'askResolve' : 'complain';
+      if (!world[by].did.has(did)) return [];
+      return (world.arbiter === 'pending' ? [false, true] : [false]).map((windowOver) => ({ on, by, windowOver }));
+    }),
+  );
+  return asked.map((one) => {
+    const row = arbiterRow(world, one);
+    const decided = row.effects.includes('open') ? arbiterRow(world, { ...one, on: 'opened' }) : row;
     return { ...world, arbiter: decided.to };
   });
 }
@@ -137,11 +177,15 @@ function walk(from: readonly World[], movers: Movers): ReadonlyMap<string, World
   return seen;
 }
 
-let everything: readonly World[] | undefined;
+const walked = new Map<Course, readonly World[]>();
 
-function worlds(): readonly World[] {
-  everything ??= [...walk([START], { roles: ['O', 'R'], arbiter: true, clock: true }).values()];
-  return everything;
+function worlds(course: Course): readonly World[] {
+  let all = walked.get(course);
+  if (all === undefined) {
+    all = [...walk(starts(course), { roles: ['O', 'R'], arbiter: true, clock: true }).values()];
+    walked.set(course, all);
+  }
+  return all;
 }
 
 export type Certainty = 'no' | 'maybe' | 'yes';
@@ -192,10 +236,21 @@ function silenced(world: World, peer: Role): World {
   return { ...world, [peer]: { ...world[peer], did: lost } };
 }
 
-/** `holdsPromise`: whether this party has the peer's verified promise. */
-export function outlook(role: Role, phase: WalkPhase, holdsPromise: boolean): Outlook {
-  const here = worlds().filter(
-    (world) => world[role].phase === phase && world[role].did.has('gotPromise') === holdsPromise,
+/**
+ * `holdsPromise`: whether this party has the peer's verified promise. `wrong`: what it knows of the content; null if nothing.
+ */
+export function outlook(
+  role: Role,
+  phase: WalkPhase,
+  holdsPromise: boolean,
+  course: Course = 'contract',
+  wrong: boolean | null = null,
+): Outlook {
+  const here = worlds(course).filter(
+    (world) =>
+      world[role].phase === phase &&
+      world[role].did.has('gotPromise') === holdsPromise &&
+      (wrong === null || world.wrong === wrong),
   );
   assert(here.length > 0, `nobody is ever ${phase} as ${role} ${holdsPromise ? 'with' : 'without'} a promise`);
   const early = here.filter((world) => !world.late);
@@ -221,18 +276,18 @@ export function outlook(role: Role, phase: WalkPhase, holdsPromise: boolean): Ou
 }
 
 /** How many worlds the walk found: asserted in tests, so that a change of the tables is noticed. */
-export function worldCount(): number {
-  return worlds().length;
+export function worldCount(course: Course = 'contract'): number {
+  return worlds(course).length;
 }
 
 /** Every position (role, phase, holds the peer's promise) that the walk reaches. */
-export function positions(): readonly {
+export function positions(course: Course = 'contract'): readonly {
   readonly role: Role;
   readonly phase: WalkPhase;
   readonly holdsPromise: boolean;
 }[] {
   const found = new Map<string, { role: Role; phase: WalkPhase; holdsPromise: boolean }>();
-  for (const world of worlds())
+  for (const world of worlds(course))
     for (const role of ['O', 'R'] as const) {
       const { phase, did } = world[role];
       const holdsPromise = did.has('gotPromise');

@@ -5,6 +5,7 @@
 import { toHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import type { ContentCheck } from './items.ts';
+import type { Course } from './party.ts';
 
 /**
  * A contract exchanges signatures on itself, a delivery content that it names for a signed receipt, a swap content for content.
@@ -117,6 +118,11 @@ export interface DraftTerms {
   readonly notAfter?: number;
   readonly margin?: number;
   readonly attachments?: readonly Partial<AttachmentTerms>[];
+}
+
+/** Which tables an exchange of this text follows. */
+export function courseOfTerms({ content }: Pick<Terms, 'content'>): Course {
+  return content === null ? 'contract' : 'delivery';
 }
 
 /** What the exchange itself hands over under each format: each party's item, the author's first. They are always there. */

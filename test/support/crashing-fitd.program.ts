@@ -1,11 +1,14 @@
 /**
- * The real daemon, that stops itself at a chosen write, or lives at another time. Options in FIT_TEST_DAEMON (JSON):
- * `aheadSec`: its clock against ours; `orders`: a file that, once it is there, is read, removed and followed: `space` and `n`
+ * The real daemon, that stops itself at a chosen write, lives at another time, or cheats with content. Options in
+ * FIT_TEST_DAEMON (JSON):
+ * `aheadSec`: its clock against ours; `clock`: a file with the same as text, read at the start and at each SIGUSR2, which a line
+ * on stdout answers; `cheat`: its content worker is rogue-content.program.ts;
+ * `orders`: a file that, once it is there, is read, removed and followed: `space` and `n`
  * name the nth write from then on that puts something into that space of the archive, `when` says before or after it is
  * durable, `signal` what the daemon then sends to itself, after a line on stdout.
  */
-import { closeSync, existsSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openLevelStore } from '../../src/archive/level-store.ts';
 import type { Store } from '../../src/archive/store.ts';
@@ -13,6 +16,7 @@ import { startDaemon } from '../../src/daemon/compose.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { exitCodeOf } from '../../src/lib/errors.ts';
 import { homePaths } from '../../src/lib/paths.ts';
+import type { Cheat } from './rogue-content.program.ts';
 
 export interface Orders {
   readonly space: string;
@@ -24,14 +28,67 @@ export interface Orders {
 interface Options {
   readonly aheadSec?: number;
   readonly orders?: string;
+  readonly clock?: string;
+  readonly cheat?: Cheat;
 }
 
 const options: Options = JSON.parse(process.env.FIT_TEST_DAEMON ?? '{}');
-const aheadMs = (options.aheadSec ?? 0) * 1000;
+
+function aheadMsNow(): number {
+  const { clock: file, aheadSec = 0 } = options;
+  return (file !== undefined && existsSync(file) ? Number(readFileSync(file, 'utf8')) : aheadSec) * 1000;
+}
+
+interface Timer {
+  readonly atMs: number;
+  readonly callback: () => void;
+  cancel: () => void;
+}
+
+let aheadMs = aheadMsNow();
+const timers = new Set<Timer>();
+function arm(timer: Timer): void {
+  timer.cancel = systemClock.at(timer.atMs - aheadMs, () => {
+    timers.delete(timer);
+    timer.callback();
+  });
+}
 const clock: Clock = {
   now: () => systemClock.now() + aheadMs,
-  at: (atMs, callback) => systemClock.at(atMs - aheadMs, callback),
+  at(atMs, callback) {
+    const timer: Timer = { atMs, callback, cancel: () => {} };
+    timers.add(timer);
+    arm(timer);
+    return () => {
+      timers.delete(timer);
+      timer.cancel();
+    };
+  },
 };
+process.on('SIGUSR2', () => {
+  aheadMs = aheadMsNow();
+  for (const timer of [...timers]) {
+    timer.cancel();
+    arm(timer);
+  }
+  writeSync(1, 'moved\n');
+});
+
+/** The escrow worker; beside it, under the name that the daemon looks for, the content worker: the product's or the cheat. */
+function workers(): URL {
+  const product = pathToFileURL(resolve('dist/escrow-worker.js'));
+  if (options.cheat === undefined) return product;
+  const folder = `${homePaths().archive}.workers`;
+  mkdirSync(folder, { recursive: true });
+  const rogue = new URL('./rogue-content.program.js', import.meta.url);
+  const files = {
+    'package.json': '{"type":"module"}',
+    'escrow-worker.js': `import ${JSON.stringify(product.href)};`,
+    'content-worker.js': `process.env.FIT_TEST_CHEAT = ${JSON.stringify(options.cheat)}; await import(${JSON.stringify(rogue.href)});`,
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return pathToFileURL(join(folder, 'escrow-worker.js'));
+}
 
 let orders: Orders | undefined;
 let count = 0;
@@ -69,8 +126,7 @@ async function openStore(path: string): Promise<Store> {
 
 try {
   const passphrase = process.argv.includes('--passphrase-fd') ? readFileSync(3, 'utf8').split('\n')[0] : undefined;
-  const worker = pathToFileURL(resolve('dist/escrow-worker.js'));
-  const daemon = await startDaemon(homePaths(), { passphrase, clock, openStore, worker });
+  const daemon = await startDaemon(homePaths(), { passphrase, clock, openStore, worker: workers() });
   process.once('SIGTERM', () => void daemon.stop());
   process.on('unhandledRejection', (error) => daemon.crash(error));
   writeSync(4, 'ready\n');

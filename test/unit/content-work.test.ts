@@ -2,26 +2,46 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { createWriteStream, type writeSync } from 'node:fs';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import {
   CHUNK_BYTES,
+  chunkKeys,
   chunksOf,
+  contentLeaf,
   createRoot,
   decodeWrongChunk,
+  merklePath,
   provesWrong,
   SEALED_CHUNK_BYTES,
+  saltOf,
+  sealChunk,
   sealedBytes,
   sealedLeaf,
 } from '../../src/crypto/content.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { publicPoint } from '../../src/crypto/p256.ts';
+import { writeFully } from '../../src/daemon/content-files.ts';
+import { createPath } from '../../src/daemon/content-jobs.ts';
 import { type ContentWork, createContentWork } from '../../src/daemon/content-work.ts';
 import { present } from '../../src/lib/assert.ts';
-import { toHex } from '../../src/lib/bytes.ts';
+import { concat, toHex } from '../../src/lib/bytes.ts';
 import { FitError } from '../../src/lib/errors.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
@@ -43,6 +63,18 @@ interface Offer {
   readonly seed: Uint8Array;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly leavesPath: string;
+  readonly contentRoot: Uint8Array;
+}
+
+/** The root of the content, computed without the worker. */
+function rootOf(contents: readonly Uint8Array[]): Uint8Array {
+  const all = concat(...contents);
+  const root = createRoot('content');
+  for (let index = 0; index < chunksOf(all.length); index += 1) {
+    const chunk = all.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
+    root.add(contentLeaf(index, saltOf(sealing.seed, index), chunk));
+  }
+  return root.root();
 }
 
 async function delivery(t: TestContext, contents: readonly Uint8Array[]): Promise<Delivery> {
@@ -60,6 +92,7 @@ async function delivery(t: TestContext, contents: readonly Uint8Array[]): Promis
     ...sealing,
     files: files.map(({ path, size }) => ({ path, size })),
     leavesPath: join(folder, 'leaves'),
+    contentRoot: rootOf(contents),
   };
   return { folder, work, files, offer };
 }
@@ -135,7 +168,7 @@ test('several files come back as they were: empty ones, whole chunks, and border
 test('a read that goes past the end ends with the last chunk', async (t) => {
   const one = await delivery(t, [pattern(CHUNK_BYTES + 10, 3)]);
   await one.work.run('prepare', one.offer);
-  const all = await one.work.run('seal', { ...one.offer, from: 0, count: 100 });
+  const all = await one.work.run('seal', { ...one.offer, from: 0, count: 16 });
   assert.equal(all.length, sealedBytes(CHUNK_BYTES + 10));
   const last = await one.work.run('seal', { ...one.offer, from: 1, count: 1 });
   assert.equal(toHex(last), toHex(all.subarray(SEALED_CHUNK_BYTES)));
@@ -231,15 +264,201 @@ test('a wrong chunk is found, and its proof convinces whoever knows the roots', 
 
 test('right chunks of files that are described otherwise: the file is named, and no chunk is wrong', async (t) => {
   const one = await delivery(t, [pattern(10, 3), pattern(CHUNK_BYTES, 5), pattern(0, 1)]);
-  await one.work.run('prepare', one.offer);
+  const roots = await one.work.run('prepare', one.offer);
   const sealedPath = await pull(one, 8);
   const files = outputs(one).map((file, index) => (index === 1 ? { ...file, sha256: new Uint8Array(32) } : file));
   const opened = await one.work.run('open', {
     ...received(one, sealedPath),
+    ...roots,
     ...sealing,
     files,
   });
   assert.deepEqual(opened, { kind: 'misdescribed', file: 1 });
+});
+
+/** A content of six chunks in two files, as its receiver holds it. */
+async function held(t: TestContext) {
+  const one = await delivery(t, [pattern(CHUNK_BYTES + 5, 11), pattern(4 * CHUNK_BYTES + 72, 13)]);
+  const { contentRoot, sealedRoot } = await one.work.run('prepare', one.offer);
+  const sealedPath = await pull(one, 3);
+  const job = { ...received(one, sealedPath), contentRoot, sealedRoot };
+  const out = join(one.folder, 'out');
+  return {
+    one,
+    job,
+    out,
+    open: (more: object = {}) => one.work.run('open', { ...job, ...sealing, files: outputs(one), ...more }),
+    left: async () => (await readdir(out).catch(() => [])).toSorted(),
+  };
+}
+
+const flip = (bytes: Uint8Array, at: number): Uint8Array =>
+  bytes.map((byte, place) => (place === at ? byte ^ 1 : byte));
+
+test('damage on our own disk after the comparison is our damage: no proof, no file', async (t) => {
+  const { one, job, open: openIt, left } = await held(t);
+  const { sealedPath, leavesPath } = job;
+  assert.equal(await one.work.run('compare', job), 'right');
+  const [sealed, leaves] = await Promise.all([readFile(sealedPath), readFile(leavesPath)]);
+  const damages: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ['a byte of the ciphertext', () => writeFile(sealedPath, flip(sealed, 2 * SEALED_CHUNK_BYTES + 30))],
+    ['a byte of the salts', () => writeFile(sealedPath, flip(sealed, 3))],
+    ['ciphertext cut short', () => truncate(sealedPath, sealed.length - 1)],
+    ['ciphertext without its last chunks', () => truncate(sealedPath, 4 * SEALED_CHUNK_BYTES)],
+    ['no ciphertext', () => rm(sealedPath)],
+    ['a leaf', () => writeFile(leavesPath, flip(leaves, 2 * 32 + 1))],
+    ['leaves cut short', () => truncate(leavesPath, 5 * 32)],
+    ['leaves cut amid one', () => truncate(leavesPath, 6 * 32 - 1)],
+    ['one leaf more', () => writeFile(leavesPath, concat(leaves, new Uint8Array(32)))],
+    ['no leaves', () => rm(leavesPath)],
+    // A chunk and its leaf together, each right for the other: only the root tells.
+    [
+      'a chunk and its leaf',
+      async () => {
+        const other = pattern(CHUNK_BYTES, 99);
+        const salt = saltOf(sealing.seed, 2);
+        const chunk = sealChunk(chunkKeys(x, sealing.point)(2), salt, other);
+        await writeFile(
+          sealedPath,
+          concat(sealed.subarray(0, 2 * SEALED_CHUNK_BYTES), chunk, sealed.subarray(3 * SEALED_CHUNK_BYTES)),
+        );
+        await writeFile(leavesPath, concat(leaves.subarray(0, 64), contentLeaf(2, salt, other), leaves.subarray(96)));
+      },
+    ],
+  ];
+  for (const [what, damage] of damages) {
+    await damage();
+    await assert.rejects(openIt(), isCode('archive-corrupt'), what);
+    assert.deepEqual(await left(), [], what);
+    await Promise.all([writeFile(sealedPath, sealed), writeFile(leavesPath, leaves)]);
+  }
+  assert.deepEqual(await openIt(), { kind: 'right' });
+  assert.deepEqual(await left(), ['file-0', 'file-1']);
+});
+
+test('a wrong chunk leaves no file, and damage elsewhere takes its proof away', async (t) => {
+  const { one, job, open: openIt, left } = await held(t);
+  const wrong = flip(await readFile(job.sealedPath), SEALED_CHUNK_BYTES + 20);
+  await writeFile(job.sealedPath, wrong);
+  const sealedRoot = await rootOfSealed(job.sealedPath, 6);
+  assert.equal(await one.work.run('compare', { ...job, sealedRoot }), 'right');
+  assert.equal((await openIt({ sealedRoot })).kind, 'wrong');
+  assert.deepEqual(await left(), []);
+  await writeFile(job.sealedPath, flip(wrong, 4 * SEALED_CHUNK_BYTES));
+  await assert.rejects(openIt({ sealedRoot }), isCode('archive-corrupt'));
+});
+
+test('sizes of files that are not those of the content are refused before anything is written', async (t) => {
+  const { one, job, open: openIt, left } = await held(t);
+  for (const by of [-1, 1, CHUNK_BYTES, -CHUNK_BYTES]) {
+    const files = outputs(one).map((file, index) => (index === 1 ? { ...file, size: file.size + by } : file));
+    await assert.rejects(openIt({ files }), isCode('bad-file'), `${by}`);
+    assert.deepEqual(await left(), []);
+  }
+  await assert.rejects(openIt({ files: [] }), isCode('bad-file'));
+  assert.equal(await one.work.run('compare', job), 'right');
+});
+
+test('opened files are new and ours: no link is followed, no mode kept, nothing of an earlier attempt', async (t) => {
+  const { one, out, open: openIt } = await held(t);
+  await mkdir(out, { mode: 0o700 });
+  const victim = join(one.folder, 'victim');
+  await writeFile(victim, 'mine', { mode: 0o644 });
+  await symlink(victim, join(out, 'file-0'));
+  await writeFile(join(out, 'file-1'), new Uint8Array(9 * CHUNK_BYTES), { mode: 0o666 });
+  await chmod(join(out, 'file-1'), 0o666);
+  assert.deepEqual(await openIt(), { kind: 'right' });
+  assert.equal(await readFile(victim, 'utf8'), 'mine');
+  for (const [index, { path, size }] of outputs(one).entries()) {
+    const found = await lstat(path);
+    assert.deepEqual([found.isFile(), found.mode & 0o777, found.size], [true, 0o600, size], `${index}`);
+  }
+  // The folder itself is no link either.
+  await rename(out, join(one.folder, 'elsewhere'));
+  await symlink(join(one.folder, 'elsewhere'), out);
+  await assert.rejects(openIt(), isCode('bad-config'));
+  // Nor what was received.
+  await rename(one.offer.leavesPath, join(one.folder, 'moved'));
+  await symlink(join(one.folder, 'moved'), one.offer.leavesPath);
+  await assert.rejects(one.work.run('seal', { ...one.offer, from: 0, count: 1 }), isCode('archive-corrupt'));
+});
+
+test('a preparation that fails leaves nothing behind', async (t) => {
+  const one = await delivery(t, [pattern(3 * CHUNK_BYTES, 3), pattern(10, 5)]);
+  const before = (await readdir(one.folder)).toSorted();
+  const files = one.offer.files.map((file, index) => (index === 1 ? { ...file, size: file.size + 1 } : file));
+  await assert.rejects(one.work.run('prepare', { ...one.offer, files }), isCode('file-changed'));
+  assert.deepEqual((await readdir(one.folder)).toSorted(), before);
+});
+
+test('leaves of ours that are damaged or gone are not a changed file, and are never served', async (t) => {
+  const one = await delivery(t, [pattern(3 * CHUNK_BYTES + 1, 3)]);
+  await one.work.run('prepare', one.offer);
+  const { leavesPath, contentRoot } = one.offer;
+  const asked = { leavesPath, contentRoot, bytes: bytesOf(one), from: 0, count: 4 };
+  const leaves = await readFile(leavesPath);
+  assert.equal(toHex(await one.work.run('leaves', asked)), toHex(leaves));
+  const seal = () => one.work.run('seal', { ...one.offer, from: 0, count: 2 });
+  for (const damage of [
+    () => writeFile(leavesPath, flip(leaves, 40)),
+    () => truncate(leavesPath, 32),
+    () => rm(leavesPath),
+  ]) {
+    await damage();
+    await assert.rejects(seal(), isCode('archive-corrupt'));
+    await assert.rejects(one.work.run('leaves', asked), isCode('archive-corrupt'));
+    await writeFile(leavesPath, leaves);
+  }
+  assert.equal((await seal()).length, 2 * SEALED_CHUNK_BYTES);
+  assert.equal(toHex(await one.work.run('leaves', { ...asked, from: 2 })), toHex(leaves.subarray(64)));
+});
+
+test('a range that is none, or larger than a reply, is refused', async (t) => {
+  const one = await delivery(t, [pattern(3 * CHUNK_BYTES, 3)]);
+  await one.work.run('prepare', one.offer);
+  const { leavesPath, contentRoot } = one.offer;
+  for (const [from, count] of [
+    [-1, 1],
+    [4, 1],
+    [2 ** 53, 1],
+    [Number.NaN, 1],
+    [0.5, 1],
+    [0, 0],
+    [0, -1],
+    [0, 32_769],
+    [0, 1.5],
+    [0, Number.POSITIVE_INFINITY],
+  ] as const) {
+    await assert.rejects(one.work.run('seal', { ...one.offer, from, count }), isCode('usage'), `${from} ${count}`);
+    const leaves = { leavesPath, contentRoot, bytes: bytesOf(one), from, count };
+    await assert.rejects(one.work.run('leaves', leaves), isCode('usage'), `${from} ${count}`);
+  }
+  await assert.rejects(one.work.run('seal', { ...one.offer, from: 0, count: 17 }), isCode('usage'));
+});
+
+test('a path made from leaves in order is the path made from all of them', () => {
+  for (let count = 1; count <= 35; count += 1) {
+    const leaves = Array.from({ length: count }, (_, at) => contentLeaf(at, new Uint8Array(16), Uint8Array.of(at)));
+    for (let index = 0; index < count; index += 1)
+      for (const tree of ['content', 'sealed'] as const) {
+        const path = createPath(tree, index, count);
+        leaves.forEach((leaf, at) => void path.add(at, leaf));
+        assert.deepEqual(path.path(), merklePath(tree, concat(...leaves), index), `${index} of ${count}`);
+      }
+  }
+});
+
+test('a system that takes less than it was given gets the rest, and one that takes nothing is an error', () => {
+  const taken: number[] = [];
+  const write = ((_: number, bytes: Uint8Array, from: number, length: number) => {
+    const some = bytes.subarray(from, from + Math.min(7, length));
+    taken.push(...some);
+    return some.length;
+  }) as typeof writeSync;
+  const bytes = pattern(100, 3);
+  writeFully(1, bytes, write);
+  assert.deepEqual(taken, [...bytes]);
+  assert.throws(() => writeFully(1, bytes, (() => 0) as typeof writeSync), isCode('disk-failed'));
 });
 
 const MIB = 2 ** 20;
@@ -281,7 +500,8 @@ test('memory does not grow with the content, the event loop stays free, and prog
     const sealedPath = join(folder, `${name}-sealed`);
     const sealed = createWriteStream(sealedPath);
     for (let from = 0; from < prepared.chunks; from += 16)
-      if (!sealed.write(await work.run('seal', { ...offer, from, count: 16 }))) await once(sealed, 'drain');
+      if (!sealed.write(await work.run('seal', { ...offer, contentRoot: prepared.contentRoot, from, count: 16 })))
+        await once(sealed, 'drain');
     sealed.end();
     await once(sealed, 'close');
     const job = { ...prepared, sealedPath, leavesPath: offer.leavesPath };

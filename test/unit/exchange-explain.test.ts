@@ -1,8 +1,9 @@
 /** What traders are told about every position that the machines can be in. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Circumstances, explain, type Position } from '../../src/exchange/explain.ts';
+import { explain } from '../../src/exchange/explain.ts';
 import { outlook, positions, worldCount } from '../../src/exchange/outlook.ts';
+import type { Circumstances, Position } from '../../src/exchange/position.ts';
 import { MODES } from '../../src/exchange/record.ts';
 
 const AT_EASE: Circumstances = {
@@ -12,13 +13,15 @@ const AT_EASE: Circumstances = {
   until: '12 Dec 2026',
   deadline: '11 Dec 2026',
   margin: 25 * 3600,
+  window: 0,
   arbiterSilent: 'no',
 };
 
 function at(role: 'O' | 'R', phase: Position['phase'], changes: Partial<Position> = {}): Position {
   const via = phase === 'contracted' ? 'peer' : null;
   const holdsPromise = role === 'R' ? phase !== 'offered' : ['released', 'resolving'].includes(phase);
-  return { role: role === 'O' ? 'originator' : 'responder', phase, holdsPromise, via, mode: 'invisible', ...changes };
+  const there = { course: 'contract', phase, holdsPromise, via, mode: 'invisible', wrong: false } as const;
+  return { role: role === 'O' ? 'originator' : 'responder', ...there, ...changes };
 }
 
 const all: readonly Position[] = positions().flatMap(({ role, phase, holdsPromise }) =>

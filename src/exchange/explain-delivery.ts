@@ -1,0 +1,237 @@
+/**
+ * Where a trader stands in a delivery, in plain words: content and its key against a receipt, and the window in which wrong
+ * content can be disputed.
+ *
+ * Guarantee: what happens next comes from a walk over the tables of a delivery (`outlook.ts`), as in `explain.ts`; names are
+ * safe to show already; sentences are lower case without a full stop.
+ */
+import { type Outlook, outlook } from './outlook.ts';
+import type { PartyRole } from './party.ts';
+import {
+  type Circumstances,
+  commonNotes,
+  type Explanation,
+  holdsPromise,
+  hours,
+  isOpen,
+  type Position,
+} from './position.ts';
+
+/** The sentences of one side. */
+type Sentence = (position: Position, facts: Outlook, circumstances: Circumstances) => string;
+type Voice = Readonly<Record<Exclude<keyof Explanation, 'notes'>, Sentence>>;
+
+const UNBOUND = 'nothing happens, and nobody is bound';
+
+function wordOf({ wrong }: Position, { arbiter }: Circumstances): string {
+  return wrong
+    ? `${arbiter}'s word that this delivery is void, because the content was proven wrong`
+    : `${arbiter}'s word that it will not complete this delivery`;
+}
+
+/** Nothing that opens the content, and nothing that binds the receiver, has left. */
+const isEarly = (facts: Outlook): boolean => facts.peerHoldsPromise === 'no';
+
+const SENDER: Voice = {
+  youHold(position, _facts, circumstances) {
+    const { them, arbiter } = circumstances;
+    if (position.phase === 'contracted') return `the receipt for the files, signed by ${them}`;
+    if (position.phase === 'aborted') return wordOf(position, circumstances);
+    return holdsPromise(position)
+      ? `a promise of ${them}'s receipt that only ${arbiter} can open`
+      : 'nothing of theirs that binds them';
+  },
+  theyHold({ phase, wrong }, facts, { arbiter }) {
+    if (phase === 'offered') return 'your delivery note, and nothing that opens the files';
+    if (phase === 'contracted') return 'the files, and your statement of origin';
+    if (isEarly(facts)) return 'nothing that opens the files';
+    if (wrong) return `the key, your statement of origin, and a proof that the content is wrong`;
+    if (facts.peerHoldsRelease === 'yes') return 'the files encrypted, and their key once it reaches them';
+    const promise = `the files encrypted, and a promise of the key that`;
+    if (facts.peerHoldsRelease === 'maybe')
+      return `${promise} only ${arbiter} can open, and the key itself if it left before time was short`;
+    return phase === 'aborted' ? `${promise} ${arbiter} will not act on` : `${promise} only ${arbiter} can open`;
+  },
+  ifYouStop({ phase }, facts, { arbiter, until }) {
+    if (phase === 'contracted') return 'nothing changes: you have the receipt';
+    if (facts.lateOnly && facts.peerEnds.has('contracted')) return 'nothing changes: the time is over';
+    if (!facts.peerEnds.has('contracted')) return UNBOUND;
+    return facts.peerEnds.has('dropped') || facts.peerEnds.has('idle')
+      ? `it is in their hands: they can have the key from ${arbiter} until ${until}, which brings you the receipt when you are back, or let it fail`
+      : `they get the files; you get the receipt from ${arbiter}, but only if it is asked before ${until}`;
+  },
+  ifTheyStop({ phase }, facts, { arbiter, until, window }) {
+    if (phase === 'contracted') return 'nothing changes: you have the receipt';
+    if (phase === 'aborted') return `nothing happens: ${arbiter} completes it for nobody`;
+    if (facts.canAsk.has('resolve'))
+      return `you get the receipt from ${arbiter}, ${hours(window)} after it was first asked; it must be asked before ${until}`;
+    if (facts.canAsk.has('abort') && !isEarly(facts))
+      return `you ask ${arbiter} to stop it: nobody is bound, or, if they had the key from it before, you get the receipt`;
+    return 'nothing happens: nothing that opens the files has left';
+  },
+  whoCouldCheat({ phase, wrong }, facts, { them, arbiter }) {
+    if (phase === 'contracted') return 'nobody: the receipt stands by itself';
+    if (isEarly(facts)) return 'nobody: nothing that opens the files has left';
+    if (wrong) return 'nobody: the proof of wrong content stands by itself';
+    if (facts.peerHoldsRelease !== 'no' && phase !== 'aborted' && !facts.ownEndsWithoutArbiter.has('contracted'))
+      return `${arbiter}, if it never answers: they would have the files and you no receipt`;
+    return `${arbiter}, only together with ${them}: it could open the key for them in secret`;
+  },
+};
+
+const RECEIVER: Voice = {
+  youHold(position, _facts, circumstances) {
+    const { them, arbiter } = circumstances;
+    switch (position.phase) {
+      case 'offered':
+        return 'the delivery note, and nothing that opens the files';
+      case 'dropped':
+        return 'nothing that opens the files';
+      case 'contracted':
+        return position.wrong
+          ? `files that are wrong, with ${them}'s statement of origin: ${arbiter} heard of it when the window was over`
+          : `the files as the delivery note says, and ${them}'s statement of origin`;
+      case 'aborted':
+        return wordOf(position, circumstances);
+      case 'opening':
+        return `the key and ${them}'s statement of origin; each part is being compared with the delivery note`;
+      case 'complaining':
+        return `the key, ${them}'s statement of origin, and a proof that the content is not what they promised`;
+      default:
+        return `the files encrypted, and a promise of the key that only ${arbiter} can open`;
+    }
+  },
+  theyHold({ phase, wrong }, facts, { arbiter, window }) {
+    if (phase === 'contracted') return wrong ? `all they need to have your receipt from ${arbiter}` : 'your receipt';
+    if (isEarly(facts)) return 'nothing of yours that binds you';
+    if (phase === 'aborted') return `a promise of your receipt that ${arbiter} will not act on`;
+    return `a promise of your receipt that only ${arbiter} can open, and not before ${hours(window)} after it was first asked`;
+  },
+  ifYouStop({ phase, wrong }, facts, { arbiter, until, window }) {
+    if (phase === 'contracted')
+      return wrong ? 'nothing changes: the window is over' : 'nothing changes: you have the files';
+    if (!facts.peerEnds.has('contracted')) return UNBOUND;
+    const owed = `they can have your receipt from ${arbiter} ${hours(window)} after it was first asked`;
+    if (phase === 'complaining') return `${owed}, although the content is wrong`;
+    if (phase === 'opening') return `${owed}, even if the content is wrong`;
+    return `${owed}, even if the content is wrong; you get the key from ${arbiter} when you are back before ${until}`;
+  },
+  ifTheyStop({ phase, wrong }, facts, { them, arbiter, until }) {
+    if (phase === 'contracted')
+      return wrong ? 'nothing changes: the window is over' : 'nothing changes: you have the files';
+    if (phase === 'aborted') return `nothing happens: ${arbiter} completes it for nobody`;
+    if (phase === 'opening') return 'nothing changes: you have the key';
+    if (phase === 'complaining') return `nothing changes: ${arbiter} needs nothing but your proof`;
+    if (!facts.canAsk.has('resolve')) return 'nothing happens: nothing of yours has left';
+    const get = `you get the key from ${arbiter}, until ${until}`;
+    return facts.ownEnds.has('aborted') ? `${get}; if ${them} stopped it there before, nobody is bound` : get;
+  },
+  whoCouldCheat({ phase, wrong }, facts, { them, arbiter }) {
+    if (phase === 'contracted')
+      return wrong
+        ? `${them}, who gave wrong content: your proof still shows it to anybody`
+        : 'nobody: the files are compared, and whose they are is signed';
+    if (isEarly(facts)) return 'nobody: nothing of yours has left';
+    if (phase === 'complaining')
+      return `${arbiter}, only together with ${them}: it could leave your proof unheard; the proof still shows it to anybody`;
+    return `${arbiter}, only together with ${them}: it could open your receipt in secret, or too early`;
+  },
+};
+
+function openNotes(facts: Outlook, { role, phase }: Position, circumstances: Circumstances): readonly string[] {
+  const { them, arbiter, until, deadline } = circumstances;
+  // Who has the key needs it from nobody.
+  const theyCan = facts.peerCanAsk.has('resolve');
+  const youCan = facts.canAsk.has('resolve') && phase !== 'opening' && phase !== 'complaining';
+  const sends = role === 'originator';
+  return [
+    ...(theyCan && youCan ? [`each of you can have it completed by ${arbiter} without the other`] : []),
+    ...(theyCan && !youCan && sends
+      ? [`${them} can have the key from ${arbiter} without you; you cannot have the receipt yet`]
+      : []),
+    ...(!theyCan && youCan && !sends ? [`you can have the key from ${arbiter} without them`] : []),
+    ...(youCan && !isEarly(facts)
+      ? [
+          `your daemon must reach ${arbiter} before ${until}; it asks by itself, on ${deadline} at the latest, if it is running`,
+        ]
+      : []),
+    ...(isEarly(facts) ? [] : ['a promise convinces nobody but its receiver, who could have made it alone']),
+  ];
+}
+
+/** What the receiver must do for its safety, and what the sender waits for. */
+function windowNotes(position: Position, { them, arbiter, window }: Circumstances): readonly string[] {
+  const { role, phase } = position;
+  if (role === 'responder' && (isOpen(position) || phase === 'offered'))
+    return [
+      `you must be online and unlocked within ${hours(window)} after ${arbiter} was first asked, also if ${them} asks it: later nobody voids wrong content`,
+    ];
+  if (role === 'originator' && (phase === 'released' || phase === 'resolving'))
+    return [
+      `${arbiter} holds the receipt back for ${hours(window)} after it was first asked; a proof of wrong content in that time voids it`,
+    ];
+  return [];
+}
+
+const PROMISED = { course: 'delivery', phase: 'promised', via: null, mode: 'invisible', wrong: false } as const;
+
+/** What the acceptance that is about to be given leads to: the position after message 2. */
+function onceAccepted(circumstances: Circumstances): readonly string[] {
+  const accepted: Position = { ...PROMISED, role: 'responder', holdsPromise: true };
+  const facts = outlook('R', 'promised', true, 'delivery');
+  return [
+    'once you accept, your daemon fetches the files encrypted, and then answers by itself',
+    `once you accept they hold ${RECEIVER.theyHold(accepted, facts, circumstances)}`,
+    `once you accept, if they stop: ${RECEIVER.ifTheyStop(accepted, facts, circumstances)}`,
+    `once you accept, who could cheat: ${RECEIVER.whoCouldCheat(accepted, facts, circumstances)}`,
+  ];
+}
+
+function notes(position: Position, facts: Outlook, circumstances: Circumstances): readonly string[] {
+  const { role, phase } = position;
+  return [
+    ...(isOpen(position) ? openNotes(facts, position, circumstances) : []),
+    ...(phase === 'offered' && role === 'responder' ? onceAccepted(circumstances) : []),
+    ...(phase === 'offered' && role === 'originator'
+      ? ['if they accept, your daemon delivers by itself; you can withdraw until it has']
+      : []),
+    ...windowNotes(position, circumstances),
+    ...(role === 'originator' && phase === 'aborted' && !position.wrong && facts.peerEnds.has('contracted')
+      ? [`the time ran out while the key was out: ${circumstances.them} may have the files without a receipt`]
+      : []),
+    ...commonNotes(position, circumstances),
+  ];
+}
+
+/** One sentence for whoever is about to consent: what happens if the other side stops half-way, or gives wrong content. */
+export function fairnessOfDelivery(role: PartyRole, circumstances: Circumstances): string {
+  const holds = role === 'responder';
+  const position: Position = { ...PROMISED, role, holdsPromise: holds };
+  const facts = outlook(holds ? 'R' : 'O', 'promised', holds, 'delivery', knownWrong(position));
+  const { arbiter, window } = circumstances;
+  return holds
+    ? `if they stop half-way, ${RECEIVER.ifTheyStop(position, facts, circumstances)}; wrong content is void if you are online and unlocked within ${hours(window)} after ${arbiter} was first asked`
+    : `if they stop half-way, ${SENDER.ifTheyStop(position, facts, circumstances)}, unless the content is proven wrong`;
+}
+
+/** A sender takes its content for right; a receiver knows when it has compared. */
+function knownWrong({ role, phase, wrong }: Position): boolean | null {
+  if (wrong || phase === 'complaining') return true;
+  return role === 'originator' || phase === 'contracted' ? false : null;
+}
+
+/** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
+export function explainDelivery(position: Position, circumstances: Circumstances): Explanation {
+  const sends = position.role === 'originator';
+  const phase = position.phase !== 'offered' ? position.phase : sends ? 'proving' : 'idle';
+  const facts = outlook(sends ? 'O' : 'R', phase, holdsPromise(position), 'delivery', knownWrong(position));
+  const voice = sends ? SENDER : RECEIVER;
+  return {
+    youHold: voice.youHold(position, facts, circumstances),
+    theyHold: voice.theyHold(position, facts, circumstances),
+    ifYouStop: voice.ifYouStop(position, facts, circumstances),
+    ifTheyStop: voice.ifTheyStop(position, facts, circumstances),
+    whoCouldCheat: voice.whoCouldCheat(position, facts, circumstances),
+    notes: notes(position, facts, circumstances),
+  };
+}
