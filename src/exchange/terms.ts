@@ -121,8 +121,15 @@ export interface DraftTerms {
 }
 
 /** Which tables an exchange of this text follows. */
-export function courseOfTerms({ content }: Pick<Terms, 'content'>): Course {
-  return content === null ? 'contract' : 'delivery';
+export function courseOfTerms({ format }: Pick<Terms, 'format'>): Course {
+  switch (format) {
+    case 'contract/1':
+      return 'contract';
+    case 'delivery/1':
+      return 'delivery';
+    case 'swap/1':
+      return 'swap';
+  }
 }
 
 /** What the exchange itself hands over under each format: each party's item, the author's first. They are always there. */
