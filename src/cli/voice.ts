@@ -9,11 +9,13 @@ import type {
   DealResult,
   DealStateName,
   DealSummary,
+  DeliveryResult,
   ExplainResult,
   FitEvent,
   StatusResult,
   WhoamiResult,
 } from '../rpc/agent.ts';
+import * as delivery from './voice-delivery.ts';
 
 const NAME_LENGTH = 40;
 const TITLE_LENGTH = 60;
@@ -160,16 +162,17 @@ const WAITS: Readonly<Record<DealSummary['waitsFor'], string>> = {
   nobody: '–',
 };
 
-export function deals(list: readonly DealSummary[]): string[] {
+/** With `depth` each is indented under what it belongs to. */
+export function deals(list: readonly (DealSummary & { readonly depth?: number })[]): string[] {
   if (list.length === 0) return ['no deals yet'];
   const short = shortIds(list.map((one) => one.deal));
   return table(
     ['DEAL', 'TITLE', 'WITH', 'STATE', 'WAITS FOR', 'UNTIL'],
     list.map((one) => [
-      short.get(one.deal) ?? one.deal,
+      '  '.repeat(one.depth ?? 0) + (short.get(one.deal) ?? one.deal),
       peer(one.title, TITLE_LENGTH),
       `${peer(one.with)} ${one.verified ? '✓' : '?'}`,
-      one.state === 'offered' ? `offered v${one.version}` : one.state,
+      one.state === 'offered' ? `offered v${one.version}` : delivery.stateWord(one),
       WAITS[one.waitsFor],
       one.until === null ? '–' : when(one.until),
     ]),
@@ -178,18 +181,22 @@ export function deals(list: readonly DealSummary[]): string[] {
 
 const BY = { you: 'you', them: 'them', arbiter: 'the arbiter' } as const;
 
-export function deal(result: DealResult): string[] {
+/** `view`: of a delivery, how far its content is. */
+export function deal(result: DealResult, view: DeliveryResult | null = null): string[] {
   const arbiter = result.arbiter.contact ?? `${peer(result.arbiter.name)} (not among your contacts)`;
   const rows: [string, string][] = [
     ['deal', result.deal],
     ['title', peer(result.title, TITLE_LENGTH)],
-    ['state', result.state + (result.reason === null ? '' : `: ${peer(result.reason, MESSAGE_LENGTH)}`)],
+    ['state', delivery.stateWord(result) + (result.reason === null ? '' : `: ${peer(result.reason, MESSAGE_LENGTH)}`)],
     ['with', `${peer(result.with)} (${mark(result.verified)})`],
     ['arbiter', `${arbiter}${result.arbiter.mode === 'affidavit' ? ', signs what it saw (affidavit)' : ''}`],
     ['version', `${result.version} of ${result.versions.length}, written by ${BY[result.offeredBy]}`],
     ['document', result.document],
     ['waits for', WAITS[result.waitsFor]],
   ];
+  for (const digest of result.references) rows.push(['under', digest]);
+  for (const [name, value] of view === null ? [] : delivery.content(view)) rows.push([name, value]);
+  if (view !== null && view.trouble !== null) rows.push(['trouble', peer(view.trouble, MESSAGE_LENGTH)]);
   if (result.until !== null) rows.push(['until', when(result.until)]);
   if (result.exchange !== null) rows.push(['exchange', `${result.exchange.phase}, you are ${result.exchange.role}`]);
   if (result.via !== null)
@@ -217,7 +224,7 @@ export function explain(result: ExplainResult): string[] {
 /** The one-line summary of a deal that has come to rest or was waited for. */
 export function outcome(result: DealSummary, via: 'peer' | 'arbiter' | null, tookMs: number | null): string {
   const parts = [
-    result.state,
+    delivery.stateWord(result),
     result.deal.slice(0, MIN_SHORT_ID),
     peer(result.title, TITLE_LENGTH),
     `with ${peer(result.with)} (${mark(result.verified)})`,
@@ -237,9 +244,8 @@ export function next(state: DealStateName, id: string, byYou: boolean): string |
     case 'signing':
       return `fit deal wait ${short}`;
     case 'contracted':
-      return `fit deal export ${short} --out ${short}.asics`;
     case 'completed':
-      return `fit deal export ${short} --dir ${short}`;
+      return `fit deal export ${short} --out ${short}.asics`;
     default:
       return undefined;
   }

@@ -209,7 +209,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const contentWork = createContentWork(new URL('./content-worker.js', options.worker));
   undo.push(() => contentWork.close());
   const deliveries = createDeliveries(
-    { archive, store: dealStore, contacts, link, clock, log, events, rng, outbox: () => parts.outbox },
+    { archive, store: dealStore, consents, contacts, link, clock, log, events, rng, outbox: () => parts.outbox },
     createContentStore(archive, paths.content),
     contentWork,
   );

@@ -2,7 +2,7 @@
  * What a daemon keeps of the contents that it sends and fetches, under the digest of their delivery note. The record is in the
  * archive (it holds the key); ciphertext, leaves and opened files are in a folder of their own, where all is named by us.
  */
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
@@ -43,6 +43,8 @@ export interface Incoming {
 
 export type Delivery = Outgoing | Incoming;
 
+/** Of 16 random bytes. */
+const FOLDER = /^[0-9a-f]{32}$/;
 const MAX_RECORD_BYTES = 2 * 1024 * 1024;
 const MAX_PATH = 4096;
 
@@ -119,6 +121,11 @@ export function createContentStore(archive: Archive, root: string) {
       key: keyOf(delivery.kind, document),
       value: encodeDelivery(delivery),
     }),
+    remove: (kind: Delivery['kind'], document: string): StoreOp => ({
+      kind: 'delete',
+      space: 'deliveries',
+      key: keyOf(kind, document),
+    }),
     async *all(): AsyncIterable<readonly [document: string, delivery: Delivery]> {
       for await (const [document, value] of archive.list('deliveries'))
         yield [document.slice(document.indexOf('/') + 1), decodeDelivery(value)];
@@ -129,5 +136,14 @@ export function createContentStore(archive: Archive, root: string) {
     /** Takes away what is not needed any more. */
     discard: (folder: string): Promise<void> => rm(at(folder), { recursive: true, force: true }),
     discardSealed: (folder: string): Promise<void> => rm(at(folder, 'ciphertext'), { force: true }),
+    discardLeaves: (folder: string): Promise<void> => rm(at(folder, 'leaves'), { force: true }),
+    /** The folders that are there. Whatever else lies beside them is not ours. */
+    async folders(): Promise<readonly string[]> {
+      const found = await readdir(root, { withFileTypes: true }).catch((error: unknown) => {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+        throw error;
+      });
+      return found.filter((one) => one.isDirectory() && FOLDER.test(one.name)).map((one) => one.name);
+    },
   };
 }

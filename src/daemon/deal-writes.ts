@@ -80,6 +80,8 @@ export function createDealWrites(parts: Parts) {
         withdrawn: 'request-withdrawn',
       };
       const kind = ends[consent.status];
+      // What was asked for may have files, which nobody will offer now.
+      if (kind !== undefined && kind !== 'granted') parts.deliveries.ended(consent.deal);
       if (kind !== undefined && !consent.held) events.emit({ kind, request: consent.id, deal: consent.deal });
     }
   };

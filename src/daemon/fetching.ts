@@ -1,11 +1,14 @@
 /**
  * Fetching one content: leaves, then ciphertext, a few replies under way at a time, written in order; goes on where the last
  * run stopped, because what is in the files is what was acknowledged.
+ *
+ * Guarantees: a stop keeps what was asked for before it; after a crash, a broken link or a full disk no more is asked for again
+ * than was under way. What is in the files is whole units, whatever a write did.
  */
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { chunksOf, HASH_BYTES, SEALED_CHUNK_BYTES, sealedBytes, sealedLength } from '../crypto/content.ts';
-import { PeerFault } from '../lib/errors.ts';
+import { FitError, PeerFault } from '../lib/errors.ts';
 import { type BulkReply, type BulkRequest, CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
 
 /** Replies under way at once: enough to keep both ends busy, and all that is held in memory. */
@@ -18,6 +21,8 @@ export interface FetchPorts {
   /** Waits as long as a limit of the rate asks for. */
   pace(bytes: number): Promise<void>;
   progress(bytes: number): void;
+  /** What lay there already, before anything is asked for. */
+  found(kind: Series['kind'], bytes: number): void;
 }
 
 /** The sender says that it does not have it, or not to us. */
@@ -45,22 +50,30 @@ interface Series {
   unitsIn(bytes: number): number;
 }
 
+/** All of it: a system may take less than it was given. */
+async function writeAt(file: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    const { bytesWritten } = await file.write(data, done, data.length - done, position + done);
+    if (bytesWritten === 0) throw new FitError('disk-failed', 'the disk takes no more and does not say why');
+    done += bytesWritten;
+  }
+}
+
 /** True when all of it is there; false if it was stopped. */
 async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
   await mkdir(dirname(series.path), { recursive: true, mode: 0o700 });
-  let file: FileHandle;
-  try {
-    file = await open(series.path, 'r+');
-  } catch {
-    file = await open(series.path, 'w+', 0o600);
-  }
+  const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+  const file = await open(series.path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   try {
     let done = Math.min(series.unitsIn((await file.stat()).size), series.count);
     await file.truncate(series.bytesOf(0, done));
+    ports.found(series.kind, series.bytesOf(0, done));
+    if (series.kind === 'chunks') ports.progress(series.bytesOf(0, done));
     let next = done;
     const underWay: { readonly count: number; readonly data: Promise<Uint8Array> }[] = [];
     while (done < series.count) {
-      while (underWay.length < UNDER_WAY && next < series.count) {
+      // Stopped, it still takes what it has asked for: that need not be sent again.
+      while (!ports.stopped() && underWay.length < UNDER_WAY && next < series.count) {
         const count = Math.min(series.perReply, series.count - next);
         const request = { kind: series.kind, document: series.document, from: next, count };
         const data = pull(ports, request, series.bytesOf(next, count));
@@ -70,15 +83,15 @@ async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
         next += count;
       }
       const first = underWay.shift();
-      if (first === undefined || ports.stopped()) return false;
+      if (first === undefined) break;
       const data = await first.data;
-      await file.write(data, 0, data.length, series.bytesOf(0, done));
+      await writeAt(file, data, series.bytesOf(0, done));
       done += first.count;
       if (series.kind === 'chunks') ports.progress(series.bytesOf(0, done));
-      await ports.pace(data.length);
+      if (!ports.stopped()) await ports.pace(data.length);
     }
     await file.sync();
-    return true;
+    return done === series.count;
   } finally {
     await file.close();
   }

@@ -20,12 +20,13 @@ const OWN = 'META-INF/fit/';
 const LAYOUTS = [
   { root: FILE.statement, signature: FILE.statementSignature },
   { root: FILE.receipt, signature: FILE.receiptSignature },
+  { root: FILE.origin, signature: FILE.originSignature },
   { root: FILE.document, signature: FILE.signature },
 ] as const;
 type Layout = (typeof LAYOUTS)[number];
 
 function layoutOf(names: readonly string[]): Layout {
-  return LAYOUTS.find(({ root }) => names.includes(root)) ?? LAYOUTS[2];
+  return LAYOUTS.find(({ root }) => names.includes(root)) ?? LAYOUTS[3];
 }
 
 /** Name in the folder → name in the container. */

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Verdict } from '../../src/evidence/verify.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
 import { openssl } from '../support/openssl.ts';
 import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
@@ -85,12 +86,35 @@ test('a file under a contract: the receiver was there first; the same bytes, a r
   const shown = await oak.ok<DealResult>('deal', 'show', mine.deal);
   assert.equal(shown.kind, 'delivery');
   assert.deepEqual(shown.references, [(await oak.ok<DealResult>('deal', 'show', contract)).document]);
+  const tree = (await oak.ok<{ deals: readonly { deal: string; depth: number }[] }>('deal', 'list', '--tree')).deals;
+  const at = tree.findIndex((one) => one.deal === contract);
+  assert.deepEqual(
+    tree.slice(at, at + 2).map((one) => [one.deal, one.depth]),
+    [
+      [contract, 0],
+      [mine.deal, 1],
+    ],
+  );
+  const told = await oak.fit('deal', 'show', mine.deal);
+  for (const part of [/state +delivered/, /brings +1 file, 293\.0 KiB/, /content +received, compared and taken/])
+    assert.match(told.stdout, part);
   const folders = [join(elm.home, `e-${mine.deal}`), join(oak.home, `e-${mine.deal}`)] as const;
   await elm.ok('deal', 'export', mine.deal, '--dir', folders[0]);
   await oak.ok('deal', 'export', mine.deal, '--dir', folders[1]);
   for (const name of ['delivery.md', 'origin.txt', 'origin.p7s', 'receipt.txt', 'receipt.p7s'])
     assert.deepEqual(readFileSync(join(folders[0], name)), readFileSync(join(folders[1], name)), name);
   for (const folder of folders) for (const name of ['origin', 'receipt'] as const) verifies(folder, name);
+  for (const trader of [elm, oak]) {
+    const bundle = join(trader.home, `${mine.deal}.asics`);
+    await trader.ok('deal', 'export', mine.deal, '--out', bundle);
+    const verdict = await trader.ok<Verdict>('verify', bundle, '--content', join(to, 'plan.pdf'));
+    assert.deepEqual([verdict.ok, verdict.proof, verdict.deal], [true, 'delivery', mine.deal]);
+    assert.deepEqual(verdict.references, shown.references);
+    assert.deepEqual(
+      verdict.files.map(({ name, compared }) => [name, compared]),
+      [['plan.pdf', true]],
+    );
+  }
   const note = readFileSync(join(folders[0], 'delivery.md'));
   assert.match(note.toString(), new RegExp(createHash('sha256').update(data).digest('hex')));
   assert.match(

@@ -6,13 +6,20 @@ import type { Context } from '../context.ts';
 import { writeFolder, writeOutput } from '../files.ts';
 import { parseNumber, parseStates, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
+import { next as nextOf, treeOf } from '../voice-delivery.ts';
 import { reportWaited } from './outcome.ts';
 
-export async function list(context: Context, options: { readonly state?: string }): Promise<undefined> {
+interface ListOptions {
+  readonly state?: string;
+  readonly tree?: boolean;
+}
+
+export async function list(context: Context, options: ListOptions): Promise<undefined> {
   const states = options.state === undefined ? undefined : parseStates(options.state);
   const agent = await context.agent();
   const { deals } = await agent.dealList();
-  const wanted = states === undefined ? deals : deals.filter((one) => states.includes(one.state));
+  const some = states === undefined ? deals : deals.filter((one) => states.includes(one.state));
+  const wanted = options.tree === true ? treeOf(some) : some;
   if (context.out.isJson) context.out.json({ deals: wanted });
   else for (const line of voice.deals(wanted)) context.out.line(line);
   return undefined;
@@ -46,10 +53,12 @@ export async function show(context: Context, options: ShowOptions, deal: string)
     return undefined;
   }
   const result = await agent.dealShow({ deal });
-  if (context.out.isJson) context.out.json(result);
+  const view = result.kind === 'delivery' ? await agent.deliveryShow({ deal: result.deal }) : null;
+  if (context.out.isJson) context.out.json(view === null ? result : { ...result, delivery: view });
   else {
-    for (const line of voice.deal(result)) context.out.line(line);
-    const next = voice.next(result.state, result.deal, result.offeredBy === 'you');
+    for (const line of voice.deal(result, view)) context.out.line(line);
+    const taking = view === null ? undefined : nextOf(result, view, result.deal.slice(0, 4));
+    const next = taking ?? voice.next(result.state, result.deal, result.offeredBy === 'you');
     if (next !== undefined) context.out.hint(next);
   }
   return undefined;

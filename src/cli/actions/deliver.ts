@@ -9,6 +9,7 @@ import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { FINAL_STATES, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
+import { size } from '../voice-delivery.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
 import { type Waited, warn } from './outcome.ts';
 
@@ -31,13 +32,6 @@ function windowOf(check: string | undefined): number | undefined {
   if (time === undefined)
     throw new FitError('usage', '--check is window= and a time', { hint: 'for example --check window=72h' });
   return parseDuration(time);
-}
-
-const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-
-function size(bytes: number): string {
-  const power = bytes < 1024 ? 0 : Math.min(SIZES.length - 1, Math.floor(Math.log2(bytes) / 10));
-  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${SIZES[power]}`;
 }
 
 /** Until the deal has ended, with what can be said about its content meanwhile. */

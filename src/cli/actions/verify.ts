@@ -1,22 +1,25 @@
 /** fit verify: the verdict on evidence, offline, without a daemon or a home. Whatever it is given, it says 0 or 1. */
-import { readdirSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ASICS_MAX_BYTES } from '../../evidence/asics.ts';
 import { type EvidenceFile, FILE } from '../../evidence/bundle.ts';
 import { type Verdict, type VerifyOptions, verifyEvidence, verifyFiles } from '../../evidence/verify.ts';
+import { compareContent, type GivenFile } from '../../evidence/verify-delivery.ts';
 import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
 import * as voice from '../voice.ts';
 
 interface Options {
-  readonly content?: string;
+  readonly content: readonly string[];
   readonly require?: 'pinned' | 'ca';
   readonly root: readonly string[];
 }
 
 const MAX_ROOTS_BYTES = 4 * 1024 * 1024;
 const MAX_ATTACHMENTS = 256;
+const MAX_FILES_SHOWN = 20;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
 
 async function readRoots(files: readonly string[]): Promise<readonly Uint8Array[]> {
@@ -62,14 +65,57 @@ function unreadable(message: string): Verdict {
   return { ...verifyEvidence(new Uint8Array()), problem: { code: 'unreadable', message } };
 }
 
-async function judge(file: string, content: Uint8Array | undefined, options: VerifyOptions): Promise<Verdict> {
+async function described(path: string): Promise<GivenFile> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const part of createReadStream(path) as AsyncIterable<Buffer>) {
+    hash.update(part);
+    size += part.length;
+  }
+  return { name: basename(path), size, sha256: hash.digest('hex') };
+}
+
+/** The verdict with the files compared that were given: each by itself, of a folder all that the note names. */
+async function withContent(verdict: Verdict, content: readonly string[]): Promise<Verdict> {
+  if (content.length === 0 || !verdict.ok || verdict.type === 'p7s') return verdict;
+  if (verdict.proof !== 'delivery') {
+    throw new FitError('usage', '--content is for a .p7s file or a delivery', {
+      hint: 'this evidence holds the document itself',
+    });
+  }
+  const paths = content.flatMap((path) =>
+    isFolder(path) ? verdict.files.map(({ name }) => join(path, name)) : [path],
+  );
+  const given: GivenFile[] = [];
+  for (const path of paths) {
+    try {
+      given.push(await described(path));
+    } catch {
+      return { ...verdict, ok: false, problem: { code: 'unreadable', message: `cannot read ${path}` } };
+    }
+  }
+  return compareContent(verdict, given);
+}
+
+/** One byte tells a signature (a DER sequence) from a container. */
+async function judgeFile(file: string, content: readonly string[], options: VerifyOptions): Promise<Verdict> {
+  const bytes = await readInput(file, ASICS_MAX_BYTES);
+  if (bytes[0] !== 0x30) return verifyEvidence(bytes, options);
+  const [document, ...more] = content;
+  if (more.length > 0) throw new FitError('usage', 'a .p7s file signs one document: give one --content');
+  if (document === undefined) return verifyEvidence(bytes, options);
+  return verifyEvidence(bytes, { ...options, content: await readInput(document, ASICS_MAX_BYTES) });
+}
+
+async function judge(file: string, content: readonly string[], options: VerifyOptions): Promise<Verdict> {
   try {
-    if (isFolder(file)) return verifyFiles(await readFolder(file), options);
-    const bytes = await readInput(file, ASICS_MAX_BYTES);
-    return verifyEvidence(bytes, content === undefined ? options : { ...options, content });
+    const verdict = isFolder(file)
+      ? verifyFiles(await readFolder(file), options)
+      : await judgeFile(file, content, options);
+    return await withContent(verdict, content);
   } catch (error) {
     if (isFitError(error) && error.code === 'bad-file') return unreadable(error.message);
-    if (error instanceof Error && 'code' in error) return unreadable(`cannot read ${file}`);
+    if (error instanceof Error && 'code' in error && !isFitError(error)) return unreadable(`cannot read ${file}`);
     throw error;
   }
 }
@@ -90,6 +136,8 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
   if (verdict.deal !== null) rows.push(['deal', voice.peer(verdict.deal)]);
   if (verdict.document !== null) rows.push(['document', verdict.document]);
   if (verdict.proof === 'affidavit') rows.push(['proof', "the arbiter's statement stands for a signature"]);
+  if (verdict.proof === 'delivery') rows.push(['proof', 'of a delivery']);
+  for (const digest of verdict.references) rows.push(['under', digest]);
   for (const one of verdict.signers) {
     const subject = one.subject === one.name ? '' : ` (certificate of ${voice.peer(one.subject)})`;
     rows.push([
@@ -99,6 +147,15 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
     rows.push(['', `${one.fingerprint}, ${KNOWN[one.known]}`]);
   }
   if (verdict.log !== null) rows.push(['history', `${verdict.log} entries, unbroken`]);
+  for (const { name, size, sha256, compared } of verdict.files.slice(0, MAX_FILES_SHOWN)) {
+    rows.push([
+      'delivered',
+      `${voice.peer(name, 255)}, ${size} bytes${compared ? ', the file given is the same' : ''}`,
+    ]);
+    rows.push(['', sha256]);
+  }
+  if (verdict.files.length > MAX_FILES_SHOWN)
+    rows.push(['', `and ${verdict.files.length - MAX_FILES_SHOWN} more; --json has all`]);
   for (const name of verdict.missing) rows.push(['missing', voice.peer(name, 255)]);
   for (const line of voice.facts(rows)) out.line(line);
   if (verdict.ok && !hasRoots) {
@@ -113,17 +170,9 @@ export async function verify(context: Context, options: Options, file: string): 
       hint: 'a PEM file of certificates that you trust',
     });
   }
-  let content: Uint8Array | undefined;
-  let verdict: Verdict | undefined;
-  try {
-    content = options.content === undefined ? undefined : await readInput(options.content, ASICS_MAX_BYTES);
-  } catch (error) {
-    if (!isFitError(error)) throw error;
-    verdict = unreadable(error.message);
-  }
-  verdict ??= await context.out.busy(
+  const verdict = await context.out.busy(
     'verifying',
-    judge(file, content, { roots, ...(options.require === undefined ? {} : { require: options.require }) }),
+    judge(file, options.content, { roots, ...(options.require === undefined ? {} : { require: options.require }) }),
   );
   if (context.out.isJson) context.out.json({ file, ...verdict });
   else print(context, verdict, roots.length > 0);

@@ -150,8 +150,10 @@ export function registerDeal(program: Command): void {
     deal
       .command('list')
       .description('list your deals')
-      .option('--state <states>', 'only these states, separated by commas'),
+      .option('--state <states>', 'only these states, separated by commas')
+      .option('--tree', 'deliveries under the contract that they fulfil'),
     'fit deal list',
+    'fit deal list --tree',
     'fit deal list --state offered,signing --json',
   ).action(run(async () => (await looking()).list));
   examples(
@@ -207,7 +209,7 @@ export function registerDeal(program: Command): void {
   examples(
     deal
       .command('export')
-      .description('write the evidence of a signed contract, which anyone can verify')
+      .description('write the evidence of a signed contract or of a delivery, which anyone can verify')
       .argument(...ID)
       .option('--out <file>', 'as one .asics file (- is standard output)')
       .option('--dir <dir>', 'as plain files in this folder, with a README of openssl commands')

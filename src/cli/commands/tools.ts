@@ -37,7 +37,12 @@ export function registerTools(program: Command): void {
       .command('verify')
       .description('verify evidence, offline and without a daemon: exit 0 good, 1 not')
       .argument('<file>', 'an .asics file, a .p7s file, or a folder with the plain files (- is standard input)')
-      .option('--content <file>', 'for a .p7s file: the document it signs')
+      .option(
+        '--content <file>',
+        'of a .p7s file, the document it signs; of a delivery, its files or their folder (may be repeated)',
+        (value: string, before: readonly string[]) => [...before, value],
+        [],
+      )
       .addOption(
         new Option('--require <how>', 'how the signers must be known: among your roots, or by any of them').choices([
           'pinned',
@@ -52,6 +57,7 @@ export function registerTools(program: Command): void {
       ),
     'fit verify k7q2.asics',
     'fit verify out/contract.p7s --content out/contract.md --json',
+    'fit verify delivery.asics --content plan.pdf',
   ).action(run(async () => (await import('../actions/verify.ts')).verify));
 
   const arbiter = program.command('arbiter').description('what you do as an arbiter for others');

@@ -21,7 +21,13 @@ import {
   TAG,
   tlv,
 } from './der.ts';
-import { type Constraints, identityExtensions, readConstraints, readExtensions } from './extensions.ts';
+import {
+  type Constraints,
+  identityExtensions,
+  readConstraints,
+  readExtensions,
+  timestampingExtensions,
+} from './extensions.ts';
 import { commonName, nameText } from './name.ts';
 import { ECDSA_SHA256, readSigned, type Signed, signBody } from './signature.ts';
 import { encodeTime, readTime } from './time.ts';
@@ -150,16 +156,28 @@ export function p256Spki(key: KeyObject): Uint8Array {
   return sequence(P256_SPKI, bitString(uncompressedPoint(key)));
 }
 
-/**
- * A new self-signed identity: CN = name, digitalSignature and nonRepudiation, not an authority, no extended key usage,
- * key identifiers by RFC 7093 §2 (1), 16 random bytes of serial number. Times in seconds since 1970.
- */
-export async function selfSigned(options: {
+export interface SelfSigned {
   readonly key: KeyObject;
   readonly name: string;
+  /** Seconds since 1970. */
   readonly notBefore: number;
   readonly notAfter: number;
-}): Promise<Uint8Array> {
+}
+
+/**
+ * A new self-signed identity: CN = name, digitalSignature and nonRepudiation, not an authority, no extended key usage,
+ * key identifiers by RFC 7093 §2 (1), 16 random bytes of serial number.
+ */
+export async function selfSigned(options: SelfSigned): Promise<Uint8Array> {
+  return signedByItself(options, identityExtensions);
+}
+
+/** The same for a timestamp authority, whose key signs nothing else. */
+export function selfSignedTimestamping(options: SelfSigned): Uint8Array {
+  return signedByItself(options, timestampingExtensions);
+}
+
+function signedByItself(options: SelfSigned, extensions: (keyId: Uint8Array) => Uint8Array): Uint8Array {
   const { key, name, notBefore, notAfter } = options;
   if (notAfter < notBefore) throw new FitError('usage', 'a certificate cannot end before it begins');
   const serial = new Uint8Array(randomBytes(16));
@@ -173,7 +191,7 @@ export async function selfSigned(options: {
     sequence(encodeTime(notBefore), encodeTime(notAfter)),
     subject,
     p256Spki(key),
-    tlv(contextTag(3), identityExtensions(sha256(uncompressedPoint(key)).slice(0, 20))),
+    tlv(contextTag(3), extensions(sha256(uncompressedPoint(key)).slice(0, 20))),
   );
   return signBody(body, key);
 }

@@ -10,6 +10,7 @@ import { PeerFault } from '../../lib/errors.ts';
 import { createLru } from '../lru.ts';
 import type { Certificate } from './certificate.ts';
 import { type Crl, isCrlOf, parseCrl } from './crl.ts';
+import { TIME_STAMPING } from './extensions.ts';
 import { verifySigned } from './signature.ts';
 
 export const CHAIN_MAX = 5;
@@ -48,7 +49,11 @@ export interface ChainOptions {
   readonly at: number;
   /** DER. A list counts if an issuer in the path made it; a revocation counts if its date is not after `at`. */
   readonly crls?: readonly Uint8Array[];
+  /** What the leaf signs: statements, unless said. */
+  readonly purpose?: Purpose;
 }
+
+export type Purpose = 'statements' | 'timestamps';
 
 function fail(code: ChainFault, message: string): ChainFailure {
   return { ok: false, code, message };
@@ -64,8 +69,9 @@ export function buildChain(
   const lists = readLists(options.crls ?? []);
   if (lists === null) return fail('bad-crl', 'a revocation list is malformed or of a kind not supported');
   const candidates = [...new Set([...roots, ...extra.slice(0, MAX_EXTRA)])];
-  const search: Search = { roots: new Set(roots.map(idOf)), candidates, lists, at: options.at, linksLeft: MAX_LINKS };
-  const fault = identityFault(leaf);
+  const { at, purpose = 'statements' } = options;
+  const search: Search = { roots: new Set(roots.map(idOf)), candidates, lists, at, purpose, linksLeft: MAX_LINKS };
+  const fault = purpose === 'timestamps' ? timestampingFault(leaf) : identityFault(leaf);
   if (fault !== null) return fault;
   const found = extend(search, [leaf]);
   return found.ok ? found : fail(found.code, found.message);
@@ -77,15 +83,28 @@ export function identityFault(leaf: Certificate): ChainFailure | null {
   const usage = leaf.keyUsage;
   if (usage !== null && !usage.includes('digitalSignature') && !usage.includes('nonRepudiation'))
     return fail('bad-usage', 'the certificate may not sign statements (key usage)');
-  return extendedUsageFault(leaf);
+  return extendedUsageFault(leaf, 'statements');
+}
+
+/** What keeps a certificate from signing timestamps (RFC 3161 §2.3): it must be for that and for nothing else. */
+function timestampingFault(leaf: Certificate): ChainFailure | null {
+  const usage = leaf.keyUsage;
+  const others = usage?.filter((one) => one !== 'digitalSignature' && one !== 'nonRepudiation') ?? [];
+  if (usage?.length === 0 || others.length > 0)
+    return fail('bad-usage', 'the certificate is for more than signing (key usage)');
+  const purposes = leaf.extendedKeyUsage;
+  if (purposes?.length !== 1 || purposes[0] !== TIME_STAMPING || !leaf.extendedKeyUsageCritical)
+    return fail('bad-usage', 'the certificate is not for timestamps alone (extended key usage)');
+  return null;
 }
 
 const EMAIL_PROTECTION = '1.3.6.1.5.5.7.3.4';
 const ANY_PURPOSE = '2.5.29.37.0';
 
-function extendedUsageFault(certificate: Certificate): ChainFailure | null {
+function extendedUsageFault(certificate: Certificate, purpose: Purpose): ChainFailure | null {
   const purposes = certificate.extendedKeyUsage;
-  if (purposes === null || purposes.includes(EMAIL_PROTECTION) || purposes.includes(ANY_PURPOSE)) return null;
+  const wanted = purpose === 'timestamps' ? TIME_STAMPING : EMAIL_PROTECTION;
+  if (purposes === null || purposes.includes(wanted) || purposes.includes(ANY_PURPOSE)) return null;
   return fail('bad-usage', 'a certificate is for another purpose only (extended key usage)');
 }
 
@@ -94,6 +113,7 @@ interface Search {
   readonly candidates: readonly Certificate[];
   readonly lists: readonly Crl[];
   readonly at: number;
+  readonly purpose: Purpose;
   linksLeft: number;
 }
 
@@ -155,7 +175,7 @@ function authorityFault(search: Search, path: readonly Certificate[], issuer: Ce
   const between = path.slice(1).filter((one) => !one.selfIssued).length;
   if (issuer.pathLength !== null && between > issuer.pathLength)
     return fail('path-length', 'more authorities below an issuer than it allows');
-  return extendedUsageFault(issuer);
+  return extendedUsageFault(issuer, search.purpose);
 }
 
 /** Names and key identifiers fit; says nothing about signatures. */

@@ -70,6 +70,8 @@ export interface Constraints {
   readonly keyUsage: readonly KeyUsage[] | null;
   /** Dotted identifiers; null: no such extension. */
   readonly extendedKeyUsage: readonly string[] | null;
+  /** Whoever does not know the extension above must refuse the certificate. */
+  readonly extendedKeyUsageCritical: boolean;
   readonly subjectKeyId: Uint8Array | null;
   readonly authorityKeyId: Uint8Array | null;
   /** An extension that limits the certificate in a way that is not understood here; null if there is none. */
@@ -90,6 +92,7 @@ export function readConstraints(extensions: readonly Extension[]): Constraints {
     ...(basic === undefined ? { ca: false, pathLength: null } : readBasicConstraints(basic)),
     keyUsage: usage === undefined ? null : readKeyUsage(usage),
     extendedKeyUsage: extended === undefined ? null : readExtendedKeyUsage(extended),
+    extendedKeyUsageCritical: extensions.some((one) => one.id === OID.extendedKeyUsage && one.critical),
     subjectKeyId: subjectKey === undefined ? null : readSubjectKeyId(subjectKey),
     authorityKeyId: authorityKey === undefined ? null : readAuthorityKeyId(authorityKey),
     unsupported: unknown?.id ?? null,
@@ -154,9 +157,21 @@ export function identityKeyUsage(): Uint8Array {
 
 /** Extensions of a self-signed identity: not an authority, signs statements, no extended key usage (DESIGN §5). */
 export function identityExtensions(keyId: Uint8Array): Uint8Array {
+  return endEntityExtensions(keyId, identityKeyUsage());
+}
+
+export const TIME_STAMPING = '1.3.6.1.5.5.7.3.8';
+
+/** Extensions of a self-signed timestamping certificate: it signs timestamps and nothing else (RFC 3161 §2.3). */
+export function timestampingExtensions(keyId: Uint8Array): Uint8Array {
+  const purpose = extension(OID.extendedKeyUsage, true, sequence(oid(TIME_STAMPING)));
+  return endEntityExtensions(keyId, extension(OID.keyUsage, true, Uint8Array.of(TAG.bitString, 2, 7, 0x80)), purpose);
+}
+
+function endEntityExtensions(keyId: Uint8Array, ...usages: readonly Uint8Array[]): Uint8Array {
   return sequence(
     extension(OID.basicConstraints, true, sequence()),
-    identityKeyUsage(),
+    ...usages,
     extension(OID.subjectKeyId, false, octetString(keyId)),
     extension(OID.authorityKeyId, false, sequence(tlv(0x80, keyId))),
   );

@@ -45,6 +45,18 @@ function parse(text: string, what: string): number {
   return ms / 1000;
 }
 
+/** GeneralizedTime of a timestamp (RFC 3161 §2.4.2): any year, whole seconds. */
+export function generalizedTime(seconds: number): Uint8Array {
+  if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds >= TIME_END) malformed('time: not from 1970 to 9999');
+  return tlv(TAG.generalizedTime, utf8(digits(seconds)));
+}
+
+/** The same, read: a fraction without zeros at its end may follow, and is dropped. Seconds since 1970. */
+export function readGeneralizedTime(reader: DerReader, what: string): number {
+  const text = Buffer.from(reader.content(TAG.generalizedTime, what)).toString('latin1');
+  return parse(text.replace(/\.\d{0,8}[1-9]Z$/, 'Z'), what);
+}
+
 export function readTime(reader: DerReader, what: string): number {
   if (reader.tag === TAG.utcTime) return parseUtcTime(reader.content(TAG.utcTime, what), what);
   const seconds = parse(Buffer.from(reader.content(TAG.generalizedTime, what)).toString('latin1'), what);

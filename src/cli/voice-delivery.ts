@@ -1,0 +1,80 @@
+/** What `fit` says of deliveries: sizes, how far the content is, deliveries under their contract. */
+import type { DealSummary, DeliveryResult } from '../rpc/agent.ts';
+
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+export function size(bytes: number): string {
+  const power = bytes < 1024 ? 0 : Math.min(SIZES.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${SIZES[power]}`;
+}
+
+/** A deal's state in a word. */
+export function stateWord({ kind, state }: Pick<DealSummary, 'kind' | 'state'>): string {
+  return kind === 'delivery' && state === 'completed' ? 'delivered' : state;
+}
+
+export type TreeDeal = DealSummary & { readonly depth: number };
+
+/** The deals in their order, each followed by the deliveries that fulfil it. Each once, also if they name each other. */
+export function treeOf(deals: readonly DealSummary[]): readonly TreeDeal[] {
+  const under = new Map<string, DealSummary[]>();
+  const known = new Set(deals.map((one) => one.document));
+  const parentOf = (one: DealSummary): string | undefined =>
+    one.kind === 'delivery' ? one.references.find((digest) => known.has(digest) && digest !== one.document) : undefined;
+  for (const one of deals) {
+    const parent = parentOf(one);
+    if (parent !== undefined) under.set(parent, [...(under.get(parent) ?? []), one]);
+  }
+  const tree: TreeDeal[] = [];
+  const placed = new Set<string>();
+  const place = (one: DealSummary, depth: number): void => {
+    if (placed.has(one.deal)) return;
+    placed.add(one.deal);
+    tree.push({ ...one, depth });
+    for (const child of under.get(one.document) ?? []) place(child, depth + 1);
+  };
+  for (const one of deals) if (parentOf(one) === undefined) place(one, 0);
+  for (const one of deals) place(one, 0);
+  return tree;
+}
+
+function percent({ done, total }: DeliveryResult): string {
+  return total === 0 ? '' : ` (${Math.floor((done / total) * 100)} %)`;
+}
+
+/** How far the content of a delivery is, as one phrase of ours. The trouble is not in it. */
+export function progress(view: DeliveryResult): string {
+  switch (view.phase) {
+    case 'offered':
+      return 'yours, fetched by the receiver once it has accepted';
+    case 'waiting':
+      return 'not fetched: it is, once you have accepted';
+    case 'fetching':
+      return `${size(view.done)} of ${size(view.total)} fetched${percent(view)}`;
+    case 'fetched':
+      return 'all here, still locked: waiting for the sender’s key';
+    case 'opened':
+      return 'all here and compared, not yet taken';
+    case 'taken':
+      return 'received, compared and taken';
+    case 'failed':
+      return 'could not be fetched';
+  }
+}
+
+/** Rows about the content, for `voice.facts`. */
+export function content(view: DeliveryResult): readonly (readonly [string, string])[] {
+  const bytes = view.files.reduce((sum, file) => sum + file.size, 0);
+  const files = `${view.files.length} file${view.files.length === 1 ? '' : 's'}, ${size(bytes)}`;
+  return [
+    [view.direction === 'out' ? 'delivers' : 'brings', files],
+    ['content', progress(view)],
+  ];
+}
+
+/** What a person does next about a delivery. */
+export function next(deal: DealSummary, view: DeliveryResult, short: string): string | undefined {
+  if (view.direction === 'in' && (deal.state === 'offered' || view.phase === 'opened'))
+    return `fit deal receive ${short} --to DIR`;
+  return undefined;
+}
