@@ -55,7 +55,12 @@ export interface DocumentContext {
   /** Choices that a person made outside the text, which it must not contradict. */
   readonly fixed?: readonly Choice[];
   /** A delivery of this content; without, a contract. */
-  readonly delivery?: { readonly content: ContentTerms; readonly check: ContentCheck };
+  readonly delivery?: {
+    readonly content: ContentTerms;
+    readonly check: ContentCheck;
+    /** A swap: the content of the other side, or what is wanted of them. */
+    readonly swap?: { readonly other: ContentTerms } | { readonly want: string };
+  };
   readonly references?: readonly Uint8Array[];
   /** The version that this one answers: the parties keep the roles that they have there. */
   readonly answers?: Terms;
@@ -117,7 +122,12 @@ class Completion {
     const byHash = compare(author.certificate, addressee.certificate) < 0 ? ['a', 'b'] : ['b', 'a'];
     const before = (named: Named) =>
       this.context.answers?.parties.find((party) => equal(party.certificate, named.certificate))?.role;
-    const usual = this.context.delivery === undefined ? byHash.map((one) => `party-${one}`) : ['sender', 'receiver'];
+    const usual =
+      this.context.delivery === undefined
+        ? byHash.map((one) => `party-${one}`)
+        : this.context.delivery.swap === undefined
+          ? ['sender', 'receiver']
+          : byHash.map((one) => `party-${one}`);
     const party = (named: Named, table: Partial<PartyTerms> | undefined, side: 0 | 1): PartyTerms => ({
       role: table?.role ?? before(named) ?? usual[side] ?? '',
       name: this.agree(`party[${indexes[side]}].name`, table?.name, named.name),
@@ -138,7 +148,8 @@ class Completion {
   }
 
   private format(): Terms['format'] {
-    const format = this.context.delivery === undefined ? 'contract/1' : 'delivery/1';
+    const { delivery } = this.context;
+    const format = delivery === undefined ? 'contract/1' : delivery.swap === undefined ? 'delivery/1' : 'swap/1';
     if (this.draft.format !== undefined && this.draft.format !== format)
       this.refuse('fit', format === 'contract/1' ? 'deliveries are made by fit deal deliver' : 'not a delivery');
     return format;
@@ -178,6 +189,7 @@ class Completion {
 
   terms(body: string): Terms {
     const { draft, context } = this;
+    const swap = context.delivery?.swap;
     const parties = this.parties();
     const attachments = (draft.attachments ?? []).map(({ name, size, sha256 }, index) => {
       if (name === undefined || size === undefined || sha256 === undefined)
@@ -187,6 +199,8 @@ class Completion {
     return {
       format: this.format(),
       content: context.delivery?.content ?? null,
+      other: swap !== undefined && 'other' in swap ? swap.other : null,
+      want: swap !== undefined && 'want' in swap ? swap.want : null,
       title: draft.title ?? titleOf(body),
       deal: this.agree('deal', draft.deal, context.deal),
       references: draft.references ?? context.references ?? [],

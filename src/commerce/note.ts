@@ -17,22 +17,48 @@ function span(seconds: number): string {
 
 const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? '' : 's'}`;
 
-/** `window`: seconds. `text`: what the sender adds. Ends in a line feed. */
-export function noteOf(content: ContentTerms, window: number, text?: string): string {
-  const { files, bytes } = content;
-  const [first] = files;
-  const title = files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
+function listOf(content: ContentTerms): string {
+  const { files } = content;
   const named = files.slice(0, MAX_NAMED).map((file) => `- ${file.name}, ${amount(file.size)}\n`);
   const more =
     files.length > MAX_NAMED ? [`- and ${files.length - MAX_NAMED} more, all named in the terms above\n`] : [];
-  return `# Delivery: ${title}
+  return [...named, ...more].join('');
+}
 
-The sender delivers to the receiver, ${amount(bytes)} in all:
-
-${[...named, ...more].join('')}
-The receiver gives a signed receipt for it. The receipt counts if the receiver
+const RECEIPT = (
+  window: number,
+): string => `The receiver gives a signed receipt for it. The receipt counts if the receiver
 got the key of this very content, from the sender or from the arbiter. If a part
 of it is wrong, the receiver proves it to the arbiter within ${span(window)} after the
 arbiter was first asked, and nobody owes anything.
-${text === undefined || text.trim() === '' ? '' : `\n${text.trimEnd()}\n`}`;
+`;
+
+const SWAP = (window: number): string => `Both give the key of their content in one exchange. If a part of what one side
+got is wrong, it proves that to the arbiter within ${span(window)} after the arbiter was
+first asked, and has its word that the exchange is void. What it gave itself may
+be out by then.
+`;
+
+/** `window`: seconds. `text`: what the author adds. Ends in a line feed. */
+export function noteOf(
+  content: ContentTerms,
+  window: number,
+  text?: string,
+  swap?: { readonly want: string } | { readonly other: ContentTerms },
+): string {
+  const { files, bytes } = content;
+  const [first] = files;
+  const title = files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
+  const head =
+    swap === undefined
+      ? `# Delivery: ${title}\n\nThe sender delivers to the receiver, ${amount(bytes)} in all:`
+      : `# Swap: ${title}\n\nThe first party gives, ${amount(bytes)} in all:`;
+  const forIt =
+    swap === undefined
+      ? RECEIPT(window)
+      : 'want' in swap
+        ? `and wants for it: ${swap.want}\n\nThis binds nobody yet. It is answered with the files that are wanted.\n`
+        : `The other party gives for it, ${amount(swap.other.bytes)} in all:\n\n${listOf(swap.other)}\n${SWAP(window)}`;
+  const added = text === undefined || text.trim() === '' ? '' : `\n${text.trimEnd()}\n`;
+  return `${head}\n\n${listOf(content)}\n${forIt}${added}`;
 }

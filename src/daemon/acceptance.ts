@@ -30,6 +30,9 @@ export interface AcceptancePorts {
   ahead(certificate: string): number;
 }
 
+/** Stand for key points that are not there yet when a record is tried. */
+const SECOND_POINT = Uint8Array.from(GENERATOR, (byte, at) => (at === 0 ? 5 - byte : byte));
+
 interface Receiving {
   readonly deal: Deal;
   readonly version: Version;
@@ -69,9 +72,17 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       .of(deal.id)
       .some((one) => one.kind === 'acceptance' && one.document === digest && one.status === 'granted');
     if (accepted && authority.granting === undefined) return offered;
-    const parties = partiesFor('R', contact, arbiter, undefined);
+    const { other } = document.terms;
+    const isSwap = document.terms.format === 'swap/1';
+    const parties = partiesFor(isSwap ? 'O' : 'R', contact, arbiter, undefined);
     const terms = exchangeTerms(document);
-    const sealed = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };
+    const ours = isSwap && other !== null ? await parts.deliveries.again(digest, deal.id, other.root) : undefined;
+    if (isSwap && ours === undefined)
+      throw new FitError('wrong-state', 'the swap names content of yours that you did not offer', {
+        hint: `fit deal show ${deal.id} --text`,
+      });
+    const none = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };
+    const sealed = isSwap ? { O: none, R: { ...none, point: SECOND_POINT } } : { O: none };
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
     checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
     await parts.deliveries.checkRoom(content);
@@ -88,7 +99,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     };
     return approvals.gate(wanted, authority, async (grant) => {
       const { op, begin } = parts.deliveries.accept(digest, deal.id, toHex(deal.them), rate);
-      await writes.record([grant], [op]);
+      await writes.record([grant], ours === undefined ? [op] : [op, ours]);
       begin();
       return offered;
     });

@@ -12,6 +12,7 @@ import { toPem } from '../crypto/pki/pem.ts';
 import { writeAsics } from '../evidence/asics.ts';
 import { buildEvidence, type Proof } from '../evidence/bundle.ts';
 import { buildDelivery } from '../evidence/delivery.ts';
+import { buildSwap } from '../evidence/swap.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
@@ -190,9 +191,9 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const request = { document: fromBase64(document), to, arbiter: by, expires, mode, dryRun: dryRun ?? false };
       return change(await deals.propose(request, authority(hold)));
     },
-    async dealDeliver({ hold, window, dryRun, ...request }) {
+    async dealDeliver({ hold, window, dryRun, swap, ...request }) {
       needKey();
-      const asked = { ...request, window: window ?? DEFAULT_WINDOW, dryRun: dryRun ?? false };
+      const asked = { ...request, window: window ?? DEFAULT_WINDOW, dryRun: dryRun ?? false, swap: swap ?? false };
       return change(await deals.deliver(asked, authority(hold)));
     },
     deliveryShow: async ({ deal: prefix }) => views.delivery(await deal(prefix)),
@@ -263,16 +264,22 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
           hint: `fit deal show ${found.id} says how far it is`,
         });
       }
+      if (material.kind === 'swap' && form === 'asics')
+        throw new FitError('usage', 'the evidence of a swap is written as plain files', {
+          hint: `fit deal export ${found.id} --dir out`,
+        });
       const files =
-        material.kind === 'delivery'
-          ? buildDelivery(material)
-          : buildEvidence({
-              document: material.document,
-              proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
-              certificates: material.certificates,
-              log: material.log,
-              ...(material.answer === undefined ? {} : { answer: material.answer }),
-            });
+        material.kind === 'swap'
+          ? buildSwap(material)
+          : material.kind === 'delivery'
+            ? buildDelivery(material)
+            : buildEvidence({
+                document: material.document,
+                proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
+                certificates: material.certificates,
+                log: material.log,
+                ...(material.answer === undefined ? {} : { answer: material.answer }),
+              });
       const written = form === 'asics' ? [{ name: `${found.id}.asics`, data: writeAsics(files) }] : files;
       return { deal: found.id, files: written.map(({ name, data }) => ({ name, data: base64(data) })) };
     },

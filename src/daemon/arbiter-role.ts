@@ -17,7 +17,7 @@ import {
   initialArbiterState,
   stepArbiter,
 } from '../exchange/arbiter.ts';
-import { windowOf } from '../exchange/items.ts';
+import { otherRole, windowOf } from '../exchange/items.ts';
 import { provesMisbehaviour } from '../exchange/misbehaviour.ts';
 import { xidOf } from '../exchange/record.ts';
 import { type ArbiterSelf, checkRequest, kemKeyOf, openRequest, type RequestOutcome } from '../exchange/requests.ts';
@@ -135,7 +135,12 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
       const window = windowOf(record.check);
       // Nothing is forgotten while it can still be disputed.
       const retention = Math.max(ports.retention, window + RETENTION_AFTER_WINDOW);
-      const [, effects] = stepArbiter(words, { notAfter: record.notAfter, retention, window }, await load(xid), input);
+      const [, effects] = stepArbiter(
+        words,
+        { notAfter: record.notAfter, retention, window, bothGive: record.itemR.kind === 'content' },
+        await load(xid),
+        input,
+      );
       for (const effect of effects) {
         if (effect.kind !== 'record') continue;
         const decided = {
@@ -187,7 +192,7 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
         ? {
             kind: 'misbehaviour',
             by,
-            valid: proof !== null && provesMisbehaviour(record, parties, 'O', proof),
+            valid: proof !== null && provesMisbehaviour(record, parties, otherRole(by), proof),
             now: at,
           }
         : { kind: request.kind, by, now: at };
@@ -206,7 +211,7 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
         case 'answer':
           return last.value;
         case 'released':
-          return releasedOf(last.value);
+          return releasedOf(last.value, last.to);
         case 'pending':
           return encodeAnswer({ kind: 'pending', until: last.until });
         case 'refuse':

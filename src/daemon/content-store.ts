@@ -98,22 +98,37 @@ export type ContentStore = ReturnType<typeof createContentStore>;
 
 /** `root`: the folder of all contents. */
 export function createContentStore(archive: Archive, root: string) {
+  /** A swap has one of each under its text. */
+  const keyOf = (kind: Delivery['kind'], document: string): string => `${kind}/${document}`;
+  const get = async (kind: Delivery['kind'], document: string): Promise<Delivery | undefined> => {
+    const stored = await archive.get('deliveries', keyOf(kind, document));
+    return stored === undefined ? undefined : decodeDelivery(stored);
+  };
   const at = (folder: string, ...rest: readonly string[]): string => join(root, folder, ...rest);
   return {
     root,
-    async get(document: string): Promise<Delivery | undefined> {
-      const stored = await archive.get('deliveries', document);
-      return stored === undefined ? undefined : decodeDelivery(stored);
+    async out(document: string): Promise<Outgoing | undefined> {
+      const found = await get('out', document);
+      return found?.kind === 'out' ? found : undefined;
+    },
+    async in(document: string): Promise<Incoming | undefined> {
+      const found = await get('in', document);
+      return found?.kind === 'in' ? found : undefined;
     },
     put: (document: string, delivery: Delivery): StoreOp => ({
       kind: 'put',
       space: 'deliveries',
-      key: document,
+      key: keyOf(delivery.kind, document),
       value: encodeDelivery(delivery),
     }),
-    remove: (document: string): StoreOp => ({ kind: 'delete', space: 'deliveries', key: document }),
+    remove: (kind: Delivery['kind'], document: string): StoreOp => ({
+      kind: 'delete',
+      space: 'deliveries',
+      key: keyOf(kind, document),
+    }),
     async *all(): AsyncIterable<readonly [document: string, delivery: Delivery]> {
-      for await (const [document, value] of archive.list('deliveries')) yield [document, decodeDelivery(value)];
+      for await (const [document, value] of archive.list('deliveries'))
+        yield [document.slice(document.indexOf('/') + 1), decodeDelivery(value)];
     },
     leaves: (folder: string): string => at(folder, 'leaves'),
     sealed: (folder: string): string => at(folder, 'ciphertext'),

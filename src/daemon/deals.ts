@@ -293,7 +293,7 @@ export function createDeals(parts: Parts) {
       if (openExchange(deal) !== undefined) return { kind: 'no', why: 'under-way' };
       if (isFinalState(deal.state)) return { kind: 'no', why: deal.state };
       // Of content the author is originator, and what stands is our acceptance.
-      const receives = record.itemO.kind === 'content';
+      const receives = record.itemO.kind === 'content' && record.itemR.kind !== 'content';
       const version = currentVersion(deal);
       if (
         version === undefined ||
@@ -304,7 +304,10 @@ export function createDeals(parts: Parts) {
       const digest = toHex(version.document);
       const consent = standing(deal.id, receives ? 'acceptance' : 'offer', digest);
       if (typeof consent === 'string') return { kind: 'no', why: consent };
-      if (receives && !(await parts.deliveries.holds(digest, record.itemO))) return { kind: 'no', why: 'not-fetched' };
+      if (record.itemO.kind === 'content' && !(await parts.deliveries.holds(digest, record.itemO)))
+        return { kind: 'no', why: 'not-fetched' };
+      if (record.itemR.kind === 'content' && !(await parts.deliveries.gives(digest, record.itemR)))
+        return { kind: 'no', why: 'not-current' };
       const document = parseDocument(await store.fetch('document', digest));
       const { card: arbiter, contact: pinned } = await arbiterOf(version);
       const parties = partiesFor('R', contact, arbiter, record.kem);
@@ -331,17 +334,27 @@ export function createDeals(parts: Parts) {
         // Said twice: the first time counts.
         if (deal.exchanges.some((one) => equal(one.document, digest))) return { kind: 'ok' };
         const version = currentVersion(deal);
-        if (version === undefined || !equal(version.document, digest) || !equal(version.by, deal.us))
-          return { kind: 'no', why: 'not-current' };
+        if (version === undefined || !equal(version.document, digest)) return { kind: 'no', why: 'not-current' };
         if (isFinalState(deal.state)) return { kind: 'no', why: deal.state };
-        const consent = standing(id, 'offer', toHex(digest));
-        if (typeof consent === 'string') return { kind: 'no', why: consent };
         const document = parseDocument(await store.fetch('document', toHex(digest)));
-        if (document.terms.content === null) throw new PeerFault('out-of-order', 'message 0 for a contract');
+        const { format, other } = document.terms;
+        const weWrote = equal(version.by, deal.us);
+        // Of a swap who accepted it begins, and who wrote it fetches first what the other gives.
+        if (format === 'contract/1' || (format === 'delivery/1' && !weWrote))
+          throw new PeerFault('out-of-order', 'message 0 from the wrong side');
+        const consent = standing(id, weWrote ? 'offer' : 'acceptance', toHex(digest));
+        if (typeof consent === 'string') return { kind: 'no', why: consent };
+        if (format === 'swap/1' && weWrote) {
+          if (other === null) return { kind: 'no', why: 'not-current' };
+          await parts.deliveries.fetch(toHex(digest), id, from.certificate);
+          return { kind: 'ok' };
+        }
+        const { ours, theirs } = await parts.deliveries.sealedOf(toHex(digest));
+        if (ours === null || (format === 'swap/1' && theirs === null)) return { kind: 'later', why: 'not-fetched' };
         const { card: arbiter, contact: pinned } = await arbiterOf(version);
         const parties = partiesFor('O', contact, arbiter, undefined);
         const terms = exchangeTerms(document);
-        const sealed = await parts.deliveries.sealedOf(toHex(digest));
+        const sealed = { O: ours, ...(theirs === null ? {} : { R: theirs }) };
         const record = makeRecord(terms, parties, { nonce: parts.rng(32), signingTime: now(), sealed });
         checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
         const peer = from.certificate;
@@ -352,7 +365,13 @@ export function createDeals(parts: Parts) {
           arbiter: arbiterAddress(arbiter, pinned),
           consent: consent.id,
         });
-        const transaction = exchangeTransaction(deal, fresh.exchange, 'acceptance', deal.them, now());
+        const transaction = exchangeTransaction(
+          deal,
+          fresh.exchange,
+          'acceptance',
+          weWrote ? deal.them : deal.us,
+          now(),
+        );
         await commit(deal, take(deal, transaction, now()), { ops: fresh.ops });
         return { kind: 'ok' };
       });

@@ -20,7 +20,7 @@ import type { ContentItem } from '../exchange/items.ts';
 import { encodeMessage } from '../exchange/messages.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
-import { assert, present } from '../lib/assert.ts';
+import { present } from '../lib/assert.ts';
 import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
@@ -40,7 +40,7 @@ import {
 } from './bulk.ts';
 import type { Consent } from './consents.ts';
 import type { Contacts } from './contacts.ts';
-import type { ContentStore, Incoming, Outgoing } from './content-store.ts';
+import type { ContentStore, Delivery, Incoming, Outgoing } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
 import type { DealStore } from './deal-store.ts';
 import type { Events } from './events.ts';
@@ -57,6 +57,8 @@ export interface ContentOfExchanges {
     key: Uint8Array,
   ): Promise<{ readonly kind: 'right' } | { readonly kind: 'wrong'; readonly proof: Uint8Array }>;
 }
+
+type Chosen = Pick<ContentItem, 'point' | 'ciphertextRoot'>;
 
 /** How far a content is. */
 export interface DeliveryView {
@@ -118,19 +120,21 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const fresh = new Set<string>();
   let paused = true;
 
-  const termsOf = async (document: string): Promise<ContentTerms> =>
-    present(parseDocument(await store.fetch('document', document)).terms.content, 'content of a delivery');
+  /** What the text says of the content that goes out or comes in. */
+  const termsOf = async (document: string, { kind, deal }: Delivery): Promise<ContentTerms> => {
+    const { content, other, parties } = parseDocument(await store.fetch('document', document)).terms;
+    const us = store.get(deal)?.us;
+    const ours = us !== undefined && equal(parties[0].certificate, us) ? content : other;
+    const theirs = ours === content ? other : content;
+    return present(kind === 'out' ? ours : theirs, 'content that the text names');
+  };
 
   const outgoing = async (document: string): Promise<Outgoing> => {
-    const found = await contents.get(document);
-    assert(found?.kind === 'out', 'content of ours');
-    return found;
+    return present(await contents.out(document), 'content of ours');
   };
 
   const incoming = async (document: string): Promise<Incoming> => {
-    const found = await contents.get(document);
-    assert(found?.kind === 'in', 'content that we accepted');
-    return found;
+    return present(await contents.in(document), 'content that we accepted');
   };
 
   const pause = (ms: number, wakeable?: (wake: () => void) => void): Promise<void> =>
@@ -189,8 +193,8 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
 
   /** One attempt. True when nothing is left to do. */
   const attempt = async (document: string, state: Running): Promise<boolean> => {
-    const content = await termsOf(document);
     let entry = await incoming(document);
+    const content = await termsOf(document, entry);
     if (entry.sealed === null) {
       const reply = await ask(entry.peer, { kind: 'open', document: fromHex(document) });
       if (reply.kind !== 'open') throw new NotThere(reply.kind === 'no' ? reply.why : 'no answer');
@@ -310,29 +314,32 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
 
   /** Takes away what a content has no use for any more. */
   const tidy = async (document: string): Promise<void> => {
-    const seen = await contents.get(document);
+    const seen = await contents.in(document);
     if (seen !== undefined && isOver(seen.deal)) await halt(document);
     await locks.run(document, async () => {
-      const found = await contents.get(document);
-      if (found === undefined) return;
-      const { deal, folder } = found;
-      if (store.get(deal) === undefined) {
-        // Asked for and never offered: a request may still be granted.
-        if (found.kind === 'in' || consents.of(deal).some((one) => one.status === 'pending')) return;
-        await archive.batch([contents.remove(document)]);
-        await contents.discard(folder);
-      } else if (isOver(deal)) {
-        if (found.kind === 'in' && store.get(deal)?.state === 'completed') {
-          if (found.phase !== 'opened') return;
-          await contents.discardSealed(folder);
-          await contents.discardLeaves(folder);
-          return;
-        }
-        if (found.kind === 'in' && (found.phase === 'fetching' || found.phase === 'fetched'))
-          await update(document, { phase: 'failed' });
-        await contents.discard(folder);
-      }
+      for (const found of [await contents.in(document), await contents.out(document)])
+        if (found !== undefined) await tidyOne(document, found);
     });
+  };
+
+  const tidyOne = async (document: string, found: Delivery): Promise<void> => {
+    const { deal, folder } = found;
+    if (store.get(deal) === undefined) {
+      // Asked for and never offered: a request may still be granted.
+      if (found.kind === 'in' || consents.of(deal).some((one) => one.status === 'pending')) return;
+      await archive.batch([contents.remove(found.kind, document)]);
+      await contents.discard(folder);
+    } else if (isOver(deal)) {
+      if (found.kind === 'in' && store.get(deal)?.state === 'completed') {
+        if (found.phase !== 'opened') return;
+        await contents.discardSealed(folder);
+        await contents.discardLeaves(folder);
+        return;
+      }
+      if (found.kind === 'in' && (found.phase === 'fetching' || found.phase === 'fetched'))
+        await update(document, { phase: 'failed' });
+      await contents.discard(folder);
+    }
   };
 
   const tidyDeal = async (id: string): Promise<void> => {
@@ -389,7 +396,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     if (entry.phase === 'opened' || entry.phase === 'taken') return { kind: 'right' as const };
     if (isOver(entry.deal)) throw new FitError('wrong-state', 'the deal has ended');
     if (entry.phase === 'fetching') return 'fetching' as const;
-    const content = await termsOf(document);
+    const content = await termsOf(document, entry);
     const sealed = present(entry.sealed, 'key point');
     try {
       const found = await work.run('open', {
@@ -465,18 +472,42 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       };
     },
 
-    /** Key point and ciphertext of content of ours, for X. */
-    async sealedOf(document: string): Promise<Pick<ContentItem, 'point' | 'ciphertextRoot'>> {
-      const { point, sealedRoot } = await outgoing(document);
-      return { point, ciphertextRoot: sealedRoot };
+    /** Key points and ciphertexts for X: of what we give, and of what we fetched. */
+    async sealedOf(document: string): Promise<{ readonly ours: Chosen | null; readonly theirs: Chosen | null }> {
+      const out = await contents.out(document);
+      const found = await contents.in(document);
+      const fetched = found?.phase === 'fetched' ? found.sealed : null;
+      return {
+        ours: out === undefined ? null : { point: out.point, ciphertextRoot: out.sealedRoot },
+        theirs: fetched === null ? null : { point: fetched.point, ciphertextRoot: fetched.root },
+      };
+    },
+
+    /** Whether X names what we give. */
+    async gives(document: string, item: ExchangeRecord['itemO']): Promise<boolean> {
+      const out = await contents.out(document);
+      return (
+        item.kind === 'content' &&
+        out !== undefined &&
+        equal(out.point, item.point) &&
+        equal(out.sealedRoot, item.ciphertextRoot)
+      );
+    },
+
+    /** The same content of ours under another text of the deal that names it; undefined if there is none. */
+    async again(document: string, deal: string, root: Uint8Array): Promise<StoreOp | undefined> {
+      for await (const [, delivery] of contents.all())
+        if (delivery.kind === 'out' && delivery.deal === deal && equal(delivery.contentRoot, root))
+          return contents.put(document, delivery);
+      return undefined;
     },
 
     /** Whether X names what we fetched. */
     async holds(document: string, item: ExchangeRecord['itemO']): Promise<boolean> {
-      const found = await contents.get(document);
+      const found = await contents.in(document);
       return (
         item.kind === 'content' &&
-        found?.kind === 'in' &&
+        found !== undefined &&
         (found.phase === 'fetched' || found.phase === 'opened') &&
         found.sealed !== null &&
         equal(found.sealed.point, item.point) &&
@@ -509,6 +540,14 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       return { op: contents.put(document, entry), begin: () => void start(document) };
     },
 
+    /** What the other side of a swap gives for ours; its text was consented to when it was offered. */
+    async fetch(document: string, deal: string, peer: string): Promise<void> {
+      if ((await contents.in(document)) !== undefined) return;
+      const { op, begin } = this.accept(document, deal, peer, null);
+      await archive.batch([op]);
+      begin();
+    },
+
     async key(record: ExchangeRecord): Promise<Uint8Array> {
       return (await outgoing(toHex(record.document))).x;
     },
@@ -525,9 +564,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     },
 
     async view(document: string): Promise<DeliveryView | undefined> {
-      const found = await contents.get(document);
+      const found = (await contents.in(document)) ?? (await contents.out(document));
       if (found === undefined) return undefined;
-      const content = await termsOf(document);
+      const content = await termsOf(document, found);
       const total = sealedBytes(content.bytes);
       const files = content.files.map(({ name, size }, index) => ({
         name,
@@ -550,8 +589,8 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
 
     /** The opened files are where they belong: ours go. */
     async taken(document: string): Promise<void> {
-      const found = await contents.get(document);
-      if (found?.kind !== 'in' || found.phase !== 'opened') return;
+      const found = await contents.in(document);
+      if (found?.phase !== 'opened') return;
       await update(document, { phase: 'taken' });
       await contents.discard(found.folder);
     },
@@ -560,10 +599,10 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     async serve(from: Remote, body: Uint8Array): Promise<Uint8Array> {
       const request = decodeBulkRequest(body);
       const document = toHex(request.document);
-      const found = await contents.get(document);
+      const found = await contents.out(document);
       const deal = found === undefined ? undefined : store.get(found.deal);
       const open = deal !== undefined && (!isFinalState(deal.state) || deal.state === 'completed');
-      if (found?.kind !== 'out' || !open || toHex(deal.them) !== from.certificate)
+      if (found === undefined || !open || toHex(deal.them) !== from.certificate)
         return encodeBulkReply({ kind: 'no', why: 'not-offered' });
       if (request.kind === 'open') return encodeBulkReply({ kind: 'open', point: found.point, root: found.sealedRoot });
       const { files, x, point, seed, folder, contentRoot } = found;

@@ -51,7 +51,7 @@ export function course(
     case 'complaining':
       return [['complaint', own]];
     case 'contracted':
-      return [[state.course === 'delivery' ? 'completion' : 'contract', state.via === 'arbiter' ? arbiter : peer]];
+      return [[state.course === 'contract' ? 'contract' : 'completion', state.via === 'arbiter' ? arbiter : peer]];
     case 'aborted':
       return [[state.voided ? 'void' : 'aborted', arbiter]];
     case 'dropped':

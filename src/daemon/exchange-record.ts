@@ -62,7 +62,10 @@ export function encodeExchange(exchange: Exchange, machine: PartyState<Uint8Arra
 }
 
 /** Which of the machines' tables the items of a record ask for. */
-export const courseOf = (record: ExchangeRecord): Course => (record.itemO.kind === 'content' ? 'delivery' : 'contract');
+export function courseOf({ itemO, itemR }: ExchangeRecord): Course {
+  if (itemO.kind !== 'content') return 'contract';
+  return itemR.kind === 'content' ? 'swap' : 'delivery';
+}
 
 const certificate = (value: Cbor | undefined) => parseCertificate(read.blob(value, MAX_CERTIFICATE, 'certificate'));
 const optional = (value: Cbor | undefined, what: string) => (value === null ? null : read.blob(value, MAX_VALUE, what));

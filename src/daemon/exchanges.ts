@@ -231,7 +231,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
   const checkContent = async (entry: Live): Promise<void> => {
     const { exchange } = entry;
-    const witness = decodeDelivery(present(exchange.machine.contract, 'key')).O;
+    const witness = decodeDelivery(present(exchange.machine.contract, 'key'))[otherRole(exchange.role)];
     for (;;) {
       if (stopping.signal.aborted || entry.gone || exchange.machine.phase !== 'opening') return;
       try {

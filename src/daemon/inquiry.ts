@@ -121,7 +121,11 @@ export function createInquiry<S extends Subject>(
         return settled({ kind: 'resolved', contract: encodeAffidavit(answer.affidavit), now: now() });
       case 'released': {
         const own = witnessIn(present(machine.release, 'own release'));
-        const contract = complete(record, parties, { O: answer.witness, R: own });
+        const contract = complete(
+          record,
+          parties,
+          exchange.role === 'responder' ? { O: answer.witness, R: own } : { O: own, R: answer.witness },
+        );
         return settled({ kind: 'key', contract, now: now() });
       }
       case 'pending':

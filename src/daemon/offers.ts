@@ -16,6 +16,7 @@ import { type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { noteOf } from '../commerce/note.ts';
 import { sha256 } from '../crypto/hash.ts';
 import type { ContentCheck } from '../exchange/items.ts';
+import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex, utf8 } from '../lib/bytes.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
@@ -76,7 +77,12 @@ export interface DeliverRequest {
   /** What the note says beside the names of the files. */
   readonly text?: string | undefined;
   readonly dryRun: boolean;
+  /** For content of the other side instead of a receipt; `want` unless it answers a swap of theirs. */
+  readonly swap: boolean;
+  readonly want?: string | undefined;
 }
+
+type Swap = NonNullable<NonNullable<DocumentContext['delivery']>['swap']>;
 
 export function createOffers(
   parts: Parts,
@@ -180,6 +186,62 @@ export function createOffers(
     });
   };
 
+  /** Makes content of the files, and takes it away again if nothing came of it. */
+  const withContent = async (
+    request: DeliverRequest,
+    use: (content: ContentTerms, keep: Delivered['keep']) => Promise<Offered>,
+  ): Promise<Offered> => {
+    const made = await parts.deliveries.make(request.files);
+    let kept = false;
+    try {
+      const result = await use(made.content, made.keep);
+      kept = !request.dryRun;
+      return result;
+    } catch (error) {
+      kept = isFitError(error) && error.code === 'needs-approval';
+      throw error;
+    } finally {
+      if (!kept) await made.discard();
+    }
+  };
+
+  const deliveryOf = (content: ContentTerms, { window }: DeliverRequest, swap: Swap | undefined) => {
+    const check: ContentCheck = `window=${window}`;
+    return { content, check, ...(swap === undefined ? {} : { swap }) };
+  };
+
+  const restOf = (
+    content: ContentTerms,
+    { window, text, expires, dryRun }: DeliverRequest,
+    swap: Swap | undefined,
+  ) => ({
+    document: utf8(noteOf(content, window, text, swap)),
+    expires,
+    mode: 'invisible' as const,
+    dryRun,
+  });
+
+  /** Our files for what a swap of theirs wants. */
+  const answer = (id: string, request: DeliverRequest, authority: Authority): Promise<Offered> =>
+    withContent(request, (content, keep) =>
+      writes.locks.run(id, async () => {
+        const deal = writes.held(id);
+        const version = present(currentVersion(deal), 'version');
+        const contact = contacts.of(toHex(deal.them));
+        if (contact === undefined)
+          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+        const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
+        if (terms.content === null || terms.want === null || equal(version.by, deal.us))
+          throw new FitError('wrong-state', 'this does not wait for files of yours', { hint: `fit deal show ${id}` });
+        const { card, contact: pinned } = await arbiterOf(version);
+        const swap = { other: terms.content };
+        const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap) }, keep };
+        const rest = restOf(content, request, swap);
+        const made = draft(deal, id, contact, pinnedArbiter(pinned, id), card, rest, terms, delivered);
+        return offer(made, request.dryRun, authority);
+      }),
+    );
+
   return {
     async propose(request: OfferRequest, authority: Authority): Promise<Offered> {
       const contact = contacts.named(request.to);
@@ -188,45 +250,37 @@ export function createOffers(
       return offer(draft(undefined, newId(rng), contact, arbiter, arbiter.card, request), request.dryRun, authority);
     },
 
-    /** Offers files for a signed receipt: a deal of its own, which names the contract that it fulfils. */
+    /**
+     * Offers files for a signed receipt, or for what is wanted of the other side: a deal of its own, which names the contract that
+     * it fulfils. A swap that says what it wants is answered with files, as a counter-offer that names both contents.
+     */
     async deliver(request: DeliverRequest, authority: Authority): Promise<Offered> {
-      const contract = request.deal === undefined ? undefined : store.find(request.deal);
-      const about = contract === undefined ? undefined : currentVersion(contract);
-      const to = contract === undefined ? contacts.named(request.to ?? '') : contacts.of(toHex(contract.them));
+      const found = request.deal === undefined ? undefined : store.find(request.deal);
+      const about = found === undefined ? undefined : currentVersion(found);
+      const wanted = about === undefined ? null : parseDocument(await store.fetch('document', toHex(about.document)));
+      if (request.swap && found !== undefined && wanted?.terms.want != null)
+        return answer((await settle(found)).id, request, authority);
+      if (request.swap && request.want === undefined)
+        throw new FitError('usage', 'what is wanted for it?', { hint: 'add --want' });
+      const to = found === undefined ? contacts.named(request.to ?? '') : contacts.of(toHex(found.them));
       if (to === undefined)
         throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
       const arbiter =
         request.arbiter !== undefined
           ? contacts.named(request.arbiter)
           : about !== undefined
-            ? pinnedArbiter((await arbiterOf(about)).contact, contract?.id ?? '')
+            ? pinnedArbiter((await arbiterOf(about)).contact, found?.id ?? '')
             : undefined;
       if (arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
       if (to.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
-      const made = await parts.deliveries.make(request.files);
-      let kept = false;
-      try {
-        const check: ContentCheck = `window=${request.window}`;
-        const delivered: Delivered = {
-          context: {
-            delivery: { content: made.content, check },
-            ...(about === undefined ? {} : { references: [about.document] }),
-          },
-          keep: made.keep,
-        };
-        const document = utf8(noteOf(made.content, request.window, request.text));
-        const rest = { document, expires: request.expires, mode: 'invisible' as const, dryRun: request.dryRun };
-        const id = newId(rng);
-        const offered = draft(undefined, id, to, arbiter, arbiter.card, rest, undefined, delivered);
-        const result = await offer(offered, request.dryRun, authority);
-        kept = !request.dryRun;
-        return result;
-      } catch (error) {
-        kept = isFitError(error) && error.code === 'needs-approval';
-        throw error;
-      } finally {
-        if (!kept) await made.discard();
-      }
+      const swap = request.want === undefined ? undefined : { want: request.want };
+      const references = about === undefined ? [] : [about.document];
+      return withContent(request, (content, keep) => {
+        const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap), references }, keep };
+        const rest = restOf(content, request, swap);
+        const made = draft(undefined, newId(rng), to, arbiter, arbiter.card, rest, undefined, delivered);
+        return offer(made, request.dryRun, authority);
+      });
     },
 
     async counter(

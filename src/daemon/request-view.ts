@@ -27,7 +27,7 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
     const card = consent.arbiterCard === '' ? undefined : parseCard(await store.fetch('card', consent.arbiterCard));
     const course = courseOfTerms(terms);
     // Who accepts a contract begins; in a delivery it is the sender, whose note was accepted.
-    const role = (consent.kind === 'acceptance') === (course === 'contract') ? 'originator' : 'responder';
+    const role = (consent.kind === 'acceptance') === (course !== 'delivery') ? 'originator' : 'responder';
     // The other party's name as its own text or card gives it.
     const theirs = terms.parties[consent.kind === 'acceptance' ? 0 : 1].name;
     const arbiterName = card?.name ?? terms.arbiter.name;

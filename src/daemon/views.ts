@@ -5,6 +5,7 @@ import { currentVersion, type Deal, expiryOf, openExchange, turnOf } from '../co
 import { parseDocument } from '../commerce/document.ts';
 import { logEntryOf } from '../commerce/transaction.ts';
 import type { DeliveryInput } from '../evidence/delivery.ts';
+import type { SwapInput } from '../evidence/swap.ts';
 import { decodeDelivery, signatureIn } from '../exchange/completion.ts';
 import { explain } from '../exchange/explain.ts';
 import { windowOf } from '../exchange/items.ts';
@@ -23,6 +24,7 @@ import type { Parts } from './parts.ts';
 
 type Material =
   | ({ readonly kind: 'delivery' } & DeliveryInput)
+  | ({ readonly kind: 'swap' } & SwapInput)
   | {
       readonly kind: 'contract';
       readonly document: Uint8Array;
@@ -50,9 +52,10 @@ export function createViews(parts: Parts, deals: Deals) {
     const key = toHex(digest);
     const known = heads.get(key);
     if (known !== undefined) return known;
-    const { title, content, references } = (await documentOf(digest)).terms;
+    const { terms } = await documentOf(digest);
     if (heads.size >= HEADS_KEPT) heads.clear();
-    const head: Head = { title, kind: content === null ? 'contract' : 'delivery', references: references.map(toHex) };
+    const { title, references } = terms;
+    const head: Head = { title, kind: courseOfTerms(terms), references: references.map(toHex) };
     heads.set(key, head);
     return head;
   };
@@ -158,7 +161,7 @@ export function createViews(parts: Parts, deals: Deals) {
       const last = deal.exchanges.at(-1);
       const course = courseOfTerms(terms);
       const accepts = last === undefined ? !equal(version.by, deal.us) : equal(last.acceptor, deal.us);
-      const originator = accepts === (course === 'contract');
+      const originator = accepts === (course !== 'delivery');
       // The latest exchange alone: an earlier one that was void says nothing of it.
       const wrong = deal.transactions.some(
         ({ payload }) =>
@@ -254,6 +257,12 @@ export function createViews(parts: Parts, deals: Deals) {
         };
       }
       if (open === undefined) return undefined;
+      if (finished !== undefined && machine?.course === 'swap' && machine.contract !== null) {
+        const { record, parties } = finished;
+        const { O, R, T } = parties;
+        const certificates = [O, R, T].map((one) => one.certificate.der);
+        return { kind: 'swap', note, record, parties, witnesses: decodeDelivery(machine.contract), certificates };
+      }
       const proof = present(await store.evidence(toHex(open.document)), 'evidence of a contract');
       const answer = await exchanges.answerTo(proof.xid);
       return { kind: 'contract', document: note, proof, certificates: [...proof.certificates, ...chains], log, answer };

@@ -10,7 +10,7 @@ import { signatureIn } from '../exchange/completion.ts';
 import { type Parties, signedText } from '../exchange/contract.ts';
 import { ROLES, type Role } from '../exchange/items.ts';
 import { decodeRecord, type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
-import { STATEMENT_NAMES } from '../exchange/statements.ts';
+import { statementName } from '../exchange/statements.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { type EvidenceFile, FILE } from './bundle.ts';
 import { checkKnown, checkLog, problemOf, readDocument, signerOf } from './checks.ts';
@@ -50,7 +50,7 @@ export function deliveryParts(files: readonly EvidenceFile[]): DeliveryParts {
 
 /** The raw signature. */
 function verifyStatement(record: ExchangeRecord, parties: Parties, role: Role, { text, p7s }: Signed): Uint8Array {
-  const name = STATEMENT_NAMES[role];
+  const name = statementName(record, role);
   const expected = signedText(record, role).text;
   if (expected === null || !equal(expected, text))
     refuse('altered', `${name}.txt is not what the record of the exchange makes it`);

@@ -12,9 +12,9 @@ import { assert } from '../lib/assert.ts';
 import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { type Affidavit, makeStatement, promisesStand, statementText, verifyAffidavit } from './affidavit.ts';
-import { complete, WITNESS_MAX_BYTES, type Witnesses, witnessBytes } from './completion.ts';
+import { complete, itemOf, WITNESS_MAX_BYTES, type Witnesses, witnessBytes } from './completion.ts';
 import type { Parties } from './frame.ts';
-import { ROLES, type Role } from './items.ts';
+import { otherRole, ROLES, type Role } from './items.ts';
 import { isWitnessOf, openPromises, PROMISE_MAX_BYTES, type SigningKey } from './promise.ts';
 import { type ExchangeRecord, xidOf } from './record.ts';
 import { type Promises, REQUEST_FAILURES, type RequestFailure } from './requests.ts';
@@ -124,11 +124,11 @@ export function makeVoid(xid: Uint8Array, key: SigningKey): Uint8Array {
   return encodeAnswer({ kind: 'void', token: signControl(key, VOID, xid, VOID_TEXT) });
 }
 
-/** What the receiver of content gets of a stored `resolved` answer while the window is open. An encoded answer. */
-export function releasedOf(resolved: Uint8Array): Uint8Array {
+/** What a receiver of content gets of a stored `resolved` answer while the window is open: the other's witness. */
+export function releasedOf(resolved: Uint8Array, to: Role): Uint8Array {
   const answer = decodeAnswer(resolved);
   assert(answer.kind === 'resolved', 'content is released from a resolved answer');
-  return encodeAnswer({ kind: 'released', witness: answer.witnesses.O });
+  return encodeAnswer({ kind: 'released', witness: answer.witnesses[otherRole(to)] });
 }
 
 /**
@@ -231,7 +231,11 @@ export function verifyAnswer(record: ExchangeRecord, parties: Parties, bytes: Ui
         throw new PeerFault('bad-signature', 'the word that it is void is not the arbiter’s');
       return answer;
     case 'released':
-      if (record.itemO.kind !== 'content' || !isWitnessOf(record, 'O', parties, answer.witness))
+      if (
+        !ROLES.some(
+          (role) => itemOf(record, role).kind === 'content' && isWitnessOf(record, role, parties, answer.witness),
+        )
+      )
         throw new PeerFault('bad-signature', 'what the arbiter released is not the key');
       return answer;
     case 'pending':

@@ -37,6 +37,8 @@ export interface ArbiterTimes {
   readonly lost?: boolean;
   /** Seconds in which content can be disputed; 0 without content. */
   readonly window?: number;
+  /** Both give content: each gets the other's key at once, and each may prove the other's wrong. */
+  readonly bothGive?: boolean;
 }
 
 /** `by` is the party of X whose key signed the request; `now` is the arbiter's own clock at receipt, in seconds. */
@@ -159,7 +161,7 @@ function holds<V>(guard: Guard, times: ArbiterTimes, state: ArbiterState<V>, inp
   const { phase } = state;
   switch (guard) {
     case 'proven':
-      return input.kind === 'misbehaviour' && input.valid && input.by === 'R';
+      return input.kind === 'misbehaviour' && input.valid && (input.by === 'R' || times.bothGive === true);
     case 'windowOver':
       return input.now >= (state.until ?? 0);
     case 'forgotten':
@@ -173,7 +175,7 @@ function holds<V>(guard: Guard, times: ArbiterTimes, state: ArbiterState<V>, inp
   }
 }
 
-function effect<V>(name: EffectName, state: ArbiterState<V>, by: ArbiterRole): ArbiterEffect<V> {
+function effect<V>(name: EffectName, times: ArbiterTimes, state: ArbiterState<V>, by: ArbiterRole): ArbiterEffect<V> {
   switch (name) {
     case 'record':
       return { kind: 'record', state };
@@ -182,7 +184,7 @@ function effect<V>(name: EffectName, state: ArbiterState<V>, by: ArbiterRole): A
     case 'answer':
       if (state.phase === 'resolved') return { kind: 'answer', to: by, verdict: 'resolved', value: state.answer as V };
       if (state.phase === 'pending')
-        return by === 'R'
+        return by === 'R' || times.bothGive === true
           ? { kind: 'released', to: by, value: state.answer as V }
           : { kind: 'pending', to: by, until: state.until ?? 0 };
       return {
@@ -228,5 +230,5 @@ export function stepArbiter<V>(
     // The receipt is not kept: it counts for nothing.
     after = { ...state, phase: 'voided', token: ports.voidToken(), answer: null, until: null };
   }
-  return [after, found.effects.map((name) => effect(name, after, input.by))];
+  return [after, found.effects.map((name) => effect(name, times, after, input.by))];
 }

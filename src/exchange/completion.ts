@@ -14,7 +14,7 @@ import { completeContract, signedText, template } from './contract.ts';
 import type { Parties } from './frame.ts';
 import { ROLES, type Role } from './items.ts';
 import type { ExchangeRecord } from './record.ts';
-import { STATEMENT_NAMES } from './statements.ts';
+import { statementName } from './statements.ts';
 
 export interface Witnesses {
   readonly O: Uint8Array;
@@ -68,8 +68,8 @@ export function statementOf(
   const p7s = assembleSignedData([{ certificate, signedAttributes, signature }]);
   const verdict = verifySignedData(p7s, digest);
   if (!verdict.ok)
-    throw new PeerFault('bad-signature', `the ${STATEMENT_NAMES[role]} does not verify: ${verdict.code}`);
-  return { name: STATEMENT_NAMES[role], text, p7s };
+    throw new PeerFault('bad-signature', `the ${statementName(record, role)} does not verify: ${verdict.code}`);
+  return { name: statementName(record, role), text, p7s };
 }
 
 /** What the machine keeps as the outcome: contract.p7s, or both witnesses of a delivery. Throws `PeerFault('bad-signature')`. */

@@ -16,7 +16,7 @@ import { PeerFault } from '../lib/errors.ts';
 import { checkFrame, type Limits, type Parties } from './frame.ts';
 import { type ContentItem, type Item, type NamedItem, ROLES, type Role } from './items.ts';
 import { type ExchangeRecord, recordToCbor } from './record.ts';
-import { statementText } from './statements.ts';
+import { contentStatement } from './statements.ts';
 
 export type { Arbiter, Limits, Parties, Trader } from './frame.ts';
 
@@ -33,12 +33,17 @@ export type DocumentTerms = {
 export interface Chosen {
   readonly nonce: Uint8Array;
   readonly signingTime: number;
-  readonly sealed: Pick<ContentItem, 'point' | 'ciphertextRoot'> | null;
+  readonly sealed: Sealed | null;
 }
 
+/** Key point and ciphertext of each content: its sender's choice, the responder's by message 0. */
+export type Sealed = Partial<Record<Role, Pick<ContentItem, 'point' | 'ciphertextRoot'>>>;
+
 export function chosenIn(record: ExchangeRecord): Chosen {
-  const { nonce, signingTime, itemO } = record;
-  return { nonce, signingTime, sealed: itemO.kind === 'content' ? itemO : null };
+  const { nonce, signingTime, itemO, itemR } = record;
+  const O = itemO.kind === 'content' ? { O: itemO } : {};
+  const R = itemR.kind === 'content' ? { R: itemR } : {};
+  return { nonce, signingTime, sealed: { ...O, ...R } };
 }
 
 export interface RecordLimits extends Limits {
@@ -46,9 +51,9 @@ export interface RecordLimits extends Limits {
   readonly offeredAt: number;
 }
 
-function itemFrom(item: NamedItem, sealed: Chosen['sealed']): Item {
+function itemFrom(item: NamedItem, sealed: Sealed[Role]): Item {
   if (item.kind !== 'content') return item;
-  if (sealed === null) throw new PeerFault('bad-record', 'content without key and ciphertext');
+  if (sealed === undefined) throw new PeerFault('bad-record', 'content without key and ciphertext');
   const { point, ciphertextRoot } = sealed;
   return { ...item, point, ciphertextRoot };
 }
@@ -56,7 +61,7 @@ function itemFrom(item: NamedItem, sealed: Chosen['sealed']): Item {
 /** The record as a document describes it, whatever its originator chose freely. */
 export function asDescribed(record: ExchangeRecord, terms: DocumentTerms): ExchangeRecord {
   const { sealed } = chosenIn(record);
-  return { ...record, ...terms, itemO: itemFrom(terms.itemO, sealed), itemR: itemFrom(terms.itemR, null) };
+  return { ...record, ...terms, itemO: itemFrom(terms.itemO, sealed?.O), itemR: itemFrom(terms.itemR, sealed?.R) };
 }
 
 /** X, as every side rebuilds it. */
@@ -78,8 +83,8 @@ export function makeRecord(terms: DocumentTerms, parties: Parties, chosen: Chose
     margin: terms.margin,
     deal: terms.deal,
     document: terms.document,
-    itemO: itemFrom(terms.itemO, chosen.sealed),
-    itemR: itemFrom(terms.itemR, null),
+    itemO: itemFrom(terms.itemO, chosen.sealed?.O),
+    itemR: itemFrom(terms.itemR, chosen.sealed?.R),
   };
 }
 
@@ -142,10 +147,8 @@ export function signedText(
   record: ExchangeRecord,
   role: Role,
 ): { readonly text: Uint8Array | null; readonly digest: Uint8Array } {
-  const content = [record.itemO, record.itemR].find((item) => item.kind === 'content');
-  if (content === undefined) return { text: null, digest: record.document };
-  const text = statementText(record, role, content);
-  return { text, digest: sha256(text) };
+  const text = contentStatement(record, role);
+  return { text, digest: text === null ? record.document : sha256(text) };
 }
 
 export function template(record: ExchangeRecord, role: Role, parties: Parties): Template {

@@ -108,28 +108,53 @@ function checkItems({ format, items, parties }: Pick<Terms, 'format' | 'items' |
   if (items.length < 2) throw new Inconsistent('item', 'what the parties exchange is missing');
 }
 
-/** Files have names that no system takes for the same, and sizes that add up; a delivery has a window, a contract none. */
-function checkContent(draft: DraftTerms, format: Terms['format'], check: ContentCheck): ContentTerms | null {
-  if ((format === 'contract/1') !== (check === 'none'))
-    throw new Inconsistent('exchange.check', 'a delivery has a window, a contract none');
-  if (format === 'contract/1') {
-    if (draft.content !== undefined || draft.files !== undefined)
-      throw new Inconsistent(draft.content === undefined ? 'file' : 'content', 'a contract delivers nothing by itself');
-    return null;
+/** Files have names that no system takes for the same, and sizes that add up. `table` and `rows`: their names in the text. */
+function contentIn(
+  table: 'content' | 'other',
+  rows: 'file' | 'other_file',
+  draft: DraftTerms['content'],
+  drafts: DraftTerms['files'],
+): ContentTerms {
+  const given = all<Omit<ContentTerms, 'files'>>(draft, table, ['root', 'bytes', 'chunks']);
+  const files = one(drafts, rows).map((file, index) =>
+    all<FileTerms>(file, `${rows}[${index}]`, ['name', 'size', 'sha256']),
+  );
+  if (files.length === 0) throw new Inconsistent(rows, 'missing');
+  const names = new Set<string>();
+  for (const [index, { name }] of files.entries()) {
+    const folded = foldedName(name);
+    if (names.has(folded))
+      throw new Inconsistent(`${rows}[${index}].name`, 'another file has this name on some systems');
+    names.add(folded);
   }
-  const given = all<Omit<ContentTerms, 'files'>>(draft.content, 'content', ['root', 'bytes', 'chunks']);
-  const files = one(draft.files, 'file').map((file, index) =>
-    all<FileTerms>(file, `file[${index}]`, ['name', 'size', 'sha256']),
-  );
-  if (files.length === 0) throw new Inconsistent('file', 'missing');
-  const twice = files.findIndex((file, index) =>
-    files.slice(0, index).some((other) => foldedName(other.name) === foldedName(file.name)),
-  );
-  if (twice !== -1) throw new Inconsistent(`file[${twice}].name`, 'another file has this name on some systems');
   if (files.reduce((sum, file) => sum + file.size, 0) !== given.bytes || given.bytes > MAX_CONTENT_BYTES)
-    throw new Inconsistent('content.bytes', 'not the sum of the files');
-  if (given.chunks !== chunksOf(given.bytes)) throw new Inconsistent('content.chunks', 'not the number of that size');
+    throw new Inconsistent(`${table}.bytes`, 'not the sum of the files');
+  if (given.chunks !== chunksOf(given.bytes)) throw new Inconsistent(`${table}.chunks`, 'not the number of that size');
   return { ...given, files };
+}
+
+/** Content has a window, a contract none; of a swap either the other content or what is wanted is named. */
+function checkContent(
+  draft: DraftTerms,
+  format: Terms['format'],
+  check: ContentCheck,
+): Pick<Terms, 'content' | 'other' | 'want'> {
+  if ((format === 'contract/1') !== (check === 'none'))
+    throw new Inconsistent('exchange.check', 'content has a window, a contract none');
+  const { content, files, other, otherFiles, want } = draft;
+  if (format === 'contract/1' && (content !== undefined || files !== undefined))
+    throw new Inconsistent(content === undefined ? 'file' : 'content', 'a contract delivers nothing by itself');
+  if (format !== 'swap/1' && (other !== undefined || otherFiles !== undefined || want !== undefined))
+    throw new Inconsistent(want === undefined ? 'other' : 'want', 'only a swap has it');
+  if (format === 'contract/1') return { content: null, other: null, want: null };
+  const given = contentIn('content', 'file', content, files);
+  if (format === 'delivery/1') return { content: given, other: null, want: null };
+  if ((other === undefined) === (want === undefined))
+    throw new Inconsistent('other', 'a swap names the other content, or what is wanted');
+  if (other === undefined) return { content: given, other: null, want: one(want, 'want') };
+  const theirs = contentIn('other', 'other_file', other, otherFiles);
+  if (equal(theirs.root, given.root)) throw new Inconsistent('other.root', 'the same content on both sides');
+  return { content: given, other: theirs, want: null };
 }
 
 /** The terms, if nothing is missing and nothing contradicts; `Inconsistent` otherwise. */
@@ -149,7 +174,7 @@ function checkTerms(draft: DraftTerms): Terms {
   const check = one(draft.check, 'exchange.check');
   const terms: Terms = {
     format,
-    content: checkContent(draft, format, check),
+    ...checkContent(draft, format, check),
     title: one(draft.title, 'title'),
     deal: one(draft.deal, 'deal'),
     references: draft.references ?? [],
@@ -168,8 +193,8 @@ function checkTerms(draft: DraftTerms): Terms {
   if (parties.some((each) => equal(each.certificate, arbiter.certificate)))
     throw new Inconsistent('arbiter.certificate', 'a party cannot be the arbiter');
   checkItems(terms);
-  if (format === 'delivery/1' && arbiter.mode !== 'invisible')
-    throw new Inconsistent('arbiter.mode', 'deliveries have the mode "invisible"');
+  if (format !== 'contract/1' && arbiter.mode !== 'invisible')
+    throw new Inconsistent('arbiter.mode', 'exchanges of content have the mode "invisible"');
   if (terms.offerUntil + terms.margin > terms.notAfter)
     throw new Inconsistent('exchange.not_after', 'earlier than the end of the offer and the margin together');
   const names = attachments.map((attachment) => attachment.name.toLowerCase());
@@ -211,12 +236,26 @@ export function parseDocument(bytes: Uint8Array): Document {
   return { bytes, digest: sha256(bytes), terms, body };
 }
 
-/** What the document says about its exchange: the sender of content is originator, else who accepts (PROTOCOL §6). */
-export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
+const named = ({ root, bytes, chunks }: ContentTerms) =>
+  ({ kind: 'content', plaintextRoot: root, bytes, chunks }) as const;
+
+/** The items of an exchange, its originator's first. */
+function itemsOf({ terms, digest }: Document): Pick<DocumentTerms, 'itemO' | 'itemR'> {
+  const { content, other } = terms;
+  if (content === null) return { itemO: { kind: 'document', digest }, itemR: { kind: 'document', digest } };
+  if (terms.format === 'delivery/1') return { itemO: named(content), itemR: { kind: 'statement', template: RECEIPT } };
+  if (other === null)
+    throw new FitError('wrong-state', 'this swap does not name yet what is given for it', {
+      hint: 'answer it with fit deal swap and your files',
+    });
+  return { itemO: named(other), itemR: named(content) };
+}
+
+/** What the document says about its exchange: a lone sender of content is originator, else who accepts (PROTOCOL §6). */
+export function exchangeTerms(document: Document): DocumentTerms {
+  const { terms, digest } = document;
   const [author, addressee] = terms.parties;
-  const { content } = terms;
-  const [originator, responder] = content === null ? [addressee, author] : [author, addressee];
-  const item = { kind: 'document', digest } as const;
+  const [originator, responder] = terms.format === 'delivery/1' ? [author, addressee] : [addressee, author];
   return {
     originator: originator.certificate,
     responder: responder.certificate,
@@ -228,11 +267,7 @@ export function exchangeTerms({ terms, digest }: Document): DocumentTerms {
     margin: terms.margin,
     deal: terms.deal,
     document: digest,
-    itemO:
-      content === null
-        ? item
-        : { kind: 'content', plaintextRoot: content.root, bytes: content.bytes, chunks: content.chunks },
-    itemR: content === null ? item : { kind: 'statement', template: RECEIPT },
+    ...itemsOf(document),
   };
 }
 

@@ -4,7 +4,9 @@
  * Guarantee: what happens next comes from a walk over the transition tables (`outlook.ts`); the sentences here only name it.
  * Names are given by the caller, already safe to show; sentences are lower case without a full stop (they stand in a table). Of content and receipts `explain-delivery.ts` speaks.
  */
+
 import { explainDelivery, fairnessOfDelivery } from './explain-delivery.ts';
+import { explainSwap, fairnessOfSwap } from './explain-swap.ts';
 import type { Role } from './items.ts';
 import { type Outlook, outlook } from './outlook.ts';
 import type { Course, PartyRole } from './party.ts';
@@ -134,6 +136,7 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
 /** One sentence for whoever is about to consent: what happens if the other side stops half-way, once our promise is out. */
 export function fairness(role: PartyRole, course: Course, mode: Mode, circumstances: Circumstances): string {
   if (course === 'delivery') return fairnessOfDelivery(role, circumstances);
+  if (course === 'swap') return fairnessOfSwap(role, circumstances);
   const there = { phase: 'promised', holdsPromise: role === 'responder', via: null, wrong: false } as const;
   const position: Position = { role, course, mode, ...there };
   const facts = outlook(role === 'originator' ? 'O' : 'R', 'promised', position.holdsPromise);
@@ -143,6 +146,7 @@ export function fairness(role: PartyRole, course: Course, mode: Mode, circumstan
 /** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
 export function explain(position: Position, circumstances: Circumstances): Explanation {
   if (position.course === 'delivery') return explainDelivery(position, circumstances);
+  if (position.course === 'swap') return explainSwap(position, circumstances);
   const role: Role = position.role === 'originator' ? 'O' : 'R';
   const phase = position.phase !== 'offered' ? position.phase : role === 'O' ? 'proving' : 'idle';
   const facts = outlook(role, phase, holdsPromise(position));

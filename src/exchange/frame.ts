@@ -81,11 +81,13 @@ function checkDistinct(parties: Parties): void {
     }
 }
 
-/** Signature against signature on one document, or content against a receipt, with a window in which it can be disputed. */
+/** Signature against signature on one document, or content against a receipt or other content, with a window in which it can be disputed. */
 function checkItems(record: ExchangeRecord): void {
   const { itemO, itemR, check, mode } = record;
   if (itemO.kind === 'content') {
-    if (itemR.kind !== 'statement' || itemR.template !== RECEIPT) refuse('content for something else than a receipt');
+    const isReceipt = itemR.kind === 'statement' && itemR.template === RECEIPT;
+    if (!isReceipt && itemR.kind !== 'content') refuse('content for something else than a receipt or content');
+    if (itemR.kind === 'content' && equal(itemO.point, itemR.point)) refuse('one key for two contents');
     if (check === 'none') refuse('content that nobody could dispute');
     if (mode !== 'invisible') refuse('content in another mode than invisible');
     return;

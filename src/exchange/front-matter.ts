@@ -168,6 +168,9 @@ const TOP = [
   'item',
   'content',
   'file',
+  'other',
+  'other_file',
+  'want',
   'exchange',
   'attachment',
 ];
@@ -184,6 +187,11 @@ function draftOf(root: Table): DraftTerms {
     ...(root.content === undefined
       ? {}
       : { content: rows<Omit<ContentTerms, 'files'>>(CONTENT)(root.content, 'content') }),
+    ...(root.want === undefined ? {} : { want: text(MAX_DESCRIPTION)(root.want, 'want') }),
+    ...(root.other === undefined ? {} : { other: rows<Omit<ContentTerms, 'files'>>(CONTENT)(root.other, 'other') }),
+    ...(root.other_file === undefined
+      ? {}
+      : { otherFiles: list(root.other_file, 'other_file', MAX_FILES, rows<FileTerms>(FILE)) }),
     ...(root.file === undefined ? {} : { files: list(root.file, 'file', MAX_FILES, rows<FileTerms>(FILE)) }),
     ...(root.title === undefined ? {} : { title: text(MAX_TITLE)(root.title, 'title') }),
     ...(root.deal === undefined ? {} : { deal: matching(ID_PATTERN, 'a deal id')(root.deal, 'deal') }),

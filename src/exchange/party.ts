@@ -13,7 +13,7 @@ import { findRow, type Row } from './machine.ts';
 
 export type PartyRole = 'originator' | 'responder';
 
-export const COURSES = ['contract', 'delivery'] as const;
+export const COURSES = ['contract', 'delivery', 'swap'] as const;
 export type Course = (typeof COURSES)[number];
 
 export const PARTY_PHASES = [
@@ -251,24 +251,41 @@ const VOID_ROWS = (['promised', 'released', 'aborting', 'resolving'] as const).m
 /** The originator that gives content. */
 export const SENDER: readonly PartyRow[] = [...ORIGINATOR, ...VOID_ROWS];
 
+/** The rows of a side that gets content: what would be the contract is the key, and the content has yet to be compared. */
+function receiving(table: readonly PartyRow[], releases: boolean): readonly PartyRow[] {
+  return [
+    ...table.flatMap((one) =>
+      one.to !== 'contracted'
+        ? [one]
+        : (one.on === 'resolved' ? (['key', 'resolved'] as const) : [one.on]).map((on) =>
+            row(one.from, on, 'opening', ['record', 'checkContent'], 'the key is there, the content not yet compared'),
+          ),
+    ),
+    row('opening', 'right', 'contracted', releases ? ['record', 'sendRelease'] : ['record'], 'it is what was promised'),
+    row('opening', 'wrong', 'complaining', ['record', 'complain'], 'a chunk is wrong: only the arbiter can void it'),
+    row('complaining', 'void', 'aborted', ['record'], 'the arbiter found it wrong too'),
+    row('complaining', 'token', 'aborted', ['record'], 'the sender had aborted, or the time was over'),
+    row('complaining', 'resolved', 'contracted', ['record'], 'the window was over: what was signed stands'),
+  ];
+}
+
 /**
  * The responder that gets content: the key is no contract yet. What it opens is compared chunk by chunk; one that is wrong is
  * told the arbiter at once, and also when the arbiter was never asked before, because the sender could still resolve (PROTOCOL §8).
  * Who complains ends on what is final only: the key of an open window may still be on its way when message 3 was faster.
  */
-export const RECEIVER: readonly PartyRow[] = [
-  ...RESPONDER.flatMap((one) =>
-    one.to !== 'contracted'
-      ? [one]
-      : (one.on === 'resolved' ? (['key', 'resolved'] as const) : [one.on]).map((on) =>
-          row(one.from, on, 'opening', ['record', 'checkContent'], 'the key is there, the content not yet compared'),
-        ),
+export const RECEIVER: readonly PartyRow[] = receiving(RESPONDER, true);
+
+/**
+ * Content for content (PROTOCOL §6: who accepts is originator). Who releases last can have released junk: then the other side
+ * has the arbiter's signed word that it is void, and the proof, but its own content is out. `explain` says so.
+ */
+export const SWAP_ORIGINATOR: readonly PartyRow[] = [...receiving(ORIGINATOR, false), ...VOID_ROWS];
+export const SWAP_RESPONDER: readonly PartyRow[] = [
+  ...receiving(RESPONDER, true),
+  ...(['promised', 'resolving'] as const).map((phase) =>
+    row(phase, 'void', 'aborted', ['record'], 'our content was found wrong'),
   ),
-  row('opening', 'right', 'contracted', ['record', 'sendRelease'], 'the content is what was promised'),
-  row('opening', 'wrong', 'complaining', ['record', 'complain'], 'a chunk is wrong: only the arbiter can void it'),
-  row('complaining', 'void', 'aborted', ['record'], 'the arbiter found it wrong too'),
-  row('complaining', 'token', 'aborted', ['record'], 'the sender had aborted, or the time was over'),
-  row('complaining', 'resolved', 'contracted', ['record'], 'the window was over: the receipt stands'),
 ];
 
 /**
@@ -282,8 +299,8 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
     released: ['sendRelease', 'startPatience', 'startDeadline'],
     aborting: ['askAbort'],
     resolving: ['askResolve'],
-    opening: [],
-    complaining: [],
+    opening: ['checkContent'],
+    complaining: ['complain'],
     contracted: [],
     aborted: [],
     dropped: [],
@@ -304,6 +321,7 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
 
 export function tableOf(role: PartyRole, course: Course = 'contract'): readonly PartyRow[] {
   if (course === 'delivery') return role === 'originator' ? SENDER : RECEIVER;
+  if (course === 'swap') return role === 'originator' ? SWAP_ORIGINATOR : SWAP_RESPONDER;
   return role === 'originator' ? ORIGINATOR : RESPONDER;
 }
 

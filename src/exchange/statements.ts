@@ -5,19 +5,24 @@
  */
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
-import type { ContentItem, Role } from './items.ts';
-import { windowOf } from './items.ts';
+import { type ContentItem, otherRole, type Role, windowOf } from './items.ts';
 import { type ExchangeRecord, xidOf } from './record.ts';
 
-/** The file names under which evidence carries them. */
-export const STATEMENT_NAMES = { O: 'origin', R: 'receipt' } as const;
+/** The file name under which evidence carries a role's statement. */
+export function statementName(record: ExchangeRecord, role: Role): string {
+  const bothGive = record.itemO.kind === 'content' && record.itemR.kind === 'content';
+  if (bothGive) return role === 'O' ? 'origin-originator' : 'origin-responder';
+  return role === 'O' ? 'origin' : 'receipt';
+}
 
-function facts(record: ExchangeRecord, content: ContentItem): string {
+/** `sender` gives the content. */
+function facts(record: ExchangeRecord, sender: Role, content: ContentItem): string {
+  const [from, to] = sender === 'O' ? [record.originator, record.responder] : [record.responder, record.originator];
   const lines: readonly (readonly [string, string])[] = [
     ['exchange', toHex(xidOf(record))],
     ['delivery note', toHex(record.document)],
-    ['sender', toHex(record.originator)],
-    ['receiver', toHex(record.responder)],
+    ['sender', toHex(from)],
+    ['receiver', toHex(to)],
     ['arbiter', toHex(record.arbiter)],
     ['content', toHex(content.plaintextRoot)],
     ['ciphertext', toHex(content.ciphertextRoot)],
@@ -46,7 +51,11 @@ the receiver had ${window} seconds after the arbiter was first asked.
 
 `;
 
-/** What `role` signs about an exchange of content. */
-export function statementText(record: ExchangeRecord, role: Role, content: ContentItem): Uint8Array {
-  return utf8((role === 'O' ? ORIGIN : receipt(windowOf(record.check))) + facts(record, content));
+/** What `role` signs in an exchange of content: of its own content the origin, of the other's the receipt. */
+export function contentStatement(record: ExchangeRecord, role: Role): Uint8Array | null {
+  const [own, other] = role === 'O' ? [record.itemO, record.itemR] : [record.itemR, record.itemO];
+  if (own.kind === 'content') return utf8(ORIGIN + facts(record, role, own));
+  if (own.kind === 'statement' && other.kind === 'content')
+    return utf8(receipt(windowOf(record.check)) + facts(record, otherRole(role), other));
+  return null;
 }

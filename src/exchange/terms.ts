@@ -7,8 +7,11 @@ import { isoTime } from '../lib/clock.ts';
 import type { ContentCheck } from './items.ts';
 import type { Course } from './party.ts';
 
-/** A contract exchanges signatures on itself; a delivery exchanges content that it names for a signed receipt. */
-export const DOCUMENT_FORMATS = ['contract/1', 'delivery/1'] as const;
+/**
+ * A contract exchanges signatures on itself, a delivery content that it names for a signed receipt, a swap content for content.
+ * A swap whose other content is not named yet says what is wanted; who answers it names theirs.
+ */
+export const DOCUMENT_FORMATS = ['contract/1', 'delivery/1', 'swap/1'] as const;
 export type DocumentFormat = (typeof DOCUMENT_FORMATS)[number];
 /** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
 export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
@@ -82,8 +85,11 @@ export interface Terms {
   readonly parties: readonly [PartyTerms, PartyTerms];
   readonly arbiter: ArbiterTerms;
   readonly items: readonly ItemTerms[];
-  /** `delivery/1` only. */
+  /** Content of the author. None in `contract/1`. */
   readonly content: ContentTerms | null;
+  /** `swap/1`: content of the addressee, once it is named; else what is wanted of them. */
+  readonly other: ContentTerms | null;
+  readonly want: string | null;
   readonly check: ContentCheck;
   /** Seconds since 1970. */
   readonly offerUntil: number;
@@ -104,6 +110,9 @@ export interface DraftTerms {
   readonly format?: DocumentFormat;
   readonly content?: Partial<Omit<ContentTerms, 'files'>>;
   readonly files?: readonly Partial<FileTerms>[];
+  readonly other?: Partial<Omit<ContentTerms, 'files'>>;
+  readonly otherFiles?: readonly Partial<FileTerms>[];
+  readonly want?: string;
   readonly check?: ContentCheck;
   readonly offerUntil?: number;
   readonly notAfter?: number;
@@ -112,8 +121,15 @@ export interface DraftTerms {
 }
 
 /** Which tables an exchange of this text follows. */
-export function courseOfTerms({ content }: Pick<Terms, 'content'>): Course {
-  return content === null ? 'contract' : 'delivery';
+export function courseOfTerms({ format }: Pick<Terms, 'format'>): Course {
+  switch (format) {
+    case 'contract/1':
+      return 'contract';
+    case 'delivery/1':
+      return 'delivery';
+    case 'swap/1':
+      return 'swap';
+  }
 }
 
 /** What the exchange itself hands over under each format: each party's item, the author's first. They are always there. */
@@ -123,10 +139,10 @@ export function exchangedItems(
 ): readonly [ItemTerms, ItemTerms] {
   const [author, addressee] = [parties[0].role, parties[1].role];
   if (format === 'contract/1') return signatureItems(parties);
-  return [
-    { from: author, to: addressee, kind: 'content', description: 'the files named below' },
-    { from: addressee, to: author, kind: 'receipt', description: 'signed receipt for them' },
-  ];
+  const given: ItemTerms = { from: author, to: addressee, kind: 'content', description: 'the files named below' };
+  if (format === 'swap/1')
+    return [given, { from: addressee, to: author, kind: 'content', description: 'the files given for them' }];
+  return [given, { from: addressee, to: author, kind: 'receipt', description: 'signed receipt for them' }];
 }
 
 /** The signature items of a plain contract: each party's, to the other. */
@@ -159,6 +175,7 @@ export function formatTerms(terms: Terms): string {
     ['fit', quoted(terms.format)],
     ['title', quoted(terms.title)],
     ['deal', quoted(terms.deal)],
+    ['want', terms.want === null ? undefined : quoted(terms.want)],
     ['references', references.length === 0 ? undefined : `[\n${references.map((one) => `  ${hex(one)},\n`).join('')}]`],
   );
   const parties = terms.parties.map(
@@ -183,20 +200,25 @@ export function formatTerms(terms: Terms): string {
     );
     return `\n[[item]]\n${rest}`;
   });
-  const content =
-    terms.content === null
+  const contentOf = (table: string, content: ContentTerms | null): readonly string[] =>
+    content === null
       ? []
       : [
-          `\n[content]\n${pairs(
-            ['root', hex(terms.content.root)],
-            ['bytes', String(terms.content.bytes)],
-            ['chunks', String(terms.content.chunks)],
+          `\n[${table}]\n${pairs(
+            ['root', hex(content.root)],
+            ['bytes', String(content.bytes)],
+            ['chunks', String(content.chunks)],
           )}`,
-          ...terms.content.files.map(
+          ...content.files.map(
             ({ name, size, sha256 }) =>
-              `\n[[file]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
+              `\n[[${table === 'content' ? 'file' : 'other_file'}]]\n${pairs(
+                ['name', quoted(name)],
+                ['size', String(size)],
+                ['sha256', hex(sha256)],
+              )}`,
           ),
         ];
+  const content = [...contentOf('content', terms.content), ...contentOf('other', terms.other)];
   const exchange = pairs(
     ['check', quoted(terms.check)],
     ['offer_until', isoTime(terms.offerUntil)],

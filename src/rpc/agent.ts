@@ -77,7 +77,7 @@ export interface ContactResult {
 }
 
 /** A contract exchanges signatures, a delivery content for a receipt. */
-export type DealKind = 'contract' | 'delivery';
+export type DealKind = 'contract' | 'delivery' | 'swap';
 
 export interface DealSummary {
   readonly deal: string;
@@ -330,6 +330,9 @@ export interface Agent extends ApprovalAgent {
     readonly window?: number;
     readonly expires?: number;
     readonly text?: string;
+    /** For content instead of a receipt: what is wanted; without it the files answer a swap of theirs, `deal`. */
+    readonly swap?: boolean;
+    readonly want?: string;
     readonly dryRun?: boolean;
     readonly hold?: boolean;
   }): Promise<DealChange>;

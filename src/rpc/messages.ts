@@ -77,6 +77,8 @@ export const PARAMS = {
     window: z.int().min(MIN_WINDOW).max(MAX_WINDOW).exactOptional(),
     expires: seconds.exactOptional(),
     text: z.string().max(16384).exactOptional(),
+    swap: z.boolean().exactOptional(),
+    want: z.string().min(1).max(160).exactOptional(),
     dryRun: z.boolean().exactOptional(),
     hold: z.boolean().exactOptional(),
   }),

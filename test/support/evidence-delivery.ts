@@ -73,7 +73,7 @@ export function makeDelivery(
   const record = makeRecord(exchangeTerms(note), parties, {
     nonce: systemRng(32),
     signingTime: options.signingTime ?? NOW,
-    sealed: { point: publicPoint(key), ciphertextRoot: sha256(utf8('ciphertext')) },
+    sealed: { O: { point: publicPoint(key), ciphertextRoot: sha256(utf8('ciphertext')) } },
   });
   const offer = makeTransaction({
     deal: note.terms.deal,

@@ -13,7 +13,7 @@ import { type Verdict, type VerifyOptions, verifyEvidence, verifyFiles } from '.
 import { compareContent } from '../../src/evidence/verify-delivery.ts';
 import { encodeAnswer, makeToken, makeVoid } from '../../src/exchange/answers.ts';
 import { type ExchangeRecord, encodeRecord, xidOf } from '../../src/exchange/record.ts';
-import { statementText } from '../../src/exchange/statements.ts';
+import { contentStatement } from '../../src/exchange/statements.ts';
 import { concat, fromUtf8, toHex, utf8 } from '../../src/lib/bytes.ts';
 import { enc } from '../../src/lib/cbor.ts';
 import { isFitError } from '../../src/lib/errors.ts';
@@ -162,7 +162,7 @@ function signedOver(
   const item = changed.itemO;
   assert.ok(item.kind === 'content');
   const sign = (role: 'O' | 'R', { key, certificate }: Identity) => {
-    const text = statementText(changed, role, item);
+    const text = contentStatement(changed, role) ?? new Uint8Array();
     const attributes = signedAttributes({
       digest: sha256(text),
       signingTime: by.at ?? changed.signingTime,

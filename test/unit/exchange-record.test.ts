@@ -213,7 +213,7 @@ const BAD_TERMS: readonly (readonly [name: string, change: Partial<DocumentTerms
         chunks: 1,
       },
     },
-    /something else than a receipt/,
+    /something else than a receipt or content/,
   ],
   [
     'content that nobody could dispute',
@@ -231,7 +231,7 @@ const BAD_TERMS: readonly (readonly [name: string, change: Partial<DocumentTerms
 for (const [name, change, message] of BAD_TERMS) {
   test(`checkRecord refuses ${name}, though the text says so`, () => {
     const agreed = { ...terms, ...change };
-    const sealed = { point: new Uint8Array(33).fill(2), ciphertextRoot: other };
+    const sealed = { O: { point: new Uint8Array(33).fill(2), ciphertextRoot: other } };
     const x = makeRecord(agreed, parties, { nonce: record.nonce, signingTime: NOW, sealed });
     assert.throws(() => checkRecord(x, agreed, parties, LIMITS), fault('bad-record', message));
   });

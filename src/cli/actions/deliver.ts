@@ -110,9 +110,10 @@ async function consenting(
 
 async function offer(
   context: Context,
-  options: DeliverOptions,
+  options: Omit<DeliverOptions, 'to'>,
   files: readonly string[],
-  whom: { readonly deal?: string; readonly to?: string },
+  whom: { readonly deal?: string; readonly to?: string; readonly swap?: boolean; readonly want?: string },
+  folder?: string,
 ): Promise<number | undefined> {
   const { out } = context;
   parseTimeoutMs(options.timeout);
@@ -145,7 +146,8 @@ async function offer(
   if (!out.isJson) out.talk(`offered to deliver as ${change.deal}; the other side: fit deal receive ${change.deal}`);
   const started = Date.now();
   const waited = await follow(context, agent, change.deal, options.timeout);
-  return report(context, agent, waited, fields, [], started);
+  const placed = folder === undefined ? [] : await takeFiles(context, agent, change.deal, folder);
+  return report(context, agent, waited, fields, placed, started);
 }
 
 export async function deliver(
@@ -165,6 +167,19 @@ export async function send(
   if (options.to === undefined) throw new FitError('usage', 'to whom?', { hint: 'add --to' });
   if (options.arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
   return offer(context, options, files, { to: options.to });
+}
+
+interface SwapOptions extends Omit<DeliverOptions, 'to'> {
+  readonly give: readonly string[];
+  readonly want?: string;
+  readonly receiveTo?: string;
+}
+
+/** Offers files for files, or answers a swap of theirs; with --receive-to what comes for them is put there at the end. */
+export async function swap(context: Context, options: SwapOptions, deal: string): Promise<number | undefined> {
+  const folder = options.receiveTo === undefined ? undefined : resolve(options.receiveTo);
+  const want = options.want === undefined ? {} : { want: options.want };
+  return offer(context, options, options.give, { deal, swap: true, ...want }, folder);
 }
 
 interface ReceiveOptions {
@@ -191,9 +206,11 @@ function wantedOf(deals: readonly DealSummary[], id: string): DealSummary | unde
   if (one === undefined) return undefined;
   if (two !== undefined && !named.some((each) => each.deal === id))
     throw new FitError('ambiguous', 'more than one deal begins like this', { hint: 'give more of the id' });
-  if (one.kind === 'delivery') return one;
+  // A swap of ours is received once it has been answered.
+  if (one.kind === 'swap' && one.offeredBy === 'you' && one.state === 'offered') return undefined;
+  if (one.kind !== 'contract') return one;
   return deals
-    .filter((each) => each.kind === 'delivery' && each.references.includes(one.document))
+    .filter((each) => each.kind !== 'contract' && each.references.includes(one.document))
     .filter((each) => each.offeredBy === 'them' && each.state === 'offered')
     .sort((a, b) => (a.updated < b.updated ? -1 : 1))[0];
 }
@@ -272,6 +289,22 @@ async function place(from: string, to: string): Promise<void> {
   }
 }
 
+/** Puts what has been opened into the folder; the files' places. */
+async function takeFiles(context: Context, agent: AgentClient, deal: string, folder: string): Promise<string[]> {
+  const view = await agent.deliveryShow({ deal });
+  if (view.phase !== 'opened') return [];
+  await checkPlace(folder, view);
+  const placed: string[] = [];
+  for (const { name, path } of view.files) {
+    const to = join(folder, name);
+    if (path !== null) await place(path, to);
+    placed.push(to);
+  }
+  await agent.deliveryTaken({ deal });
+  if (view.trouble !== null) context.out.warn(voice.peer(view.trouble, 500));
+  return placed;
+}
+
 export async function receive(context: Context, options: ReceiveOptions, id: string): Promise<number | undefined> {
   const folder = resolve(options.to ?? '.');
   const rate = rateOf(options.limitRate);
@@ -287,7 +320,8 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
   const named = options.document === undefined ? {} : { document: options.document };
   const shown = await agent.dealShow({ deal });
   let fields: object = { deal, document: shown.document };
-  if (shown.state === 'offered' && before.phase === 'waiting') {
+  const isOurs = shown.offeredBy === 'you';
+  if (shown.state === 'offered' && before.phase === 'waiting' && !isOurs) {
     const change = await consenting(context, agent, 'receive', (hold) =>
       agent.dealAccept({ deal, ...named, ...limited, ...hold }),
     );
@@ -295,17 +329,5 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
     fields = { deal, document: change.document };
   }
   const waited = await follow(context, agent, deal, options.timeout);
-  const view = await agent.deliveryShow({ deal });
-  const placed: string[] = [];
-  if (view.phase === 'opened') {
-    await checkPlace(folder, view);
-    for (const { name, path } of view.files) {
-      const to = join(folder, name);
-      if (path !== null) await place(path, to);
-      placed.push(to);
-    }
-    await agent.deliveryTaken({ deal });
-    if (view.trouble !== null) context.out.warn(voice.peer(view.trouble, 500));
-  }
-  return report(context, agent, waited, fields, placed, started);
+  return report(context, agent, waited, fields, await takeFiles(context, agent, deal, folder), started);
 }

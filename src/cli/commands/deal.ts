@@ -86,9 +86,23 @@ export function registerDeal(program: Command): void {
     'fit deal deliver k7q2 *.jpg --check window=24h --json',
   ).action(run(async () => (await import('../actions/deliver.ts')).deliver));
   examples(
+    delivering(
+      deal
+        .command('swap')
+        .description('give files for files of the other side, under a contract; or answer such an offer of theirs')
+        .argument('<deal>', 'the contract, or the swap that is answered')
+        .requiredOption('--give <file...>', 'the files that you give')
+        .option('--want <text>', 'what you want for them; not when you answer')
+        .option('--receive-to <dir>', 'the folder for what you get: put there when it is complete')
+        .option('--arbiter <contact>', 'another arbiter than the contract’s'),
+    ),
+    'fit deal swap k7q2 --give scan.pdf --want "the deed, scanned"',
+    'fit deal swap m3x8 --give deed.pdf --receive-to in',
+  ).action(run(async () => (await import('../actions/deliver.ts')).swap));
+  examples(
     deal
       .command('receive')
-      .description('accept the next delivery under a contract, or this delivery, and take its files')
+      .description('accept the next delivery or swap under a contract, or this one, and take its files')
       .argument(...ID)
       .option('--to <dir>', 'the folder for the files (default: here)')
       .option('--document <sha256>', 'accept only the delivery note with this SHA-256')

@@ -1,0 +1,124 @@
+/** Files for files through the real binaries: offered with what is wanted, answered, accepted, exchanged. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { DealResult, ExplainResult } from '../../src/rpc/agent.ts';
+import { openssl } from '../support/openssl.ts';
+import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
+
+let trio: Trio;
+let elm: Trader;
+let oak: Trader;
+
+before(async () => {
+  trio = await startTrio({ patience: '1h' });
+  ({ elm, oak } = trio);
+});
+after(endAll);
+
+interface Ended {
+  readonly deal: string;
+  readonly state: string;
+  readonly via: string | null;
+  readonly files: readonly string[];
+}
+
+function fileOf(trader: Trader, name: string, bytes: number): { readonly path: string; readonly data: Buffer } {
+  const folder = join(trader.home, 'mine');
+  mkdirSync(folder, { recursive: true });
+  const data = randomBytes(bytes);
+  const path = join(folder, name);
+  writeFileSync(path, data);
+  return { path, data };
+}
+
+async function contracted(): Promise<string> {
+  const deal = await elm.offer(oak);
+  await oak.waitFor(deal, ['offered']);
+  await (await oak.consenting()).dealAccept({ deal });
+  await Promise.all([elm.waitFor(deal, ['contracted']), oak.waitFor(deal, ['contracted'])]);
+  return deal;
+}
+
+test('each gets the files of the other, with a statement of origin that openssl verifies; the arbiter hears nothing', async () => {
+  const contract = await contracted();
+  const asked = (await (await trio.notary.agent()).status()).received.arbiter;
+  const scan = fileOf(elm, 'scan.pdf', 200_000);
+  const deed = fileOf(oak, 'deed.pdf', 90_000);
+  const want = ['--want', 'the deed, scanned', '--no-wait', ...elm.pw];
+  const { deal } = await elm.ok<Ended>('deal', 'swap', contract, '--give', scan.path, ...want);
+  await oak.waitFor(deal, ['offered']);
+  // Nothing can be accepted that names one side only.
+  const said = await oak.fails(3, 'deal', 'accept', deal, ...oak.pw);
+  assert.match(said.stderr, /fit deal swap/);
+
+  const receiving = elm.fit(
+    'deal',
+    'receive',
+    deal,
+    '--to',
+    join(elm.home, 'in'),
+    '--timeout',
+    '60',
+    ...elm.pw,
+    '--json',
+  );
+  const gave = await oak.fit(
+    'deal',
+    'swap',
+    deal,
+    '--give',
+    deed.path,
+    '--receive-to',
+    join(oak.home, 'in'),
+    '--timeout',
+    '60',
+    ...oak.pw,
+    '--json',
+  );
+  const received = await receiving;
+  assert.equal(received.code, 0, received.stderr);
+  assert.equal(gave.code, 0, gave.stderr);
+  assert.deepEqual([parsed<Ended>(received).state, parsed<Ended>(received).via], ['completed', 'peer']);
+  assert.deepEqual(parsed<Ended>(gave).files, [join(oak.home, 'in', 'scan.pdf')]);
+  assert.deepEqual(readFileSync(join(elm.home, 'in', 'deed.pdf')), deed.data);
+  assert.deepEqual(readFileSync(join(oak.home, 'in', 'scan.pdf')), scan.data);
+  assert.equal((await (await trio.notary.agent()).status()).received.arbiter, asked);
+  assert.equal((await elm.ok<DealResult>('deal', 'show', deal)).kind, 'swap');
+  assert.match((await oak.ok<ExplainResult>('deal', 'explain', deal)).youHold, /their files/);
+
+  for (const trader of [elm, oak]) {
+    const folder = join(trader.home, `evidence-${deal}`);
+    await trader.ok('deal', 'export', deal, '--dir', folder);
+    for (const name of ['origin-originator', 'origin-responder']) {
+      const command = `cms -verify -cades -binary -inform der -in ${name}.p7s -content ${name}.txt`;
+      const verified = openssl([...command.split(' '), '-CAfile', 'certificates.pem', '-out', '/dev/null'], {
+        cwd: folder,
+      });
+      assert.ok(verified.ok, verified.text);
+    }
+  }
+});
+
+test('a swap that nobody answers can be declined, and what is not a swap is not answered with files', async () => {
+  const contract = await contracted();
+  const scan = fileOf(elm, 'other.pdf', 1000);
+  await elm.fails(2, 'deal', 'swap', contract, '--give', scan.path, '--no-wait', ...elm.pw);
+  const { deal } = await elm.ok<Ended>(
+    'deal',
+    'swap',
+    contract,
+    '--give',
+    scan.path,
+    '--want',
+    'a poem',
+    '--no-wait',
+    ...elm.pw,
+  );
+  await oak.waitFor(deal, ['offered']);
+  assert.match((await oak.ok<ExplainResult>('deal', 'explain', deal)).notes.join(), /not about what they open/);
+  await oak.ok('deal', 'decline', deal);
+  await elm.waitFor(deal, ['declined']);
+});
