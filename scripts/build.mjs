@@ -48,6 +48,7 @@ const commandLine = {
   'cli/context': 'src/cli/context.ts',
   'cli/overview': 'src/cli/actions/overview.ts',
   'cli/verify': 'src/cli/actions/verify.ts',
+  'cli/pack': 'src/cli/actions/pack.ts',
   'cli/demo': 'src/cli/commands/demo.ts',
   'cli/diff': 'src/cli/diff.ts',
   'cli/inquirer': 'inquirer',

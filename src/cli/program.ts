@@ -10,6 +10,8 @@ import { registerDaemon } from './commands/daemon.ts';
 import { registerDeal } from './commands/deal.ts';
 import { registerIdentity } from './commands/identity.ts';
 import { registerKey } from './commands/key.ts';
+import { registerPack } from './commands/pack.ts';
+import { registerTimestamp } from './commands/timestamp.ts';
 import { registerTools } from './commands/tools.ts';
 import { examples, outputConfiguration } from './help.ts';
 
@@ -32,6 +34,10 @@ const NOUNS: Readonly<Record<string, Register>> = {
   config: registerTools,
   lint: registerTools,
   verify: registerTools,
+  pack: registerPack,
+  unpack: registerPack,
+  inspect: registerPack,
+  timestamp: registerTimestamp,
   arbiter: registerTools,
   archive: registerTools,
   events: registerTools,

@@ -1,0 +1,280 @@
+/** fit pack, fit unpack, fit inspect: containers. Offline, unless something is to be signed. */
+import { resolve } from 'node:path';
+import {
+  ATTRIBUTES,
+  type Attribute,
+  type Container,
+  closeContainer,
+  demand,
+  findPath,
+  openContainer,
+  pack as packFiles,
+  pathOf,
+  plan,
+  type Refused,
+  readLeaf,
+  type Sealer,
+  sealOnce,
+  showAs,
+  takeOut,
+  type Work,
+} from '../../evidence/container.ts';
+import { seconds } from '../../lib/clock.ts';
+import { EXIT, FitError } from '../../lib/errors.ts';
+import type { Context } from '../context.ts';
+import * as voice from '../voice.ts';
+
+interface PackOptions {
+  readonly out: string;
+  readonly sign?: boolean;
+  readonly anonymous?: boolean;
+  readonly attr: readonly string[];
+  readonly statement: readonly string[];
+  readonly credential: readonly string[];
+}
+
+const now = (): number => seconds(Date.now());
+const DIGEST = /^[0-9a-f]{64}$/;
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+function size(bytes: number): string {
+  const power = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${UNITS[power]}`;
+}
+
+const files = (count: number): string => `${count} ${count === 1 ? 'file' : 'files'}`;
+
+/** `PATH=signed,receipt`, and --sign and --anonymous for the container itself. */
+function wantedOf(options: PackOptions): ReadonlyMap<string, readonly Attribute[]> {
+  const wanted = new Map<string, Set<Attribute>>();
+  const want = (path: string, attribute: Attribute) => {
+    const at = path === '' || path === './' ? '.' : path.replace(/\/+$/, '');
+    wanted.set(at, (wanted.get(at) ?? new Set()).add(attribute));
+  };
+  if (options.sign === true) want('.', 'signed');
+  if (options.anonymous === true) want('.', 'anonymous');
+  for (const text of options.attr) {
+    const [, path, names] = /^(.+)=([a-z,]+)$/.exec(text) ?? [];
+    if (path === undefined || names === undefined)
+      throw new FitError('usage', '--attr is a path, = and attributes', { hint: 'for example --attr plans=signed' });
+    for (const name of names.split(',')) {
+      const attribute = ATTRIBUTES.find((one) => one === name);
+      if (attribute === undefined)
+        throw new FitError('usage', '--attr names no attribute', { hint: `one of ${ATTRIBUTES.join(', ')}` });
+      want(path, attribute);
+    }
+  }
+  return new Map(
+    [...wanted].map(([path, attributes]) => [path, ATTRIBUTES.filter((one) => attributes.has(one))] as const),
+  );
+}
+
+/** Refuses before anything is read what could not be done afterwards. */
+function checkWanted(wanted: ReadonlyMap<string, readonly Attribute[]>): void {
+  for (const attribute of [...wanted.values()].flat()) {
+    if (attribute === 'anonymous') continue;
+    throw new FitError('usage', `containers cannot be ${attribute} by this version: nothing was packed`, {
+      hint: NOT_YET[attribute],
+    });
+  }
+}
+
+const NOT_YET: Readonly<Record<Exclude<Attribute, 'anonymous'>, string>> = {
+  signed: 'pack it without, and sign a text that names its root',
+  encrypted: 'fit send encrypts what it delivers',
+  receipt: 'fit send delivers a container for a signed receipt',
+  timestamped: 'pack it without',
+};
+
+const progress = (what: string, work: Work) => (): string =>
+  work.bytes > 0 ? `${what}: ${size(work.bytes)}` : `${what}: ${work.entries} entries`;
+
+export async function pack(context: Context, options: PackOptions, named: readonly string[]): Promise<number> {
+  const { out } = context;
+  const { statement: statements, credential: credentials } = options;
+  if (named.length + statements.length + credentials.length === 0)
+    throw new FitError('usage', 'there is nothing to pack', { hint: 'name a file or a folder' });
+  const wanted = wantedOf(options);
+  checkWanted(wanted);
+  const work: Work = { bytes: 0, entries: 0 };
+  const sealer: Sealer = async (_attribute, about) => sealOnce(about, now());
+  const target = resolve(options.out);
+  const run = async () => {
+    const nodes = await plan({ files: named, statements, credentials }, now(), work);
+    demand(nodes, wanted);
+    work.entries = 0;
+    return packFiles(nodes, target, sealer, work);
+  };
+  const packed = await out.busy(progress('packing', work), run());
+  if (out.isJson) out.json({ file: target, root: packed.root, files: packed.leaves, bytes: packed.bytes });
+  else {
+    out.line(`packed  ${voice.peer(options.out, 4096)}  ${files(packed.leaves)}, ${size(packed.bytes)}`);
+    out.line(`root    ${packed.root}`);
+  }
+  return EXIT.done;
+}
+
+interface ReadOptions {
+  readonly root?: string;
+  readonly signer?: string;
+}
+
+/** Opens with the demands of the command line; always closed. */
+async function reading<T>(
+  context: Context,
+  options: ReadOptions,
+  file: string,
+  use: (container: Container, work: Work) => Promise<T>,
+): Promise<T> {
+  const { root, signer } = options;
+  for (const [flag, value] of [
+    ['--root', root],
+    ['--signer', signer],
+  ] as const) {
+    if (value !== undefined && !DIGEST.test(value))
+      throw new FitError('usage', `${flag} takes 64 lower-case hexadecimal digits`);
+  }
+  const work: Work = { bytes: 0, entries: 0 };
+  const run = async (): Promise<T> => {
+    const container = await openContainer(file, { now: now(), ...(signer === undefined ? {} : { signer }) }, work);
+    try {
+      if (root !== undefined && root !== rootOf(container))
+        throw new FitError('bad-file', 'this is another container than the one that --root names');
+      return await use(container, work);
+    } finally {
+      closeContainer(container);
+    }
+  };
+  return context.out.busy(progress('reading', work), run());
+}
+
+const rootOf = ({ head }: Container): string => Buffer.from(head.root).toString('hex');
+
+function nodeAt({ tree }: Container, only: string | undefined): number {
+  const path = (only ?? '').split('/').filter((one) => one !== '' && one !== '.');
+  const found = findPath(tree.nodes, path.join('/'));
+  if (found === undefined) throw new FitError('not-found', '--only names nothing that is in the container');
+  return found;
+}
+
+function sayRefused(context: Context, refused: readonly Refused[]): void {
+  for (const { path, why } of refused.slice(0, MOST_SAID))
+    context.out.talk(`refused  ${voice.peer(path, 500)}: ${voice.peer(why, 500)}`);
+  if (refused.length > MOST_SAID) context.out.talk(`refused  ${refused.length - MOST_SAID} more`);
+}
+
+const MOST_SAID = 50;
+
+function signersOf({ tree, verdicts }: Container) {
+  return [...verdicts.signers].map(([index, signer]) => ({
+    path: pathOf(tree.nodes, index) || '.',
+    name: signer.name,
+    fingerprint: signer.fingerprint,
+    time: new Date(signer.time * 1000).toISOString(),
+    good: !verdicts.refused.has(index),
+  }));
+}
+
+interface UnpackOptions extends ReadOptions {
+  readonly to?: string;
+  readonly as?: string;
+  readonly only?: string;
+}
+
+export async function unpack(context: Context, options: UnpackOptions, file: string): Promise<number> {
+  const { out } = context;
+  if ((options.to === undefined) === (options.as === undefined))
+    throw new FitError('usage', 'name a folder with --to, or a new container with --as');
+  const { root, signers, taken } = await reading(context, options, file, async (container, work) => {
+    const target = nodeAt(container, options.only);
+    const made =
+      options.as === undefined
+        ? await takeOut(container, target, resolve(options.to ?? '.'), work)
+        : await showAs(container, target, resolve(options.as), work);
+    return { root: rootOf(container), signers: signersOf(container), taken: made };
+  });
+  const ok = taken.refused.length === 0;
+  if (out.isJson) {
+    const to = resolve(options.to ?? options.as ?? '.');
+    out.json({ ok, root, to, files: taken.leaves, bytes: taken.bytes, signers, refused: taken.refused });
+  } else {
+    const what = options.as === undefined ? 'unpacked' : 'shown';
+    out.line(`${what}  ${files(taken.leaves)}, ${size(taken.bytes)}`);
+    for (const one of signers.filter(({ good }) => good))
+      out.line(`signed by ${voice.peer(one.name)}  ${one.fingerprint}  ${voice.peer(one.path, 500)}`);
+    sayRefused(context, taken.refused);
+  }
+  return ok ? EXIT.done : EXIT.negative;
+}
+
+interface InspectOptions extends ReadOptions {
+  readonly full?: boolean;
+}
+
+interface Line {
+  readonly path: string;
+  readonly kind: string;
+  readonly bytes: number;
+  readonly attributes: readonly Attribute[];
+  readonly verdict: 'good' | 'refused' | 'hidden';
+  readonly why: string | null;
+}
+
+async function linesOf(container: Container, isFull: boolean, work: Work): Promise<Line[]> {
+  const { tree, verdicts } = container;
+  const lines: Line[] = [];
+  const block = new Uint8Array(1024 * 1024);
+  const paths: string[] = [];
+  for (const [index, { kind, name, depth, bytes, attributes }] of tree.nodes.entries()) {
+    paths.length = depth;
+    paths.push(name);
+    let why = verdicts.refused.get(index) ?? null;
+    if (isFull && why === null && kind === 'file')
+      why = await readLeaf(
+        container,
+        index,
+        block,
+        () => {},
+        async (count) => {
+          work.bytes += count;
+        },
+      );
+    const path = kind === 'hidden' ? `${paths.slice(1, -1).join('/')}/` : paths.slice(1).join('/');
+    const verdict = kind === 'hidden' ? 'hidden' : why === null ? 'good' : 'refused';
+    lines.push({ path: index === 0 ? '.' : path, kind, bytes, attributes, verdict, why });
+  }
+  return lines;
+}
+
+export async function inspect(context: Context, options: InspectOptions, file: string): Promise<number> {
+  const { out } = context;
+  const { root, signers, lines } = await reading(context, options, file, async (container, work) => ({
+    root: rootOf(container),
+    signers: signersOf(container),
+    lines: await linesOf(container, options.full === true, work),
+  }));
+  const ok = lines.every(({ verdict }) => verdict !== 'refused');
+  if (out.isJson) out.json({ ok, root, full: options.full === true, signers, nodes: lines });
+  else {
+    out.line(`root  ${root}`);
+    for (const one of lines) {
+      const depth = one.path === '.' ? 0 : one.path.split('/').length;
+      const name = one.kind === 'hidden' ? 'hidden' : voice.peer(one.path.split('/').at(-1) ?? '', 255);
+      const marks = one.attributes.length === 0 ? '' : `  [${one.attributes.join(', ')}]`;
+      const verdict = one.verdict === 'refused' ? out.paint('red', `  REFUSED: ${voice.peer(one.why ?? '', 500)}`) : '';
+      const ends = one.kind === 'folder' ? '/' : '';
+      const kind = one.kind === 'statement' || one.kind === 'credential' ? `  ${one.kind}` : '';
+      const bytes = one.kind === 'hidden' ? '' : `  ${size(one.bytes)}`;
+      out.line(
+        `${'  '.repeat(depth)}${one.path === '.' ? '' : name}${one.path === '.' ? '.' : ends}${bytes}${kind}${marks}${verdict}`,
+      );
+    }
+    for (const one of signers)
+      out.line(
+        `signed by ${voice.peer(one.name)}  ${one.fingerprint}  at ${voice.when(one.time)}  ${voice.peer(one.path, 500)}`,
+      );
+    if (options.full !== true) out.hint('contents were not read: fit inspect --full compares them too');
+  }
+  return ok ? EXIT.done : EXIT.negative;
+}
