@@ -47,6 +47,8 @@ function note(content: ContentTerms): Uint8Array {
   const terms: Terms = {
     format: 'delivery/1',
     content,
+    other: null,
+    want: null,
     title: 'Delivery',
     deal: DEAL,
     references: [],
@@ -76,7 +78,7 @@ async function side(t: TestContext, clock: ManualClock, us: Uint8Array, them: Ui
   events.listen(undefined, (event) => told.push(event));
   const deals = new Map<string, Deal>();
   const documents = new Map<string, Uint8Array>();
-  let consents: readonly Pick<Consent, 'deal' | 'status'>[] = [];
+  let consents: readonly Pick<Consent, 'deal' | 'status' | 'document'>[] = [];
   const posted: number[] = [];
   const asked: BulkRequest[] = [];
   const wire = {
@@ -130,8 +132,8 @@ async function side(t: TestContext, clock: ManualClock, us: Uint8Array, them: Ui
     get posts() {
       return posted.length;
     },
-    pending(deal: string | undefined) {
-      consents = deal === undefined ? [] : [{ deal, status: 'pending' }];
+    pending(deal: string, document: string | undefined) {
+      consents = document === undefined ? [] : [{ deal, document, status: 'pending' }];
     },
     /** The deal comes into a state, as its writes tell it. */
     set(state: DealState, document: Uint8Array) {
@@ -181,7 +183,8 @@ async function offered(t: TestContext, contents: readonly Uint8Array[], names?: 
     elm.deliveries.serve({ peer: 'oak', certificate: toHex(OAK) } as Parameters<typeof elm.deliveries.serve>[0], body);
   oak.wire.request = async (_, body) => serve(body);
   const record = { document: digest } as ExchangeRecord;
-  const folderOf = async (one: typeof elm) => (await one.contents.get(document))?.folder ?? assert.fail('no record');
+  const folderOf = async (one: typeof elm) =>
+    ((await one.contents.in(document)) ?? (await one.contents.out(document)))?.folder ?? assert.fail('no record');
   return {
     clock,
     elm,
@@ -377,14 +380,14 @@ test('a request that is refused leaves no files; one that waits keeps them; fold
   const request = await it.elm.deliveries.make(it.paths);
   const [asked, refused] = ['aaaaaaaaaaaa', 'bb'.repeat(32)];
   await it.elm.archive.batch([request.keep(refused, asked)]);
-  it.elm.pending(asked);
-  it.elm.deliveries.ended(asked);
+  it.elm.pending(asked, refused);
+  it.elm.deliveries.refused(asked, refused);
   await it.elm.restart();
   assert.equal((await it.elm.folders()).length, 2);
-  it.elm.pending(undefined);
-  it.elm.deliveries.ended(asked);
+  it.elm.pending(asked, undefined);
+  it.elm.deliveries.refused(asked, refused);
   await until('gone', async () => (await it.elm.folders()).length === 1);
-  assert.equal(await it.elm.contents.get(refused), undefined);
+  assert.equal(await it.elm.contents.out(refused), undefined);
 
   // Refused while we were locked or ended: found at the unlock.
   const later = await it.elm.deliveries.make(it.paths);
