@@ -116,6 +116,19 @@ test('every file of evidence is in fit-evidence(5)', () => {
   for (const name of Object.values(FILE)) assert.ok(read('fit-evidence.5').includes(name), name);
 });
 
+test('every problem that the verifier names is in fit-evidence(5)', () => {
+  const files = [...readdirSync('src/evidence').map((name) => join('src/evidence', name)), 'src/cli/actions/verify.ts'];
+  const codes = files.flatMap((file) =>
+    Array.from(
+      readFileSync(file, 'utf8').matchAll(/(?:refuse\(\s*|\bproblem\(|code: )'([a-z-]+)'/g),
+      ([, code]) => code ?? '',
+    ),
+  );
+  assert.ok(codes.includes('void') && codes.includes('other-content') && codes.includes('unreadable'));
+  for (const code of codes)
+    assert.ok(source('fit-evidence.5').includes(`\\fB${code.replaceAll('-', '\\-')}\\fR`), code);
+});
+
 test('exit statuses and error codes are in fit(1), and no page has another status', () => {
   const statuses = (page: string) =>
     Array.from(section(page, 'EXIT STATUS').matchAll(/^\.TP\n(\d+)$/gm), ([, code]) => Number(code));
