@@ -14,7 +14,7 @@ import { buildEvidence, type Proof } from '../evidence/bundle.ts';
 import { buildDelivery } from '../evidence/delivery.ts';
 import { buildSwap } from '../evidence/swap.ts';
 import { present } from '../lib/assert.ts';
-import { equal, toHex } from '../lib/bytes.ts';
+import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
@@ -293,6 +293,22 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       if (role === undefined)
         throw new FitError('not-found', 'this trader is no arbiter', { hint: 'fit init --role arbiter' });
       return { terms: role.terms, sha256: toHex(role.termsDigest) };
+    },
+
+    async timestampMake({ digest, by, url, certificates }) {
+      if (by !== undefined) needKey();
+      const { response, ...stamp } = await parts.timestamps.make({
+        digest: fromHex(digest),
+        ...(by === undefined ? {} : { by }),
+        ...(url === undefined ? {} : { url }),
+        ...(certificates === undefined ? {} : { certificates: certificates.map(fromBase64) }),
+      });
+      return { ...stamp, response: base64(response) };
+    },
+    async timestampAuthorities() {
+      needKey();
+      const authorities = parts.timestamps.authorities();
+      return { authorities: authorities.map((one) => ({ ...one, certificate: base64(one.certificate) })) };
     },
 
     async keyCsr() {

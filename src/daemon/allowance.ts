@@ -16,7 +16,7 @@ export interface Measure {
 
 /** Bytes. Even the shortest message costs its transaction, its entry in the journal, its share of memory: some 16 000 at once. */
 export const OF_A_CONTACT: Measure = { burst: 128 * 1024 * 1024, perSecond: 16 * 1024, least: 8 * 1024 };
-/** Requests to an arbiter. Certificates and PeerIds are free, so the account is the address's (PROTOCOL §7). */
+/** Requests to an arbiter or a timestamp authority. Certificates and PeerIds are free, so the account is the address's (PROTOCOL §7). */
 export const OF_AN_ADDRESS: Measure = { burst: 300, perSecond: 2, least: 1 };
 
 /** Texts with one contact that rules refuse: each is a record and two entries of the audit log, for good. */

@@ -51,6 +51,8 @@ import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { createPolicy } from './policy.ts';
 import { watchSpool } from './spool.ts';
+import { createTimestampRole } from './timestamp-role.ts';
+import { createTimestamps } from './timestamps.ts';
 import { createViews } from './views.ts';
 
 /** A responder proves while it verifies. Workers start with their first job and end when idle. */
@@ -214,8 +216,12 @@ async function assemble(setting: Setting): Promise<Daemon> {
     contentWork,
   );
 
+  const timestamps = createTimestamps({ config, contacts, identity, link, rng });
+  undo.push(() => timestamps.stop());
+
   const parts: Parts = {
     deliveries,
+    timestamps,
     archive,
     journal: theJournal,
     store: dealStore,
@@ -380,6 +386,16 @@ async function assemble(setting: Setting): Promise<Daemon> {
       if (!open) await unlocking?.catch(() => {});
       if (!open) throw new FitError('locked', 'the arbiter is locked');
       return arbiter.handle(body);
+    });
+  }
+  if (config.roles.includes('timestamp')) {
+    const role = createTimestampRole({ archive, keyring, clock });
+    const asking = createAllowance(clock, OF_AN_ADDRESS);
+    link.handle('/fit/timestamp/1', async ({ peer, host }, body) => {
+      if (!asking.take(host ?? peer, 1)) throw new FitError('busy', 'too many requests from one address');
+      if (!open) await unlocking?.catch(() => {});
+      if (!open) throw new FitError('locked', 'the timestamp authority is locked');
+      return role.handle(body);
     });
   }
 

@@ -16,6 +16,7 @@ import type { Identity } from './identity.ts';
 import type { Keyring } from './keyring.ts';
 import type { Outbox } from './outbox.ts';
 import type { Policy } from './policy/port.ts';
+import type { Timestamps } from './timestamps.ts';
 
 export interface Parts {
   readonly archive: Archive;
@@ -30,6 +31,7 @@ export interface Parts {
   readonly outbox: Outbox;
   readonly exchanges: Exchanges;
   readonly deliveries: Deliveries;
+  readonly timestamps: Timestamps;
   readonly link: Link;
   readonly clock: Clock;
   readonly rng: Rng;

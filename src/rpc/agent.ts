@@ -196,6 +196,26 @@ export interface CaseResult {
   readonly decided: string;
 }
 
+export interface TimestampMade {
+  /** TimeStampResp (RFC 3161). */
+  readonly response: string;
+  readonly time: string;
+  /** Hex. */
+  readonly serial: string;
+  readonly policy: string;
+  /** The name in the signer's certificate: the authority's text. */
+  readonly authority: string;
+  readonly fingerprint: string;
+  readonly trustedBy: string;
+}
+
+export interface TimestampAuthority {
+  /** Null for a configured certificate, or this trader's own. */
+  readonly contact: string | null;
+  /** DER. */
+  readonly certificate: string;
+}
+
 /** What events tell; fit-events(1) explains each. A kind keeps its meaning; kinds may be added. */
 export const EVENT_KINDS = [
   // A deal's transactions, ours and theirs.
@@ -372,6 +392,19 @@ export interface Agent extends ApprovalAgent {
 
   arbiterCases(): Promise<{ readonly cases: readonly CaseResult[] }>;
   arbiterTerms(): Promise<{ readonly terms: string; readonly sha256: string }>;
+
+  /**
+   * Asks an authority for a timestamp and verifies it: the contact `by` [key], else the one at `url`, else the configured one.
+   * `certificates`: DER, in place of the configured ones.
+   */
+  timestampMake(params: {
+    readonly digest: string;
+    readonly by?: string;
+    readonly url?: string;
+    readonly certificates?: readonly string[];
+  }): Promise<TimestampMade>;
+  /** [key] Whose timestamps this trader believes. */
+  timestampAuthorities(): Promise<{ readonly authorities: readonly TimestampAuthority[] }>;
 
   /** [consent] PKCS#10 request for the identity key, PEM. */
   keyCsr(): Promise<{ readonly csr: string }>;

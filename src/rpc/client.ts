@@ -53,6 +53,8 @@ const METHOD_NAMES: { readonly [M in AgentMethod]: true } = {
   dealExport: true,
   arbiterCases: true,
   arbiterTerms: true,
+  timestampMake: true,
+  timestampAuthorities: true,
   keyCsr: true,
   keyImport: true,
   keyExport: true,

@@ -104,6 +104,16 @@ export const PARAMS = {
   dealExport: z.strictObject({ deal, form: z.enum(['asics', 'files']) }),
   arbiterCases: nothing,
   arbiterTerms: nothing,
+  timestampMake: z.strictObject({
+    digest,
+    by: contact.exactOptional(),
+    url: z.string().min(1).max(2048).exactOptional(),
+    certificates: z
+      .array(base64(8 * 1024))
+      .max(64)
+      .exactOptional(),
+  }),
+  timestampAuthorities: nothing,
   keyCsr: nothing,
   keyImport: z.strictObject({
     data: base64(512 * 1024),

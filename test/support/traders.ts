@@ -129,7 +129,7 @@ export interface StartSetup {
 }
 
 export interface Setup {
-  readonly role?: 'arbiter';
+  readonly role?: 'arbiter' | 'timestamp';
   readonly patience?: string;
 }
 

@@ -12,7 +12,12 @@ export function registerIdentity(program: Command): void {
       .description('make a new trader: its keys, its settings and its folders')
       .option('--name <name>', 'your name, as it stands on your card and in contracts')
       .option('--listen <host:port>', 'where the daemon listens; port 0 picks a free one and keeps it')
-      .option('--role <role>', 'a role that the daemon serves for others: arbiter (may be repeated)', collect, [])
+      .option(
+        '--role <role>',
+        'a role that the daemon serves for others: arbiter or timestamp (may be repeated)',
+        collect,
+        [],
+      )
       .option('--patience <time>', 'how long to wait for the other side before asking the arbiter, for example 2m'),
     'fit init --name "Trader Elm"',
     'fit init --name Notary --role arbiter --listen 0.0.0.0:7440 --passphrase-file pw --json',

@@ -30,6 +30,7 @@ import { generalizedTime } from './time.ts';
 import { isSha256, NONCE_MAX_BYTES, nonceDer, SHA256_NULL, TST_INFO } from './timestamp-verify.ts';
 
 export {
+  TIMESTAMP_MAX_BYTES,
   type Timestamp,
   type TimestampExpectation,
   type TimestampFault,
