@@ -15,6 +15,7 @@ import * as voice from '../voice.ts';
 import * as approvals from '../voice-approvals.ts';
 import { ask, confirm } from './modals/ask.tsx';
 import { askToSign } from './modals/sign.tsx';
+import { payerOf, problemOf, textOfFields } from './proposal.ts';
 import { readToSign } from './screens/reader.tsx';
 import { type Ui, wordsOf } from './ui.tsx';
 
@@ -108,7 +109,42 @@ title = ""
 What each side gives and gets, by when, and what happens if not.
 `;
 
-/** A new proposal: from a file, or written in the editor. */
+/** One field of a proposal, asked until nothing is wrong with it. */
+async function askField(ui: Ui, field: 'give' | 'want' | 'amount', label: string, about: string) {
+  for (let problem: string | undefined, first = ''; ; ) {
+    const lines = problem === undefined ? [about] : [about, problem];
+    const text = (await ask(ui, 'What each side gives', label, { lines, first }))?.trim();
+    if (text === undefined) return undefined;
+    problem = problemOf(field, text);
+    if (problem === undefined) return text;
+    first = text;
+  }
+}
+
+/** The text of a proposal out of its fields, or out of the editor if nothing is named; undefined: the person left. */
+async function compose(ui: Ui, to: string): Promise<string | undefined> {
+  const give = await askField(
+    ui,
+    'give',
+    'you give',
+    'in words; empty if you only pay, or to write all of it yourself',
+  );
+  if (give === undefined) return undefined;
+  const want = await askField(ui, 'want', 'you want', 'in words; empty if they only pay');
+  if (want === undefined) return undefined;
+  if (give === '' && want === '') return edit(ui, `to-${to}`, BLANK);
+  const payer = payerOf({ give, want });
+  const pays = payer === 'you' ? 'that you pay' : payer === 'them' ? 'that they pay' : 'that one side pays';
+  const amount = await askField(ui, 'amount', 'amount', `${pays}: EUR 120.00; empty if no money is paid`);
+  if (amount === undefined) return undefined;
+  if (payer !== undefined || amount === '') return textOfFields({ give, want, amount, paidBy: payer ?? 'them' });
+  const who = await ask(ui, 'What each side gives', 'paid by', { lines: ['you or them'], first: 'them' });
+  if (who === undefined) return undefined;
+  if (who !== 'you' && who !== 'them') throw new FitError('usage', 'who pays is you or them: nothing was proposed');
+  return textOfFields({ give, want, amount, paidBy: who });
+}
+
+/** A new proposal: from a file, from its fields, or written in the editor. */
 export async function propose(ui: Ui): Promise<void> {
   const { contacts } = ui.session.snapshot();
   const names = contacts.map((one) => one.contact).join(', ') || 'none yet';
@@ -120,10 +156,11 @@ export async function propose(ui: Ui): Promise<void> {
     .map((one) => one.contact);
   const arbiter = await ask(ui, `New proposal to ${to}`, 'arbiter', { first: arbiters[0] ?? '' });
   if (arbiter === undefined || arbiter === '') return;
-  const file = await ask(ui, `New proposal to ${to}`, 'file', { lines: ['empty: write it in your editor'] });
+  const file = await ask(ui, `New proposal to ${to}`, 'file', {
+    lines: ['empty: say what each side gives, or write it in your editor'],
+  });
   if (file === undefined) return;
-  const text =
-    file === '' ? await edit(ui, `to-${to}`, BLANK) : fromUtf8(await readInput(resolve(file), MAX_TEXT_BYTES));
+  const text = file === '' ? await compose(ui, to) : fromUtf8(await readInput(resolve(file), MAX_TEXT_BYTES));
   if (text === undefined) return;
   const document = base64(text);
   await signHeld(ui, 'propose', () => ui.session.agent.dealPropose({ document, to, arbiter, hold: true }));

@@ -113,7 +113,7 @@ function Deals(): ReactElement {
     {
       keys: ['n'],
       label: 'new',
-      does: 'propose a new deal, from a file or in your editor',
+      does: 'propose a new deal, from a file, by what each side gives, or in your editor',
       run: () => void attempt(() => propose(ui)),
     },
     {
