@@ -9,12 +9,14 @@ import type { Step } from './moves.ts';
 import { opens } from './rules.ts';
 import { crash, hear, ownMoves, receive } from './shell.ts';
 import {
+  complaint,
   declined,
   type Exchange,
   type Name,
   other,
   type PromiseTerm,
   promiseOf,
+  proofOf,
   type RequestTerm,
   type Role,
   reply,
@@ -25,11 +27,13 @@ import {
   token,
 } from './terms.ts';
 import {
-  ARBITER_TIMES,
+  arbiterTimes,
   type Cell,
+  type Court,
   draftOf,
   layoutOf,
   partyTimes,
+  retentionOf,
   type Seat,
   type State,
   TIMES,
@@ -92,7 +96,7 @@ function signable({ world, rules }: Step, s: State): readonly RequestTerm[] {
       const own = madeIn(world).promises.get(x.xid + role);
       if (own === undefined) continue;
       const by = x[role];
-      list.push(request('abort', x, by), request('status', x, by));
+      list.push(request('abort', x, by), request('status', x, by), ...complaints(world, s, x, by));
       for (const mine of own) {
         for (const peers of peerPromises(world, s, x, other(role))) {
           const both = role === 'O' ? { o: mine, r: peers } : { o: peers, r: mine };
@@ -105,6 +109,17 @@ function signable({ world, rules }: Step, s: State): readonly RequestTerm[] {
     }
   }
   return list;
+}
+
+/** Proofs that a corrupt party can file: invented ones, and of every wrong content whose key it has. */
+function complaints(world: World, s: State, x: Exchange, by: Name): readonly RequestTerm[] {
+  if (x.content === null) return [];
+  const known = world.exchanges.filter(
+    (one) => one.content === 'wrong' && (!world.honest.includes(one.O) || s.sent.includes(signatureOf(one, 'O'))),
+  );
+  return [proofOf(x, 'invented'), ...known.map((one) => proofOf(one, 'genuine'))].map((proof) =>
+    complaint(x, by, proof),
+  );
 }
 
 /** Good promises of the peer that went out, from any exchange and role; and one forged with the own verifier key. */
@@ -142,29 +157,58 @@ export function owes(world: World, s: State, seat: Seat): boolean {
 
 function clocks(at: Step, s: State): void {
   const { world } = at;
-  if (world.clock === 'stopped') return;
   const last = partyTimes(world).length - 1;
   s.clocks.forEach((reading, party) => {
-    if (reading === last) return;
+    if (reading === last || world.clock === 'stopped') return;
     const next = draftOf(s);
     next.clocks = s.clocks.with(party, reading + 1);
     at.emit('clock', null, () => `the clock of ${world.honest[party]} goes on`, next);
   });
-  const readings = world.clock === 'retention' ? ARBITER_TIMES.length : 2;
-  if (s.arbiterClock + 1 === readings || s.clocks.some((reading) => reading !== last)) return;
+  const reading = nextReading(world, s);
+  if (reading === null) return;
+  const from = arbiterNow(world, s);
+  const to = arbiterTimes(world)[reading] as number;
   const { seats } = layoutOf(world);
-  if (s.arbiterClock === 0 && world.punctual !== 'none' && seats.some((seat) => owes(world, s, seat))) return;
+  const over = endingBy(s, to);
+  if (world.attends && seats.some((seat) => over.includes(seat.court) && seat.role === 'R' && waits(s, seat))) return;
+  if (from < TIMES.notAfter && to >= TIMES.notAfter) {
+    if (s.clocks.some((one) => one !== last)) return;
+    if (world.punctual !== 'none' && seats.some((seat) => owes(world, s, seat))) return;
+  }
   // Whoever may still need an answer asks for it before it is forgotten.
-  if (s.arbiterClock === 1 && seats.some((seat) => waits(s, seat))) return;
+  const forgets = to >= TIMES.notAfter + retentionOf(world);
+  if (forgets && seats.some((seat) => waits(s, seat))) return;
   const next = draftOf(s);
-  next.arbiterClock++;
-  at.emit(
-    'clock',
-    null,
-    () => `the arbiter's clock passes ${arbiterNow(s) < TIMES.notAfter ? 'notAfter' : 'retention'}`,
-    next,
+  next.arbiterClock = reading;
+  const passes = forgets
+    ? 'retention'
+    : from < TIMES.notAfter && to >= TIMES.notAfter
+      ? 'notAfter'
+      : 'the end of a window';
+  at.emit(over.length > 0 ? 'window' : 'clock', null, () => `the arbiter's clock passes ${passes}`, next);
+}
+
+/** The courts whose open windows have ended at that time. */
+function endingBy(s: State, time: number): readonly number[] {
+  return s.courts.flatMap(({ stored }, court) =>
+    stored.phase === 'pending' && (stored.until ?? 0) <= time ? [court] : [],
   );
 }
+
+/** Windows are all that anybody waits for between the times that every exchange has: without one that ends, none is there. */
+function nextReading(world: World, s: State): number | null {
+  const times = arbiterTimes(world);
+  const fixed = [TIMES.notAfter, TIMES.notAfter + retentionOf(world)];
+  for (let reading = s.arbiterClock + 1; reading < times.length; reading++) {
+    const time = times[reading] as number;
+    if (fixed.includes(time) || endingBy(s, time).some((court) => endsAfter(s, court, arbiterNow(world, s))))
+      return reading;
+  }
+  return null;
+}
+
+const endsAfter = (s: State, court: number, time: number): boolean =>
+  ((s.courts[court] as Court).stored.until ?? 0) > time;
 
 function waits(s: State, seat: Seat): boolean {
   const phase = (s.cells[seat.index] as Cell).stored?.phase ?? 'dropped';

@@ -1,35 +1,41 @@
 /** The symbolic shell of the arbiter: opens escrows, stores before it answers, forgets openings in a crash. */
 import { type ArbiterEffect, type ArbiterInput, stepArbiter } from '../../src/exchange/arbiter.ts';
 import type { Actor, Step } from './moves.ts';
-import { opens } from './rules.ts';
+import { opens, provesWrong } from './rules.ts';
 import {
+  type AnswerTerm,
   answer,
   certification,
   type Exchange,
+  keyOut,
   type Name,
   other,
   type RequestTerm,
   type Role,
   reply,
+  type SignatureTerm,
   type Statement,
+  type Term,
   token,
+  voidToken,
 } from './terms.ts';
 import {
-  ARBITER_TIMES,
   alterCourt,
+  arbiterTimes,
   type Court,
   countCrash,
   draftOf,
   FRESH_COURT,
   type Opening,
-  RETENTION,
+  retentionOf,
   type State,
   TIMES,
+  WINDOW,
   type World,
   withTerm,
 } from './world.ts';
 
-export const arbiterNow = (s: State): number => ARBITER_TIMES[s.arbiterClock] as number;
+export const arbiterNow = (world: World, s: State): number => arbiterTimes(world)[s.arbiterClock] as number;
 
 interface Case {
   readonly x: Exchange;
@@ -50,6 +56,8 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
       const { openings, stored } = s.courts[court] as Court;
       const opening: Opening = { by: effect.by, o: opened.o, r: opened.r, seen: stored };
       alterCourt(s, court, { openings: [...openings, opening] });
+      if (!at.rules.keyWhenStored && effect.by === 'R' && opened.o !== null)
+        s.replies = withTerm(s.replies, reply('R', keyOut(x.xid, opened.o)));
       return;
     }
     case 'answer': {
@@ -57,6 +65,16 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
         !at.rules.answersFromStore && effect.verdict === 'resolved' && opened.o !== null && opened.r !== null;
       const value = afresh ? answer(x.xid, opened.o, opened.r) : (effect.value ?? token(x.xid));
       s.replies = withTerm(s.replies, reply(effect.to, value));
+      return;
+    }
+    case 'released': {
+      const { o } = effect.value as AnswerTerm;
+      s.replies = withTerm(s.replies, reply(effect.to, keyOut(x.xid, o as SignatureTerm)));
+      return;
+    }
+    case 'pending': {
+      const { answer: kept } = (s.courts[court] as Court).stored;
+      if (!at.rules.receiptHeldBack && kept !== null) s.replies = withTerm(s.replies, reply(effect.to, kept));
       return;
     }
     case 'refuse': {
@@ -72,14 +90,23 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
 }
 
 function give(at: Step, s: State, it: Case, from: Court['stored'], input: ArbiterInput<Statement>): void {
-  const times = { notAfter: TIMES.notAfter, retention: RETENTION };
-  const word = (): Statement => token(it.x.xid, at.rules.tokensSigned);
-  const ports = { token: word, voidToken: word };
-  const [after, effects] = stepArbiter<Statement>(ports, times, from, input, at.rules.arbiter);
-  at.taken?.add(`arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`);
+  const { rules, world } = at;
+  const { xid, content } = it.x;
+  const window = content === null ? 0 : rules.windowStaysOpen ? WINDOW : -WINDOW;
+  const times = { notAfter: TIMES.notAfter, retention: retentionOf(world), window };
+  const ports = {
+    token: (): Statement => token(xid, rules.tokensSigned),
+    voidToken: (): Statement => voidToken(xid, rules.tokensSigned),
+  };
+  const table = content === null ? rules.arbiter : rules.contentArbiter;
+  const [after, effects] = stepArbiter<Statement>(ports, times, from, input, table);
+  const course = content === null ? 'contract' : 'delivery';
+  at.taken?.add(`${course} arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`);
   // Said before: nothing new.
   const again = (effect: ArbiterEffect<Statement>): boolean =>
-    effect.kind === 'answer' && effect.value !== null && s.replies.includes(reply(effect.to, effect.value));
+    (effect.kind === 'answer' && effect.value !== null && s.replies.includes(reply(effect.to, effect.value))) ||
+    (effect.kind === 'released' && s.replies.some((one) => isKeyOf(one, xid))) ||
+    (effect.kind === 'pending' && rules.receiptHeldBack);
   if (input.kind !== 'opened' && at.rules.answersFromStore && effects.every(again)) return;
   const upTo = (count: number): State => {
     const next = draftOf(s);
@@ -96,6 +123,9 @@ function give(at: Step, s: State, it: Case, from: Court['stored'], input: Arbite
   }
 }
 
+const isKeyOf = (term: Term, xid: string): boolean =>
+  term.kind === 'reply' && term.statement.kind === 'key' && term.statement.xid === xid;
+
 export function crashArbiter(s: State): void {
   s.courts.forEach((court, index) => {
     if (court.openings.length > 0) alterCourt(s, index, { openings: [] });
@@ -106,6 +136,7 @@ export function crashArbiter(s: State): void {
 /** As whom the arbiter hears this signer: as the party that X names, or not at all. */
 function roleOf(at: Step, x: Exchange, asked: RequestTerm): Role | null {
   if (!at.rules.abortTiedToRecord && asked.what === 'abort') return 'O';
+  if (!at.rules.onlyReceiverComplains && asked.what === 'misbehaviour') return 'R';
   return asked.by === x.O ? 'O' : asked.by === x.R ? 'R' : null;
 }
 
@@ -114,14 +145,18 @@ export function serve(at: Step, s: State, asked: RequestTerm, actor: Actor): voi
   const x = at.world.exchanges[court] as Exchange;
   const by = roleOf(at, x, asked);
   const { stored, openings } = s.courts[court] as Court;
-  const now = arbiterNow(s);
+  const now = arbiterNow(at.world, s);
   if (by === null || x.T !== 't') return;
   if (at.rules.expiryWaits && now >= TIMES.notAfter && openings.length > 0) return;
   if (asked.what === 'resolve' && stored.phase === 'none' && openings.some((one) => one.by === by)) return;
   const label = (): string => `the arbiter serves ${asked.what}(${x.xid}) by ${asked.by}`;
   const opened = { o: opens(at.rules, x, 'O', asked.o), r: opens(at.rules, x, 'R', asked.r) };
   const it: Case = { x, court, actor, whose: asked.by, label, opened };
-  give(at, s, it, stored, { kind: asked.what, by, now });
+  const input: ArbiterInput<Statement> =
+    asked.what === 'misbehaviour'
+      ? { kind: asked.what, by, valid: provesWrong(at.rules, x, asked.proof), now }
+      : { kind: asked.what, by, now };
+  give(at, s, it, stored, input);
 }
 
 /** An opening ends. */
@@ -136,12 +171,12 @@ export function finish(at: Step, s: State, court: number, opening: Opening): voi
   const label = (): string => `the arbiter ends the opening for ${opening.by} in ${x.xid}`;
   const it: Case = { x, court, actor: 'arbiter', whose: null, label, opened: opening };
   const from = at.rules.lock ? stored : opening.seen;
-  give(at, next, it, from, { kind: 'opened', by: opening.by, answer: made, now: arbiterNow(s) });
+  give(at, next, it, from, { kind: 'opened', by: opening.by, answer: made, now: arbiterNow(at.world, s) });
 }
 
 /** After retention the record may go. */
 export function prune(at: Step, s: State): void {
-  if (arbiterNow(s) < TIMES.notAfter + RETENTION) return;
+  if (arbiterNow(at.world, s) < TIMES.notAfter + retentionOf(at.world)) return;
   s.courts.forEach(({ stored }, court) => {
     if (stored.phase === 'none') return;
     const next = draftOf(s);
@@ -154,6 +189,7 @@ export function prune(at: Step, s: State): void {
 export function lie(at: Step, s: State): void {
   at.world.exchanges.forEach((x) => {
     const made: Statement[] = [token(x.xid, at.rules.tokensSigned)];
+    if (x.content !== null) made.push(voidToken(x.xid, at.rules.tokensSigned));
     for (const asked of s.asked) {
       if (asked.kind !== 'request' || asked.xid !== x.xid || asked.what !== 'resolve') continue;
       const o = opens(at.rules, x, 'O', asked.o);

@@ -1,15 +1,18 @@
 /**
  * The invariants, numbered as PROTOCOL §13 numbers them; C (one promise for one consent) and A
- * (nothing transferable from an undecided arbiter) are rules of the protocol without a number, L is liveness.
+ * (nothing transferable from an undecided arbiter) are rules of the protocol without a number, L is liveness,
+ * W what a window is for.
  * Each is a named function that says what is wrong, or null. These are asked of every state, in this order; what must remain
  * possible (5 and L) is in `possibilities.ts`.
  */
+import type { ArbiterPhase } from '../../src/exchange/arbiter.ts';
 import { isFinal } from '../../src/exchange/party.ts';
 import { fitsTemplate, type Rules, verifiesAsContract } from './rules.ts';
 import {
   type AnswerTerm,
   type ContractTerm,
   type Exchange,
+  type KeyTerm,
   other,
   type PromiseTerm,
   type ReplyTerm,
@@ -33,15 +36,19 @@ export type InvariantNumber =
   | '9'
   | '10'
   | '11'
+  | '12'
   | '14'
   | 'A'
   | 'C'
-  | 'L';
+  | 'L'
+  | 'W';
 
 export interface Invariant {
   readonly number: InvariantNumber;
   readonly name: string;
 }
+
+type Answered = ReplyTerm['statement']['kind'];
 
 interface Seen {
   readonly world: World;
@@ -77,17 +84,25 @@ function isOut({ state, world }: Seen, seat: Seat): boolean {
   if (state.sent.includes(mine)) return true;
   if (seat.exchange.T !== 't' && state.sent.includes(seat.promise)) return true;
   return (state.replies as readonly ReplyTerm[]).some(({ statement, to }) => {
-    if (statement.kind !== 'answer' || (to === seat.role && world.honest.includes(seat.name))) return false;
-    return statement.o === mine || statement.r === mine;
+    if (
+      (statement.kind !== 'answer' && statement.kind !== 'key') ||
+      (to === seat.role && world.honest.includes(seat.name))
+    )
+      return false;
+    return statement.o === mine || (statement.kind === 'answer' && statement.r === mine);
   });
 }
+
+/** A key is on the way to an end, whatever that will be; but not to an abort. */
+const excludes = (one: Answered, two: Answered): boolean =>
+  one !== two && (one === 'token' || two === 'token' || (one !== 'key' && two !== 'key'));
 
 function exclusive(seen: Seen): string | null {
   return eachReply(seen, ({ statement }, x) => {
     const against = (seen.state.replies as readonly ReplyTerm[]).some(
-      (one) => one.statement.xid === x.xid && one.statement.kind !== statement.kind,
+      (one) => one.statement.xid === x.xid && excludes(one.statement.kind, statement.kind),
     );
-    return against ? `the arbiter answered both aborted and resolved for ${x.xid}` : null;
+    return against ? `the arbiter answered two ways for ${x.xid}` : null;
   });
 }
 
@@ -97,6 +112,8 @@ function fair(seen: Seen): string | null {
     if (state === null || !isFinal(state.phase)) return null;
     const who = `${seat.name} in ${seat.exchange.xid}`;
     if (state.phase !== 'contracted') {
+      // Whose content is wrong has no claim.
+      if (seat.role === 'O' && seat.exchange.content === 'wrong') return null;
       return isOut(seen, seat) ? `${who} is ${state.phase}, and its signature is out` : null;
     }
     const held = state.contract as ContractTerm | null;
@@ -132,7 +149,11 @@ function effective({ world, state }: Seen): string | null {
 function idempotent(seen: Seen): string | null {
   return eachReply(seen, ({ statement, to }, x) => {
     const differs = (seen.state.replies as readonly ReplyTerm[]).some(
-      (one) => one.to === to && one.statement.xid === x.xid && one.statement !== statement,
+      (one) =>
+        one.to === to &&
+        one.statement.xid === x.xid &&
+        one.statement !== statement &&
+        (one.statement.kind === 'key') === (statement.kind === 'key'),
     );
     return differs ? `two answers to ${to} in ${x.xid}` : null;
   });
@@ -142,15 +163,15 @@ const madeIn = (x: Exchange, made: SignatureTerm): boolean =>
   made.nonce === x.xid || made.nonce.startsWith(`${x.xid}/`);
 
 /** What the arbiter disclosed was promised in that exchange and role, and is for the template of X. */
-function disclosesWhatWasPromised(x: Exchange, given: AnswerTerm): boolean {
+function disclosesWhatWasPromised(x: Exchange, given: AnswerTerm | KeyTerm): boolean {
   const one = (role: Role, made: SignatureTerm | null): boolean =>
     made === null || (fitsTemplate(x, role, made) && madeIn(x, made));
-  return one('O', given.o) && one('R', given.r);
+  return one('O', given.o) && (given.kind === 'key' || one('R', given.r));
 }
 
 function bound(seen: Seen): string | null {
   const disclosed = eachReply(seen, ({ statement }, x) =>
-    statement.kind === 'token' || disclosesWhatWasPromised(x, statement)
+    statement.kind === 'token' || statement.kind === 'void' || disclosesWhatWasPromised(x, statement)
       ? null
       : `the arbiter disclosed in ${x.xid} what was not promised there`,
   );
@@ -190,6 +211,13 @@ function neverBoth({ world, state }: Seen): string | null {
   });
 }
 
+const JUSTIFIES: Readonly<Record<Answered, readonly ArbiterPhase[]>> = {
+  token: ['aborted'],
+  void: ['voided'],
+  answer: ['resolved'],
+  key: ['pending', 'resolved', 'voided'],
+};
+
 /** Whatever left is justified by what is stored. */
 function recordedFirst(seen: Seen): string | null {
   const { state } = seen;
@@ -211,12 +239,16 @@ function recordedFirst(seen: Seen): string | null {
     const asked = state.asked.some(
       (one) => one.kind === 'request' && one.by === name && one.xid === x.xid && one !== stored?.resolve,
     );
+    const complained = state.asked.some(
+      (one) => one.kind === 'request' && one.by === name && one.xid === x.xid && one.proof,
+    );
+    if (complained && (stored === null || stored.proof === null)) return ahead('a complaint');
     return asked && (phase === 'proving' || phase === 'promised' || phase === 'released') ? ahead('a request') : null;
   });
   if (parties !== null || seen.world.clock === 'retention') return parties;
   return eachReply(seen, ({ statement }, x, court) => {
     const { phase } = (state.courts[court] as State['courts'][number]).stored;
-    return phase === (statement.kind === 'token' ? 'aborted' : 'resolved')
+    return JUSTIFIES[statement.kind].includes(phase)
       ? null
       : `the arbiter answered for ${x.xid} while ${phase} is stored`;
   });
@@ -235,7 +267,7 @@ function ofItsOwnExchange(seen: Seen): string | null {
     const held = state.contract as ContractTerm | null;
     if (held !== null && !(madeIn(x, held.o) && madeIn(x, held.r))) return foreign('a signature');
     const token = state.token as Term | null;
-    return token?.kind === 'token' && token.xid !== x.xid ? foreign('a token') : null;
+    return (token?.kind === 'token' || token?.kind === 'void') && token.xid !== x.xid ? foreign('a token') : null;
   });
 }
 
@@ -254,6 +286,23 @@ function accountable(seen: Seen): string | null {
   const { cells } = seen.state;
   if (!contradicts(cells.flatMap((cell) => cell.heard))) return null;
   return provesMisbehaviour(cells.flatMap((cell) => cell.statements)) ? null : 'nobody can prove that the arbiter lied';
+}
+
+/** Right content is never void. That void and final exclude each other is part of 1. */
+function neverVoidIfRight({ world, state }: Seen): string | null {
+  const court = state.courts.findIndex(
+    ({ stored }, index) => stored.phase === 'voided' && world.exchanges[index]?.content === 'right',
+  );
+  return court < 0 ? null : `the right content of ${world.exchanges[court]?.xid} is void`;
+}
+
+/** A receiver that attends owes no receipt for wrong content, and never takes it for right. */
+function noReceiptForWrong(seen: Seen): string | null {
+  return eachSeat(seen, (seat, { state }) => {
+    if (seat.role !== 'R' || seat.exchange.content !== 'wrong') return null;
+    if (isOut(seen, seat)) return `${seat.name}'s receipt for the wrong content of ${seat.exchange.xid} is out`;
+    return state?.phase === 'contracted' ? `${seat.name} took the wrong content of ${seat.exchange.xid}` : null;
+  });
 }
 
 /** Nothing transferable about an exchange comes from an arbiter that has not decided it. */
@@ -285,6 +334,8 @@ export const STATE_INVARIANTS: readonly StateInvariant[] = [
   { number: '9', name: 'abort and release exclude each other', check: neverBoth },
   { number: '10', name: 'what left is recorded', check: recordedFirst },
   { number: '11', name: 'nothing of another exchange or role is taken', check: ofItsOwnExchange },
+  { number: '12', name: 'right content is never void', check: neverVoidIfRight },
+  { number: 'W', name: 'no receipt for wrong content', check: noReceiptForWrong },
   { number: '14', name: 'contradictory answers are provable', check: accountable },
   { number: 'A', name: 'no refusal certifies a promise', check: abuseFree },
   { number: 'C', name: 'one promise for one consent', check: consented },

@@ -44,19 +44,20 @@ const id = (term: Term | null): string => (term === null ? '' : String(term.id))
 const terms = (list: readonly Term[]): string => `T${list.map(id).join('.')}`;
 
 function party(state: PartyState<Term>): string {
-  const { role, phase, promise, release, peerPromise, resolve, contract, token, via } = state;
-  return `P${role}.${phase}.${[promise, release, peerPromise, resolve, contract, token].map(id).join('.')}.${via ?? ''}`;
+  const { role, phase, promise, release, peerPromise, resolve, contract, token, proof, via } = state;
+  const held = [promise, release, peerPromise, resolve, contract, token, proof].map(id).join('.');
+  return `P${role}.${phase}.${held}.${via ?? ''}`;
 }
 
 const partyNumber = (state: PartyState<Term> | null): number => (state === null ? -1 : numberOf(state, party));
 
-function arbiter({ phase, token, answer, cause }: ArbiterState<Statement>): string {
-  return `A${phase}.${id(token)}.${id(answer)}.${cause ?? ''}`;
+function arbiter({ phase, token, answer, cause, until }: ArbiterState<Statement>): string {
+  return `A${phase}.${id(token)}.${id(answer)}.${cause ?? ''}.${until ?? ''}`;
 }
 
 function cell({ state, stored, backup, statements, heard, ...flags }: Cell): string {
-  const { patience, deadline, restored, late, unconsented } = flags;
-  const bits = [patience, deadline, restored, late, unconsented].map(Number).join('');
+  const { patience, deadline, checking, restored, late, unconsented } = flags;
+  const bits = [patience, deadline, checking, restored, late, unconsented].map(Number).join('');
   return `C${[state, stored, backup].map(partyNumber).join('.')}~${bits}~${terms(statements)}~${terms(heard)}`;
 }
 

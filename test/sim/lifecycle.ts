@@ -3,6 +3,7 @@
  * backup; and what persons do beside the orders of an exchange.
  */
 import { isFinal, step } from '../../src/exchange/party.ts';
+import { arbiterNow } from './court.ts';
 import type { Step } from './moves.ts';
 import { careful, clockOf, insideMargin, perform, tableFor } from './shell.ts';
 import { request } from './terms.ts';
@@ -16,6 +17,7 @@ import {
   layoutOf,
   type Seat,
   type State,
+  TIMES,
   withTerm,
 } from './world.ts';
 
@@ -84,7 +86,8 @@ export function personMoves(at: Step, s: State): void {
  */
 export function restore(at: Step, s: State, seat: Seat): void {
   const { backup, state } = s.cells[seat.index] as Cell;
-  if (s.restores === 0 || s.arbiterClock > 0 || backup === null || state?.phase === 'promised') return;
+  if (s.restores === 0 || arbiterNow(at.world, s) >= TIMES.notAfter || backup === null || state?.phase === 'promised')
+    return;
   const next = draftOf(s);
   next.restores--;
   alterCell(next, seat, { ...IDLE, state: backup, stored: backup, backup, restored: true });

@@ -5,7 +5,7 @@ import { isFinal } from '../../src/exchange/party.ts';
 import { type Invariant, isFaultFree } from './invariants.ts';
 import type { Actor } from './moves.ts';
 import type { Name } from './terms.ts';
-import { type Cell, layoutOf, type State, type World } from './world.ts';
+import { type Cell, delivers, layoutOf, type State, type World } from './world.ts';
 
 /** The whole graph, for what must remain possible. */
 export interface Reached {
@@ -50,17 +50,19 @@ function firstStuck(
 
 const over = (cell: Cell): boolean => cell.state === null || isFinal(cell.state.phase);
 
-/** From every state an honest party comes to an end by itself and with the arbiter, without waiting for notAfter. */
+/** From every state an honest party comes to an end by itself and with the arbiter, without waiting for notAfter; for a window it must. */
 function timely(world: World, reached: Reached): { what: string; at: number } | null {
   if (isFaultFree(world) || world.arbiter === 'lying') return null;
+  // That a receiver attends means that an end of the window waits for it; so then its own daemon is part of passing time.
+  const together = delivers(world) && world.honest.length === 2;
   for (const seat of layoutOf(world).seats) {
     const at = firstStuck(
       reached,
       (state) => !state.down[seat.party] && over(state.cells[seat.index] as Cell),
       (edge) => {
         const { actor, whose } = reached.actorOf(edge);
-        if (whose === null) return actor === 'arbiter';
-        return whose === seat.name && (actor === 'own' || actor === 'person' || actor === 'arbiter');
+        if (whose === null) return actor === 'arbiter' || actor === 'window';
+        return (whose === seat.name || together) && (actor === 'own' || actor === 'person' || actor === 'arbiter');
       },
       // A restored originator may have to wait until the arbiter has decided.
       (state) => (state.cells[seat.index] as Cell).restored && state.courts[seat.court]?.stored.phase === 'none',

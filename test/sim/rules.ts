@@ -1,18 +1,19 @@
 /**
  * What shells and arbiter check, as switches. `RULES` is the product; a mutant turns one off or hands in a mutated table.
- * The functions are the symbolic counterparts of `checkRecord`, `promiseCheck`, `checkRelease`, `verifyAnswer` and `openPromises`.
+ * The functions are the symbolic counterparts of `checkRecord`, `promiseCheck`, `checkRelease`, `verifyAnswer`, `openPromises` and
+ * `provesMisbehaviour`.
  */
 import type { ArbiterRow } from '../../src/exchange/arbiter.ts';
-import { ARBITER } from '../../src/exchange/arbiter.ts';
-import { ORIGINATOR, RESPONDER } from '../../src/exchange/party.ts';
+import { ARBITER, CONTENT_ARBITER } from '../../src/exchange/arbiter.ts';
+import { ORIGINATOR, RECEIVER, RESPONDER, SENDER } from '../../src/exchange/party.ts';
 import {
-  type AnswerTerm,
   type ContractTerm,
   contract,
   type Exchange,
   type Name,
   other,
   type PromiseTerm,
+  type ProofTerm,
   type Role,
   type SignatureTerm,
   signature,
@@ -23,6 +24,10 @@ export interface Rules {
   readonly originator: typeof ORIGINATOR;
   readonly responder: typeof RESPONDER;
   readonly arbiter: readonly ArbiterRow[];
+  /** The tables of an exchange of content. */
+  readonly sender: typeof SENDER;
+  readonly receiver: typeof RECEIVER;
+  readonly contentArbiter: readonly ArbiterRow[];
   /** A promise counts only under the label of its xid, role, sender and recipient. */
   readonly label: boolean;
   /** ... and opens only under it. */
@@ -64,14 +69,30 @@ export interface Rules {
   readonly refusalsTellNothing: boolean;
   /** The arbiter opens whatever the verifier accepts. */
   readonly opensWhatVerifies: boolean;
-  /** After notAfter a request waits until the openings that began before have ended. The product's arbiter does not. */
+  /** After notAfter a request waits until the openings that began before have ended. The product's arbiter does, but for a crash. */
   readonly expiryWaits: boolean;
+  /** A proof of wrong content takes the sender's own statement and key, ... */
+  readonly proofNeedsOrigin: boolean;
+  /** ... of the same exchange. */
+  readonly proofBound: boolean;
+  readonly onlyReceiverComplains: boolean;
+  /** A window is open until its end. */
+  readonly windowStaysOpen: boolean;
+  /** While the window is open the sender gets no receipt. */
+  readonly receiptHeldBack: boolean;
+  /** The key leaves the arbiter only for what is stored as pending. */
+  readonly keyWhenStored: boolean;
+  /** A key of an open window is not taken for the end of the window. */
+  readonly keyIsNotFinal: boolean;
 }
 
 export const RULES: Rules = {
   originator: ORIGINATOR,
   responder: RESPONDER,
   arbiter: ARBITER,
+  sender: SENDER,
+  receiver: RECEIVER,
+  contentArbiter: CONTENT_ARBITER,
   label: true,
   arbiterLabel: true,
   template: true,
@@ -98,6 +119,13 @@ export const RULES: Rules = {
   refusalsTellNothing: true,
   opensWhatVerifies: true,
   expiryWaits: false,
+  proofNeedsOrigin: true,
+  proofBound: true,
+  onlyReceiverComplains: true,
+  windowStaysOpen: true,
+  receiptHeldBack: true,
+  keyWhenStored: true,
+  keyIsNotFinal: true,
 };
 
 export function acceptsRecord(rules: Rules, x: Exchange): boolean {
@@ -136,7 +164,7 @@ export function contractIn(
   rules: Rules,
   x: Exchange,
   role: Role,
-  given: AnswerTerm,
+  given: { readonly xid: string; readonly o: SignatureTerm | null; readonly r: SignatureTerm | null },
   peerPromise: PromiseTerm | null,
 ): ContractTerm | null {
   const o = given.o ?? (role === 'O' ? signatureOf(x, 'O') : null);
@@ -156,6 +184,13 @@ export function opens(rules: Rules, x: Exchange, role: Role, promise: PromiseTer
   if (!rules.opensWhatVerifies && promise.quality === 'odd') return null;
   const made = signature(promise.by, promise.document, promise.nonce);
   return fitsTemplate(x, role, made) || !rules.arbiterTemplate ? made : null;
+}
+
+/** Does the proof show that the content of x is wrong? */
+export function provesWrong(rules: Rules, x: Exchange, proof: ProofTerm | null): boolean {
+  if (proof === null || x.content === null) return false;
+  if (proof.xid !== x.xid && rules.proofBound) return false;
+  return proof.quality === 'genuine' || !rules.proofNeedsOrigin;
 }
 
 /** Does anybody's verifier take these two signatures for a contract between these two? */

@@ -2,10 +2,29 @@
  * The symbolic shell of an honest trader: does what the daemon's driver does around `step`. It verifies before it hands in,
  * performs effects in order, can stop after each of them, and starts again from what is stored.
  */
-import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../../src/exchange/party.ts';
+import {
+  begin,
+  type Course,
+  isFinal,
+  type PartyEffect,
+  type PartyInput,
+  type PartyState,
+  step,
+} from '../../src/exchange/party.ts';
 import type { Actor, Step } from './moves.ts';
 import { acceptsPromise, acceptsRecord, acceptsRelease, contractIn } from './rules.ts';
-import { contract, declined, other, type PromiseTerm, type ReplyTerm, request, type Term } from './terms.ts';
+import {
+  complaint,
+  contract,
+  declined,
+  other,
+  type PromiseTerm,
+  type ProofTerm,
+  proofOf,
+  type ReplyTerm,
+  request,
+  type Term,
+} from './terms.ts';
 import {
   type Account,
   alterAccount,
@@ -23,6 +42,8 @@ import {
 } from './world.ts';
 
 type Phased = PartyState<Term>;
+
+const NOTHING_RUNS = { patience: false, deadline: false, checking: false } as const;
 
 export function clockOf(world: World, s: State, seat: Seat): number {
   return partyTimes(world)[s.clocks[seat.party] as number] as number;
@@ -68,12 +89,26 @@ export function perform(at: Step, s: State, seat: Seat, effect: PartyEffect<Term
     case 'sendDeclined':
       s.sent = withTerm(s.sent, declined(x.xid, seat.name));
       return;
+    case 'checkContent':
+      alterCell(s, seat, { checking: true });
+      return;
     case 'timer':
       alterCell(s, seat, effect.timer === 'patience' ? { patience: true } : { deadline: true });
       return;
     case 'ask':
-      s.asked = withTerm(s.asked, effect.request === 'abort' ? seat.abort : effect.value);
+      s.asked = withTerm(s.asked, requestFor(seat, effect));
       return;
+  }
+}
+
+function requestFor(seat: Seat, effect: PartyEffect<Term> & { kind: 'ask' }): Term {
+  switch (effect.request) {
+    case 'abort':
+      return seat.abort;
+    case 'resolve':
+      return effect.value;
+    case 'misbehaviour':
+      return complaint(seat.exchange, seat.name, effect.value as ProofTerm);
   }
 }
 
@@ -82,7 +117,7 @@ export function crash(world: World, s: State, party: number): void {
   for (const seat of layoutOf(world).seats) {
     if (seat.party !== party) continue;
     const { state, stored } = s.cells[seat.index] as Cell;
-    if (state !== null) alterCell(s, seat, { state: stored, patience: false, deadline: false });
+    if (state !== null) alterCell(s, seat, { state: stored, ...NOTHING_RUNS });
   }
   s.down = s.down.with(party, true);
   countCrash(s, party);
@@ -94,10 +129,10 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
   const before = (s.cells[seat.index] as Cell).state as Phased;
   const [after, effects] = step(before, input, tableFor(at, seat));
   if (after === before && effects.length === 0) return false;
-  at.taken?.add(`${before.role} ${before.phase} ${input.kind} ${after.phase} ${effects.length}`);
+  at.taken?.add(`${before.course} ${before.role} ${before.phase} ${input.kind} ${after.phase} ${effects.length}`);
   const upTo = (count: number): State => {
     const next = draftOf(s);
-    if (after.phase !== before.phase) alterCell(next, seat, { patience: false, deadline: false });
+    if (after.phase !== before.phase) alterCell(next, seat, NOTHING_RUNS);
     alterCell(next, seat, { state: after });
     for (const effect of effects.slice(0, count)) perform(at, next, seat, effect);
     return next;
@@ -112,8 +147,12 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
   return true;
 }
 
-export const tableFor = (at: Step, seat: Seat): typeof at.rules.originator =>
-  seat.role === 'O' ? at.rules.originator : at.rules.responder;
+export function tableFor({ rules }: Step, seat: Seat): typeof rules.originator {
+  if (seat.exchange.content !== null) return seat.role === 'O' ? rules.sender : rules.receiver;
+  return seat.role === 'O' ? rules.originator : rules.responder;
+}
+
+const courseOf = (seat: Seat): Course => (seat.exchange.content === null ? 'contract' : 'delivery');
 
 /** May this party take up the exchange: a consent, and (unless the world goes without) every earlier one of the text ended. */
 function mayBegin(at: Step, s: State, seat: Seat): boolean {
@@ -143,7 +182,7 @@ export function ownMoves(at: Step, s: State, seat: Seat): void {
   if (state === null) {
     if (seat.role !== 'O' || !mayBegin(at, s, seat)) return;
     const next = draftOf(s);
-    alterCell(next, seat, { state: begin<Term>('originator', TIMES, null) });
+    alterCell(next, seat, { state: begin<Term>('originator', TIMES, null, courseOf(seat)) });
     at.emit('person', seat.name, () => `${who} begins`, next);
     return;
   }
@@ -155,6 +194,13 @@ export function ownMoves(at: Step, s: State, seat: Seat): void {
     const consent = consentSeen(at, s, seat);
     const input = { kind: 'proved', promise, release: seat.signature, consent, now, ...resolve } as const;
     give(at, s, seat, input, 'own', () => `${who} has proved (consent ${consent ? 'stands' : 'is gone'})`);
+  }
+  if (cell.checking) {
+    const wrong = seat.exchange.content === 'wrong';
+    const input = wrong
+      ? ({ kind: 'wrong', proof: proofOf(seat.exchange, 'genuine'), now } as const)
+      : ({ kind: 'right', now } as const);
+    give(at, s, seat, input, 'own', () => `${who} has compared the content: ${input.kind}`);
   }
   const orders = world.persons !== 'none';
   if (orders && !careful(at, cell)) {
@@ -189,7 +235,7 @@ export function receive(at: Step, s: State, seat: Seat, term: Term, actor: Actor
     if (!acceptsPromise(rules, x, other(seat.role), term, seat.name)) return;
     if (seat.role === 'R' && state === null && mayBegin(at, s, seat)) {
       const next = draftOf(s);
-      alterCell(next, seat, { state: begin<Term>('responder', TIMES, term) });
+      alterCell(next, seat, { state: begin<Term>('responder', TIMES, term, courseOf(seat)) });
       at.emit(actor, seat.name, label, next);
     } else if (seat.role === 'O' && state?.phase === 'promised') {
       const resolve = request('resolve', x, seat.name, { o: state.promise as PromiseTerm, r: term });
@@ -223,15 +269,21 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
   if (at.world.arbiter === 'lying') {
     after = draftOf(s);
     const keeps = at.rules.keepsStatements || !isFinal(state.phase);
-    const statements = keeps ? withTerm(cell.statements, statement) : cell.statements;
-    alterCell(after, seat, { heard: withTerm(cell.heard, statement), statements });
+    if (statement.kind !== 'key') {
+      const statements = keeps ? withTerm(cell.statements, statement) : cell.statements;
+      alterCell(after, seat, { heard: withTerm(cell.heard, statement), statements });
+    }
   }
   let moved = false;
   if (statement.kind === 'token') {
     moved = give(at, after, seat, { kind: 'token', token: statement, now }, actor, label);
+  } else if (statement.kind === 'void') {
+    moved = give(at, after, seat, { kind: 'void', token: statement, now }, actor, label);
   } else {
-    const found = contractIn(at.rules, seat.exchange, seat.role, statement, state.peerPromise as PromiseTerm | null);
-    if (found !== null) moved = give(at, after, seat, { kind: 'resolved', contract: found, now }, actor, label);
+    const given = statement.kind === 'key' ? { xid: statement.xid, o: statement.o, r: null } : statement;
+    const kind = statement.kind === 'key' && at.rules.keyIsNotFinal ? 'key' : 'resolved';
+    const found = contractIn(at.rules, seat.exchange, seat.role, given, state.peerPromise as PromiseTerm | null);
+    if (found !== null) moved = give(at, after, seat, { kind, contract: found, now }, actor, label);
   }
   if (!moved && after !== s) at.emit(actor, seat.name, label, after);
 }

@@ -6,6 +6,8 @@
  * mutant.
  */
 
+import { assert } from '../../src/lib/assert.ts';
+
 export type Name = 'a' | 'b' | 'm' | 'n' | 't';
 export type Role = 'O' | 'R';
 
@@ -18,6 +20,8 @@ export interface Exchange {
   readonly document: string;
   /** Does X follow from the text? An honest party rebuilds X and compares. */
   readonly fits: boolean;
+  /** What O delivers for R's receipt, and whether it is what X names; null for signature against signature. */
+  readonly content: 'right' | 'wrong' | null;
 }
 
 /**
@@ -42,7 +46,10 @@ export interface PromiseTerm extends Base {
   readonly nonce: string;
   readonly quality: Quality;
 }
-/** A finished signature. Nothing in it names xid or role: a CMS signature names document and signer. */
+/**
+ * A finished signature. Nothing in it names xid or role: a CMS signature names document and signer. Of the sender of content
+ * it stands for the statement of origin and the key, which go together.
+ */
 export interface SignatureTerm extends Base {
   readonly kind: 'signature';
   readonly by: Name;
@@ -61,6 +68,27 @@ export interface TokenTerm extends Base {
   readonly xid: string;
   readonly signed: boolean;
 }
+/** The arbiter's signed word that the content was proven wrong. */
+export interface VoidTerm extends Base {
+  readonly kind: 'void';
+  readonly xid: string;
+  readonly signed: boolean;
+}
+/** What the receiver of content gets while the window is open: the sender's part, unsigned. */
+export interface KeyTerm extends Base {
+  readonly kind: 'key';
+  readonly xid: string;
+  readonly o: SignatureTerm;
+}
+/**
+ * That content is wrong. `genuine`: a wrong chunk under the sender's own statement and key, so there is none of right content;
+ * `invented`: under a key that its maker invented.
+ */
+export interface ProofTerm extends Base {
+  readonly kind: 'proof';
+  readonly xid: string;
+  readonly quality: 'genuine' | 'invented';
+}
 /** The arbiter's signed answer `resolved`. */
 export interface AnswerTerm extends Base {
   readonly kind: 'answer';
@@ -72,7 +100,7 @@ export interface AnswerTerm extends Base {
 export interface ReplyTerm extends Base {
   readonly kind: 'reply';
   readonly to: Role;
-  readonly statement: TokenTerm | AnswerTerm;
+  readonly statement: Statement | KeyTerm;
 }
 /** A mutant's refusal, signed, which says that the peer's promise is good. */
 export interface CertificationTerm extends Base {
@@ -82,23 +110,28 @@ export interface CertificationTerm extends Base {
 }
 export interface RequestTerm extends Base {
   readonly kind: 'request';
-  readonly what: 'abort' | 'resolve' | 'status';
+  readonly what: 'abort' | 'resolve' | 'status' | 'misbehaviour';
   readonly xid: string;
   readonly by: Name;
   readonly o: PromiseTerm | null;
   readonly r: PromiseTerm | null;
+  readonly proof: ProofTerm | null;
 }
 export interface DeclinedTerm extends Base {
   readonly kind: 'declined';
   readonly xid: string;
   readonly by: Name;
 }
-export type Statement = TokenTerm | AnswerTerm;
+/** What the arbiter signs: a decision that stays. */
+export type Statement = TokenTerm | VoidTerm | AnswerTerm;
 export type Term =
   | PromiseTerm
   | SignatureTerm
   | ContractTerm
   | TokenTerm
+  | VoidTerm
+  | KeyTerm
+  | ProofTerm
   | AnswerTerm
   | ReplyTerm
   | CertificationTerm
@@ -153,7 +186,21 @@ export function answer(xid: string, o: SignatureTerm | null, r: SignatureTerm | 
   return intern<AnswerTerm>(`a${xid}|${o?.id}|${r?.id}|${signed}`, () => ({ kind: 'answer', xid, o, r, signed }));
 }
 
-export function reply(to: Role, statement: Statement): ReplyTerm {
+export function voidToken(xid: string, signed = true): VoidTerm {
+  return intern<VoidTerm>(`v${xid}|${signed}`, () => ({ kind: 'void', xid, signed }));
+}
+
+export function keyOut(xid: string, o: SignatureTerm): KeyTerm {
+  return intern<KeyTerm>(`k${xid}|${o.id}`, () => ({ kind: 'key', xid, o }));
+}
+
+/** There is no genuine proof of right content. */
+export function proofOf(x: Exchange, quality: ProofTerm['quality']): ProofTerm {
+  assert(quality === 'invented' || x.content === 'wrong', 'a chunk that is wrong');
+  return intern<ProofTerm>(`m${x.xid}|${quality}`, () => ({ kind: 'proof', xid: x.xid, quality }));
+}
+
+export function reply(to: Role, statement: Statement | KeyTerm): ReplyTerm {
   return intern<ReplyTerm>(`y${to}${statement.id}`, () => ({ kind: 'reply', to, statement }));
 }
 
@@ -176,6 +223,19 @@ export function request(
     by,
     o,
     r,
+    proof: null,
+  }));
+}
+
+export function complaint(x: Exchange, by: Name, proof: ProofTerm): RequestTerm {
+  return intern<RequestTerm>(`rm${x.xid}|${by}|${proof.id}`, () => ({
+    kind: 'request',
+    what: 'misbehaviour',
+    xid: x.xid,
+    by,
+    o: null,
+    r: null,
+    proof,
   }));
 }
 
@@ -194,6 +254,12 @@ export function show(term: Term): string {
       return `contract(${show(term.o)}, ${show(term.r)})`;
     case 'token':
       return `token(${term.xid})`;
+    case 'void':
+      return `void(${term.xid})`;
+    case 'key':
+      return `key(${term.xid})`;
+    case 'proof':
+      return `${term.quality} proof(${term.xid})`;
     case 'answer':
       return `resolved(${term.xid})`;
     case 'reply':

@@ -48,6 +48,8 @@ export interface World {
   readonly parallel: boolean;
   /** Restores of the originator from a backup made when it had promised, per run. */
   readonly restores: number;
+  /** A receiver of content that is honest comes to its end while the window is open. */
+  readonly attends: boolean;
   /** Corrupt parties make two good promises with different nonces, and odd ones. */
   readonly variants: boolean;
 }
@@ -57,8 +59,23 @@ export const RETENTION = 10;
 
 /** Readings of a party's clock: start, end of consent (where the world has it), margin. */
 export const partyTimes = (world: World): readonly number[] => (world.consentEnds ? [0, 20, 30] : [0, 30]);
+/** Seconds in which content can be disputed. */
+export const WINDOW = 20;
+
+/** A world is of one course. */
+export const delivers = (world: World): boolean => world.exchanges.some((x) => x.content !== null);
+
+const SIGNING_TIMES = { stopped: [0], expiry: [0, 40], retention: [0, 40, 50] } as const;
+/** With the ends of windows: of what was pending at the start, and at notAfter. */
+const DELIVERY_TIMES = { stopped: [0, 20], expiry: [0, 20, 40, 60], retention: [0, 20, 40, 60, 80] } as const;
+
 /** Readings of the arbiter's clock: start, notAfter, notAfter + retention. */
-export const ARBITER_TIMES: readonly number[] = [0, 40, 50];
+export function arbiterTimes(world: World): readonly number[] {
+  return (delivers(world) ? DELIVERY_TIMES : SIGNING_TIMES)[world.clock];
+}
+
+/** Longer than the window where there is one: nothing is forgotten that can still be disputed. */
+export const retentionOf = (world: World): number => (delivers(world) ? 2 * WINDOW : RETENTION);
 
 /** One honest party's run of one exchange. */
 export interface Seat {
@@ -86,6 +103,8 @@ export interface Cell extends Numbered {
   readonly stored: PartyState<Term> | null;
   readonly patience: boolean;
   readonly deadline: boolean;
+  /** Comparing the content. */
+  readonly checking: boolean;
   readonly backup: PartyState<Term> | null;
   readonly restored: boolean;
   /** The arbiter's signed answers, where it may lie: kept by the party, and heard by it. */
@@ -141,6 +160,7 @@ export const IDLE: Cell = {
   stored: null,
   patience: false,
   deadline: false,
+  checking: false,
   backup: null,
   restored: false,
   statements: [],

@@ -2,11 +2,11 @@
 import type { Exchange, Name } from './terms.ts';
 import type { World } from './world.ts';
 
-function exchange(xid: string, O: Name, R: Name, more: Partial<Exchange> = {}): Exchange {
-  return { xid, O, R, T: 't', document: 'd1', fits: true, ...more };
+export function exchange(xid: string, O: Name, R: Name, more: Partial<Exchange> = {}): Exchange {
+  return { xid, O, R, T: 't', document: 'd1', fits: true, content: null, ...more };
 }
 
-const BASE: Omit<World, 'name'> = {
+export const BASE: Omit<World, 'name'> = {
   exchanges: [exchange('x1', 'a', 'b')],
   honest: ['a', 'b'],
   arbiter: 'honest',
@@ -19,11 +19,12 @@ const BASE: Omit<World, 'name'> = {
   consents: 1,
   parallel: false,
   restores: 0,
+  attends: true,
   variants: false,
 };
 
 /** X that do not follow from the text: an arbiter in the other side's hand, and the other side itself as arbiter. */
-const misfits = (O: Name, R: Name, evil: Name): Exchange[] => [
+export const misfits = (O: Name, R: Name, evil: Name): Exchange[] => [
   exchange('y1', O, R, { T: 'n', fits: false }),
   exchange('y2', O, R, { T: evil, fits: false }),
 ];
@@ -88,7 +89,7 @@ export const lying: World = {
   clock: 'stopped',
 };
 
-export const WORLDS: readonly World[] = [
+export const SIGNING_WORLDS: readonly World[] = [
   faultFree,
   honest,
   {
