@@ -76,6 +76,8 @@ const FAULTS_PER_SECOND = 1;
 const FAULTS_AT_ONCE = 20;
 /** What brings an end with it that may be earlier than all that are known. */
 const SETS_AN_END: ReadonlySet<EventKind> = new Set(['offer', 'counter-offer', 'request']);
+const MISMATCH = 'what was sent is not what the note names; nothing was signed';
+const isMismatch = (detail: string | undefined): boolean => detail === 'wrong-leaves' || detail === 'wrong-ciphertext';
 /** Until what could not be stored is tried again. */
 const RETRY_MS = 10_000;
 
@@ -319,6 +321,14 @@ async function assemble(setting: Setting): Promise<Daemon> {
   undo.push(
     events.listen(undefined, ({ kind, deal }) => {
       if (deal !== undefined && SETS_AN_END.has(kind)) wakeBy(deals.endOf(deal));
+    }),
+  );
+
+  // What arrived is not what was offered, and nothing was signed: neither side is left waiting for the offer to run out.
+  undo.push(
+    events.listen(undefined, ({ kind, deal, detail }) => {
+      if (kind !== 'peer-fault' || deal === undefined || !isMismatch(detail)) return;
+      deals.decline(deal, MISMATCH).catch((error) => log.warn({ deal, error }, 'a delivery could not be refused'));
     }),
   );
 

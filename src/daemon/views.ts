@@ -21,6 +21,7 @@ import type { DealResult, DealSummary, DeliveryResult, ExplainResult } from '../
 import type { Evidence } from './deal-store.ts';
 import type { Deals } from './deals.ts';
 import type { Parts } from './parts.ts';
+import { reasonOf } from './reason.ts';
 
 type Material =
   | ({ readonly kind: 'delivery' } & DeliveryInput)
@@ -67,7 +68,7 @@ export function createViews(parts: Parts, deals: Deals) {
 
   const waitsFor = (deal: Deal): DealSummary['waitsFor'] => {
     const phase = live(deal)?.machine.phase;
-    if (phase === 'aborting' || phase === 'resolving') return 'arbiter';
+    if (phase === 'aborting' || phase === 'resolving' || phase === 'complaining') return 'arbiter';
     const turn = turnOf(deal);
     return turn === 'us' ? 'you' : turn;
   };
@@ -100,11 +101,6 @@ export function createViews(parts: Parts, deals: Deals) {
 
   const side = (deal: Deal, by: Uint8Array): 'you' | 'them' | 'arbiter' =>
     equal(by, deal.us) ? 'you' : equal(by, deal.them) ? 'them' : 'arbiter';
-
-  const REASONS: Readonly<Partial<Record<Deal['state'], string>>> = {
-    aborted: 'the arbiter will not complete this signing; no contract came about',
-    expired: 'the offer ran out',
-  };
 
   return {
     summary,
@@ -148,7 +144,7 @@ export function createViews(parts: Parts, deals: Deals) {
                 notAfter: isoTime(exchange.record.notAfter),
               },
         via: viaOf(deal),
-        reason: deal.reason ?? REASONS[deal.state] ?? null,
+        reason: reasonOf(deal, document.terms.content === null ? 'contract' : 'delivery'),
       };
     },
 

@@ -33,8 +33,10 @@ function sealWrong(job: Sealing): Uint8Array {
 function prepareWrong(job: Parameters<typeof prepare>[0]): ReturnType<typeof prepare> {
   const made = prepare(job, () => {});
   if (cheat !== 'chunk') return made;
+  const { contentRoot } = made;
   const root = createRoot('sealed');
-  for (let from = 0; from < made.chunks; from += 1) root.add(sealedLeaf(from, sealWrong({ ...job, from, count: 1 })));
+  for (let from = 0; from < made.chunks; from += 1)
+    root.add(sealedLeaf(from, sealWrong({ ...job, contentRoot, from, count: 1 })));
   return { ...made, sealedRoot: root.root() };
 }
 

@@ -2,6 +2,7 @@
  * A peer that keeps no rule: a real card and a real link in the test's own process, and whatever message the test makes up.
  * It answers every request of its victim as the test says.
  */
+import type { KeyObject } from 'node:crypto';
 import { makeBinding, transportStatement } from '../../src/commerce/binding.ts';
 import { type Card, encodeCard, makeCard, parseCard } from '../../src/commerce/card.ts';
 import { completeDocument, parseDocument } from '../../src/commerce/document.ts';
@@ -9,7 +10,7 @@ import { type Body, encodeMessage, transactionOf } from '../../src/commerce/mess
 import { signControl } from '../../src/crypto/control.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { generateSigningKey } from '../../src/crypto/keys.ts';
-import { parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
+import { type Certificate, parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
 import { peerIdOf, peerIdText, signTransport } from '../../src/crypto/transport.ts';
 import { generateVerifierKey, proveVerifier } from '../../src/crypto/verifier-key.ts';
 import { type Ack, decodeAck, encodeAck } from '../../src/daemon/outbox.ts';
@@ -34,9 +35,14 @@ export interface Rogue {
   readonly link: Link;
   readonly card: Card;
   readonly cardText: string;
+  /** What it signs with, and the cards that it has. */
+  readonly keys: { readonly signing: KeyObject; readonly certificate: Certificate };
+  readonly victimCard: Card;
+  readonly arbiterCard: Card;
   /** What it says to whatever the victim sends. */
   answer: Ack;
-  request(protocol: Protocol, body: Uint8Array): Promise<Uint8Array>;
+  /** Of the victim, or of whose card it is. */
+  request(protocol: Protocol, body: Uint8Array, of?: Card): Promise<Uint8Array>;
   /** A message on `/fit/message/1`, whole. */
   send(body: Uint8Array): Promise<Ack>;
   say(deal: string, parent: Uint8Array | null, body: Body, time?: number): Promise<Ack>;
@@ -59,12 +65,13 @@ export async function startRogue(victim: Trader, arbiter: Trader, name = 'rogue'
   const link = createLibp2pLink({
     seed,
     listen: ['/ip4/127.0.0.1/tcp/0'],
-    binder: { hello: () => hello, accept: async () => theirs },
+    binder: { hello: () => hello, accept: async (peer) => (peer === arbiterPeer ? arbiters : theirs) },
     limits: { outRate: 1e6, outBurst: 1e6 },
   });
   const cardOf = async (one: Trader) => parseCard((await (await one.agent()).card()).card);
   const [victimCard, arbiterCard] = await Promise.all([cardOf(victim), cardOf(arbiter)]);
   const theirs = toHex(victimCard.certificate.hash);
+  const [arbiterPeer, arbiters] = [peerIdText(arbiterCard.peer), toHex(arbiterCard.certificate.hash)];
   await link.start();
   const verifier = generateVerifierKey();
   const card = makeCard(
@@ -88,11 +95,14 @@ export async function startRogue(victim: Trader, arbiter: Trader, name = 'rogue'
     link,
     card,
     cardText,
+    keys: { signing, certificate },
+    victimCard,
+    arbiterCard,
     answer: { kind: 'ok' },
-    request(protocol, body) {
-      const to = peerIdText(victimCard.peer);
-      link.learn(to, victimCard.addresses);
-      return link.request(to, theirs, protocol, body, { timeoutMs: 10_000 });
+    request(protocol, body, of = victimCard) {
+      const to = peerIdText(of.peer);
+      link.learn(to, of.addresses);
+      return link.request(to, toHex(of.certificate.hash), protocol, body, { timeoutMs: 10_000 });
     },
     async send(body) {
       const { peerTime: _, ...ack } = decodeAck(await rogue.request('/fit/message/1', body));
