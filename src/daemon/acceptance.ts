@@ -7,6 +7,7 @@ import { currentVersion, type Deal, isFinalState, openExchange, type Version } f
 import { type Document, parseDocument } from '../commerce/document.ts';
 import { GENERATOR } from '../crypto/p256.ts';
 import { checkRecord, makeRecord } from '../exchange/contract.ts';
+import { checkValidity } from '../exchange/credential.ts';
 import { exchangeTerms } from '../exchange/document.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
@@ -85,6 +86,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const sealed = isSwap ? { O: none, R: { ...none, point: SECOND_POINT } } : { O: none };
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
     checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+    checkValidity(content.credential, document.terms.notAfter);
     await parts.deliveries.checkRoom(content);
     const wanted = {
       kind: 'acceptance' as const,

@@ -191,9 +191,15 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const request = { document: fromBase64(document), to, arbiter: by, expires, mode, dryRun: dryRun ?? false };
       return change(await deals.propose(request, authority(hold)));
     },
-    async dealDeliver({ hold, window, dryRun, swap, ...request }) {
+    async dealDeliver({ hold, window, dryRun, swap, credential, ...request }) {
       needKey();
-      const asked = { ...request, window: window ?? DEFAULT_WINDOW, dryRun: dryRun ?? false, swap: swap ?? false };
+      const asked = {
+        ...request,
+        window: window ?? DEFAULT_WINDOW,
+        dryRun: dryRun ?? false,
+        swap: swap ?? false,
+        credential: credential ?? false,
+      };
       return change(await deals.deliver(asked, authority(hold)));
     },
     deliveryShow: async ({ deal: prefix }) => views.delivery(await deal(prefix)),

@@ -7,12 +7,15 @@
  * Damage on our own disk is made good: leaves are made again from the files, what was fetched is fetched again. A deal that has
  * ended, or never began, leaves nothing here but opened files that nobody has taken.
  */
+
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoreOp } from '../archive/store.ts';
 import { isFinalState } from '../commerce/deal.ts';
 import { sealedBytes } from '../crypto/content.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../crypto/p256.ts';
+import { isCredential, MAX_CREDENTIAL_BYTES } from '../exchange/credential.ts';
 import type { ContentItem } from '../exchange/items.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
@@ -62,6 +65,12 @@ interface DeliveryParts extends FetchesParts, RemainsParts {
 }
 
 export type Deliveries = ReturnType<typeof createDeliveries>;
+
+/** Whether what is opened is the credential that the note says, if it says one. */
+async function isAsDescribed({ credential, bytes }: ContentTerms, path: string): Promise<boolean> {
+  if (credential === null) return true;
+  return bytes <= MAX_CREDENTIAL_BYTES && isCredential(await readFile(path), credential);
+}
 
 export function createDeliveries(parts: DeliveryParts, contents: ContentStore, work: ContentWork) {
   const { store, log, events, rng } = parts;
@@ -125,7 +134,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const trouble =
         found.kind === 'misdescribed'
           ? `${content.files[found.file]?.name ?? 'a file'} is what was sealed, but has another SHA-256 than the note says`
-          : null;
+          : (await isAsDescribed(content, contents.file(entry.folder, 0)))
+            ? null
+            : 'it is what was sealed, but not the credential that the note describes';
       await update(document, { phase: 'opened', trouble });
       await contents.discardSealed(entry.folder);
       return { kind: 'right' as const };
@@ -162,6 +173,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         root: made.contentRoot,
         bytes: made.bytes,
         chunks: made.chunks,
+        credential: null,
         files: files.map((file, index) => ({
           name: names[index] ?? '',
           size: file.size,

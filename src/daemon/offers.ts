@@ -2,6 +2,7 @@
  * New versions of ours: a text is completed, linted and shown as a draft; with a consent it becomes an offer, in one write
  * with the message that carries it. What a request for an offer keeps is the draft's exact bytes; granted, they are offered.
  */
+import { readFile, stat } from 'node:fs/promises';
 import type { StoreOp } from '../archive/store.ts';
 import { type Card, parseCard } from '../commerce/card.ts';
 import { currentVersion, type Deal, newDeal, tipOf } from '../commerce/deal.ts';
@@ -15,6 +16,12 @@ import {
 import { type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { noteOf } from '../commerce/note.ts';
 import { sha256 } from '../crypto/hash.ts';
+import {
+  type CredentialTerms,
+  checkValidity,
+  describeCredential,
+  MAX_CREDENTIAL_BYTES,
+} from '../exchange/credential.ts';
 import type { ContentCheck } from '../exchange/items.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
@@ -79,10 +86,23 @@ export interface DeliverRequest {
   readonly dryRun: boolean;
   /** For content of the other side instead of a receipt; `want` unless it answers a swap of theirs. */
   readonly swap: boolean;
+  /** The one file is a credential, to be described as such. */
+  readonly credential: boolean;
   readonly want?: string | undefined;
 }
 
 type Swap = NonNullable<NonNullable<DocumentContext['delivery']>['swap']>;
+
+/** What the one file says of itself as a credential. */
+async function credentialOf(files: readonly string[]): Promise<CredentialTerms> {
+  const [path] = files;
+  if (path === undefined || files.length !== 1) throw new FitError('usage', 'a credential is one file');
+  const { size } = await stat(path).catch((cause: unknown) => {
+    throw new FitError('bad-file', `${path} cannot be read`, { cause });
+  });
+  if (size > MAX_CREDENTIAL_BYTES) throw new FitError('bad-file', 'a credential has at most 64 KiB');
+  return describeCredential(await readFile(path));
+}
 
 export function createOffers(
   parts: Parts,
@@ -161,6 +181,7 @@ export function createOffers(
     const { before, id, contact, arbiter, arbiterCard, document } = made;
     const digest = toHex(document.digest);
     const result = { deal: id, document: document.bytes, digest, warnings: warningsFor(contact, arbiter) };
+    checkValidity(document.terms.content?.credential ?? null, document.terms.notAfter);
     const { after, negotiation } = withVersion(made);
     if (dryRun) return { ...result, state: after.state };
     const wanted = {
@@ -191,10 +212,11 @@ export function createOffers(
     request: DeliverRequest,
     use: (content: ContentTerms, keep: Delivered['keep']) => Promise<Offered>,
   ): Promise<Offered> => {
+    const credential = request.credential ? await credentialOf(request.files) : null;
     const made = await parts.deliveries.make(request.files);
     let kept = false;
     try {
-      const result = await use(made.content, made.keep);
+      const result = await use({ ...made.content, credential }, made.keep);
       kept = !request.dryRun;
       return result;
     } catch (error) {

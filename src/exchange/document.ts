@@ -12,10 +12,12 @@ import { FitError } from '../lib/errors.ts';
 import { foldedName } from '../lib/file-name.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 import type { DocumentTerms } from './contract.ts';
+import type { CredentialTerms } from './credential.ts';
 import { fieldFinding, readDraft } from './front-matter.ts';
 import { type ContentCheck, RECEIPT } from './items.ts';
 import {
   type ContentTerms,
+  type DraftContent,
   type DraftTerms,
   exchangedItems,
   type FileTerms,
@@ -108,6 +110,21 @@ function checkItems({ format, items, parties }: Pick<Terms, 'format' | 'items' |
   if (items.length < 2) throw new Inconsistent('item', 'what the parties exchange is missing');
 }
 
+function credentialIn(table: string, draft: DraftContent | undefined): CredentialTerms | null {
+  const { credential, subject, fingerprint, valid_until: validUntil } = draft ?? {};
+  if (credential === 'certificate') {
+    const certificate = {
+      subject: one(subject, `${table}.subject`),
+      fingerprint: one(fingerprint, `${table}.fingerprint`),
+      validUntil: one(validUntil, `${table}.valid_until`),
+    };
+    return { kind: credential, certificate };
+  }
+  if (subject !== undefined || fingerprint !== undefined || validUntil !== undefined)
+    throw new Inconsistent(`${table}.credential`, 'what is said of a certificate stands with one');
+  return credential === undefined ? null : { kind: credential, certificate: null };
+}
+
 /** Files have names that no system takes for the same, and sizes that add up. `table` and `rows`: their names in the text. */
 function contentIn(
   table: 'content' | 'other',
@@ -115,11 +132,17 @@ function contentIn(
   draft: DraftTerms['content'],
   drafts: DraftTerms['files'],
 ): ContentTerms {
-  const given = all<Omit<ContentTerms, 'files'>>(draft, table, ['root', 'bytes', 'chunks']);
+  const { root, bytes, chunks } = all<Pick<ContentTerms, 'root' | 'bytes' | 'chunks'>>(draft, table, [
+    'root',
+    'bytes',
+    'chunks',
+  ]);
+  const given = { root, bytes, chunks, credential: credentialIn(table, draft) };
   const files = one(drafts, rows).map((file, index) =>
     all<FileTerms>(file, `${rows}[${index}]`, ['name', 'size', 'sha256']),
   );
   if (files.length === 0) throw new Inconsistent(rows, 'missing');
+  if (given.credential !== null && files.length !== 1) throw new Inconsistent(rows, 'a credential is one file');
   const names = new Set<string>();
   for (const [index, { name }] of files.entries()) {
     const folded = foldedName(name);

@@ -9,13 +9,14 @@ import { fromHex } from '../lib/bytes.ts';
 import { isFileName } from '../lib/file-name.ts';
 import { isPlainLine, type LintFinding } from '../lib/lint.ts';
 import { ID_PATTERN } from '../lib/rng.ts';
+import { CREDENTIAL_KINDS } from './credential.ts';
 import { type ContentCheck, readCheck } from './items.ts';
 import {
   AFFIDAVIT_NOTICE,
   type ArbiterTerms,
   type AttachmentTerms,
-  type ContentTerms,
   DOCUMENT_FORMATS,
+  type DraftContent,
   type DraftTerms,
   type FileTerms,
   ITEM_KINDS,
@@ -150,7 +151,15 @@ const receivedName: Reader<string> = (value, field) => {
   return value;
 };
 const size = integer(Number.MAX_SAFE_INTEGER);
-const CONTENT = { root: hash, bytes: size, chunks: size };
+const CONTENT = {
+  root: hash,
+  bytes: size,
+  chunks: size,
+  credential: oneOf(CREDENTIAL_KINDS),
+  subject: text(MAX_DESCRIPTION),
+  fingerprint: hash,
+  valid_until: time,
+};
 const FILE = { name: receivedName, size, sha256: hash };
 const EXCHANGE = { check: contentCheck, offer_until: time, not_after: time, margin: integer(MAX_MARGIN) };
 
@@ -184,11 +193,9 @@ function draftOf(root: Table): DraftTerms {
   const times = root.exchange === undefined ? {} : exchange(root.exchange, 'exchange');
   return {
     ...(root.fit === undefined ? {} : { format: oneOf(DOCUMENT_FORMATS)(root.fit, 'fit') }),
-    ...(root.content === undefined
-      ? {}
-      : { content: rows<Omit<ContentTerms, 'files'>>(CONTENT)(root.content, 'content') }),
+    ...(root.content === undefined ? {} : { content: rows<Required<DraftContent>>(CONTENT)(root.content, 'content') }),
     ...(root.want === undefined ? {} : { want: text(MAX_DESCRIPTION)(root.want, 'want') }),
-    ...(root.other === undefined ? {} : { other: rows<Omit<ContentTerms, 'files'>>(CONTENT)(root.other, 'other') }),
+    ...(root.other === undefined ? {} : { other: rows<Required<DraftContent>>(CONTENT)(root.other, 'other') }),
     ...(root.other_file === undefined
       ? {}
       : { otherFiles: list(root.other_file, 'other_file', MAX_FILES, rows<FileTerms>(FILE)) }),

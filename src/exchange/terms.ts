@@ -4,6 +4,7 @@
  */
 import { toHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
+import type { CredentialKind, CredentialTerms } from './credential.ts';
 import type { ContentCheck } from './items.ts';
 import type { Course } from './party.ts';
 
@@ -72,6 +73,8 @@ export interface ContentTerms {
   readonly root: Uint8Array;
   readonly bytes: number;
   readonly chunks: number;
+  /** The one file is a credential, and this is what it says of itself. */
+  readonly credential: CredentialTerms | null;
   readonly files: readonly FileTerms[];
 }
 
@@ -99,6 +102,14 @@ export interface Terms {
   readonly attachments: readonly AttachmentTerms[];
 }
 
+/** A content's table, with the lines of a credential as they stand in it. */
+export interface DraftContent extends Partial<Omit<ContentTerms, 'files' | 'credential'>> {
+  readonly credential?: CredentialKind;
+  readonly subject?: string;
+  readonly fingerprint?: Uint8Array;
+  readonly valid_until?: number;
+}
+
 /** What a user may have given, in whatever part. */
 export interface DraftTerms {
   readonly title?: string;
@@ -108,9 +119,9 @@ export interface DraftTerms {
   readonly arbiter?: Partial<ArbiterTerms>;
   readonly items?: readonly Partial<ItemTerms>[];
   readonly format?: DocumentFormat;
-  readonly content?: Partial<Omit<ContentTerms, 'files'>>;
+  readonly content?: DraftContent;
   readonly files?: readonly Partial<FileTerms>[];
-  readonly other?: Partial<Omit<ContentTerms, 'files'>>;
+  readonly other?: DraftContent;
   readonly otherFiles?: readonly Partial<FileTerms>[];
   readonly want?: string;
   readonly check?: ContentCheck;
@@ -168,6 +179,19 @@ function pairs(...entries: readonly (readonly [key: string, value: string | unde
 
 const hex = (value: Uint8Array | undefined) => (value === undefined ? undefined : quoted(toHex(value)));
 
+function credentialLines(
+  credential: CredentialTerms | null,
+): readonly (readonly [key: string, value: string | undefined])[] {
+  if (credential === null) return [];
+  const { kind, certificate } = credential;
+  return [
+    ['credential', quoted(kind)],
+    ['subject', certificate === null ? undefined : quoted(certificate.subject)],
+    ['fingerprint', hex(certificate?.fingerprint)],
+    ['valid_until', certificate === null ? undefined : isoTime(certificate.validUntil)],
+  ];
+}
+
 /** The one text of these terms, without the `+++` lines. Ends in a line feed. */
 export function formatTerms(terms: Terms): string {
   const { arbiter, references } = terms;
@@ -208,6 +232,7 @@ export function formatTerms(terms: Terms): string {
             ['root', hex(content.root)],
             ['bytes', String(content.bytes)],
             ['chunks', String(content.chunks)],
+            ...credentialLines(content.credential),
           )}`,
           ...content.files.map(
             ({ name, size, sha256 }) =>

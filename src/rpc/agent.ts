@@ -353,6 +353,8 @@ export interface Agent extends ApprovalAgent {
     /** For content instead of a receipt: what is wanted; without it the files answer a swap of theirs, `deal`. */
     readonly swap?: boolean;
     readonly want?: string;
+    /** The one file is a credential: a certificate or a token. */
+    readonly credential?: boolean;
     readonly dryRun?: boolean;
     readonly hold?: boolean;
   }): Promise<DealChange>;

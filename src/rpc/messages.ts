@@ -78,6 +78,7 @@ export const PARAMS = {
     expires: seconds.exactOptional(),
     text: z.string().max(16384).exactOptional(),
     swap: z.boolean().exactOptional(),
+    credential: z.boolean().exactOptional(),
     want: z.string().min(1).max(160).exactOptional(),
     dryRun: z.boolean().exactOptional(),
     hold: z.boolean().exactOptional(),

@@ -102,6 +102,43 @@ test('each gets the files of the other, with a statement of origin that openssl 
   }
 });
 
+test('a certificate is granted for a receipt, and a token swapped for a file; each is what its text says', async () => {
+  const contract = await contracted();
+  const pem = join(elm.home, 'access.pem');
+  writeFileSync(pem, (await elm.evidence(contract)).get('certificates.pem') ?? '');
+  const granted = await elm.ok<Ended>('deal', 'grant', contract, '--credential', pem, '--no-wait', ...elm.pw);
+  await oak.waitFor(granted.deal, ['offered']);
+  const text = (await oak.ok<{ text: string }>('deal', 'show', granted.deal, '--text')).text;
+  assert.match(text, /credential = "certificate"\nsubject = "[^"]+"\nfingerprint = "[0-9a-f]{64}"\nvalid_until = /);
+  await oak.ok('deal', 'receive', granted.deal, '--to', join(oak.home, 'granted'), '--timeout', '60', ...oak.pw);
+  assert.deepEqual(readFileSync(join(oak.home, 'granted', 'access.pem')), readFileSync(pem));
+  await elm.waitFor(granted.deal, ['completed']);
+
+  // Conditional access: the information for the key to more of it.
+  const token = join(oak.home, 'licence.txt');
+  writeFileSync(token, 'K3Y-0001\n');
+  const scan = fileOf(elm, 'report.pdf', 5000);
+  const want = ['--want', 'a licence key', '--no-wait', ...elm.pw];
+  const { deal } = await elm.ok<Ended>('deal', 'swap', contract, '--give', scan.path, ...want);
+  await oak.waitFor(deal, ['offered']);
+  const receiving = elm.ok<Ended>(
+    'deal',
+    'receive',
+    deal,
+    '--to',
+    join(elm.home, 'licence'),
+    '--timeout',
+    '60',
+    ...elm.pw,
+  );
+  await oak.ok('deal', 'swap', deal, '--give', token, '--credential', '--timeout', '60', ...oak.pw);
+  await receiving;
+  assert.equal(readFileSync(join(elm.home, 'licence', 'licence.txt'), 'utf8'), 'K3Y-0001\n');
+  const key = join(elm.home, 'key.pem');
+  writeFileSync(key, '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n');
+  await elm.fails(2, 'deal', 'grant', contract, '--credential', key, ...elm.pw);
+});
+
 test('a swap that nobody answers can be declined, and what is not a swap is not answered with files', async () => {
   const contract = await contracted();
   const scan = fileOf(elm, 'other.pdf', 1000);

@@ -49,6 +49,7 @@ export function makeDelivery(
     root: sha256(utf8('root')),
     bytes,
     chunks: chunksOf(bytes),
+    credential: null,
     files: files.map(({ name, data }) => ({ name, size: data.length, sha256: sha256(data) })),
   };
   const text = completeDocument(utf8(noteOf(content, WINDOW, 'As agreed.')), {

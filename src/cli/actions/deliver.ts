@@ -112,7 +112,13 @@ async function offer(
   context: Context,
   options: Omit<DeliverOptions, 'to'>,
   files: readonly string[],
-  whom: { readonly deal?: string; readonly to?: string; readonly swap?: boolean; readonly want?: string },
+  whom: {
+    readonly deal?: string;
+    readonly to?: string;
+    readonly swap?: boolean;
+    readonly want?: string;
+    readonly credential?: boolean;
+  },
   folder?: string,
 ): Promise<number | undefined> {
   const { out } = context;
@@ -169,8 +175,18 @@ export async function send(
   return offer(context, options, files, { to: options.to });
 }
 
+/** A credential for a signed receipt. */
+export async function grant(
+  context: Context,
+  options: Omit<DeliverOptions, 'to'> & { readonly credential: string },
+  deal: string,
+): Promise<number | undefined> {
+  return offer(context, options, [options.credential], { deal, credential: true });
+}
+
 interface SwapOptions extends Omit<DeliverOptions, 'to'> {
   readonly give: readonly string[];
+  readonly credential?: boolean;
   readonly want?: string;
   readonly receiveTo?: string;
 }
@@ -179,7 +195,8 @@ interface SwapOptions extends Omit<DeliverOptions, 'to'> {
 export async function swap(context: Context, options: SwapOptions, deal: string): Promise<number | undefined> {
   const folder = options.receiveTo === undefined ? undefined : resolve(options.receiveTo);
   const want = options.want === undefined ? {} : { want: options.want };
-  return offer(context, options, options.give, { deal, swap: true, ...want }, folder);
+  const credential = options.credential === true ? { credential: true } : {};
+  return offer(context, options, options.give, { deal, swap: true, ...want, ...credential }, folder);
 }
 
 interface ReceiveOptions {

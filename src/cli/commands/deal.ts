@@ -88,11 +88,23 @@ export function registerDeal(program: Command): void {
   examples(
     delivering(
       deal
+        .command('grant')
+        .description('give a credential under a contract, for a signed receipt: a certificate, a token, a licence key')
+        .argument(...ID)
+        .requiredOption('--credential <file>', 'the certificate as PEM, or the token as text')
+        .option('--arbiter <contact>', 'another arbiter than the contract’s'),
+    ),
+    'fit deal grant k7q2 --credential access.pem',
+  ).action(run(async () => (await import('../actions/deliver.ts')).grant));
+  examples(
+    delivering(
+      deal
         .command('swap')
         .description('give files for files of the other side, under a contract; or answer such an offer of theirs')
         .argument('<deal>', 'the contract, or the swap that is answered')
         .requiredOption('--give <file...>', 'the files that you give')
         .option('--want <text>', 'what you want for them; not when you answer')
+        .option('--credential', 'the one file is a credential: a certificate or a token, described as such')
         .option('--receive-to <dir>', 'the folder for what you get: put there when it is complete')
         .option('--arbiter <contact>', 'another arbiter than the contract’s'),
     ),
