@@ -98,7 +98,7 @@ export function buildEvidence(input: EvidenceInput): EvidenceFile[] {
     ...(input.answer === undefined
       ? []
       : [file(FILE.answer, enc(encodeRecord(input.answer.record), input.answer.bytes))]),
-    file(FILE.readme, readmeText(document, proof.kind)),
+    file(FILE.readme, readmeText(document, proof.kind, certificates)),
     ...attachments.map(({ name, data }) => file(`${FILE.attachments}${name}`, data)),
   ];
 }

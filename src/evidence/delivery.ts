@@ -44,7 +44,7 @@ export function buildDelivery(input: DeliveryInput): EvidenceFile[] {
   if (receipt === null && !isVoid) throw new FitError('internal', 'a delivery without receipt that is not void');
   const origin = statementOf(record, parties, 'O', input.origin);
   const received = receipt === null ? null : statementOf(record, parties, 'R', receipt);
-  const concerned = [record.originator, record.responder, record.arbiter];
+  const pem = certificatesFile(certificates, [record.originator, record.responder, record.arbiter]);
   const file = (name: string, data: Uint8Array): EvidenceFile => ({ name, data });
   return [
     file(FILE.note, input.note),
@@ -52,9 +52,9 @@ export function buildDelivery(input: DeliveryInput): EvidenceFile[] {
     file(FILE.origin, origin.text),
     file(FILE.originSignature, origin.p7s),
     file(FILE.record, encodeRecord(record)),
-    file(FILE.certificates, certificatesFile(certificates, concerned)),
+    file(FILE.certificates, pem),
     ...(log === undefined ? [] : [file(FILE.log, formatLog(log))]),
     ...(answer === undefined ? [] : [file(FILE.answer, enc(encodeRecord(record), answer))]),
-    file(FILE.readme, deliveryReadme(note, received !== null)),
+    file(FILE.readme, deliveryReadme(note, received !== null, pem)),
   ];
 }

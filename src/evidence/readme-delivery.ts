@@ -1,4 +1,5 @@
-/** The README of a delivery's evidence: what each file is and how openssl alone checks it. A function of the note, nothing else. */
+/** The README of a delivery's evidence: what each file is and how openssl alone checks it. Made as a contract's (readme.ts). */
+import { sha256 } from '../crypto/hash.ts';
 import type { Document } from '../exchange/document.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
@@ -36,8 +37,11 @@ function commands(statements: readonly Statement[]): readonly string[] {
   ];
 }
 
-/** `received`: whether there is a receipt; without one the arbiter has signed that the exchange is void. */
-export function deliveryReadme({ terms, digest }: Document, received: boolean): Uint8Array {
+/**
+ * `received`: whether there is a receipt; without one the arbiter has signed that the exchange is void. `certificates`: the
+ * file of that name.
+ */
+export function deliveryReadme({ terms, digest }: Document, received: boolean, certificates: Uint8Array): Uint8Array {
   const [sender, receiver] = terms.parties;
   const lines = [
     received
@@ -50,6 +54,7 @@ export function deliveryReadme({ terms, digest }: Document, received: boolean): 
     `sender    certificate SHA-256 ${toHex(sender.certificate)}`,
     `receiver  certificate SHA-256 ${toHex(receiver.certificate)}`,
     `arbiter   certificate SHA-256 ${toHex(terms.arbiter.certificate)}`,
+    `certificates.pem SHA-256 ${toHex(sha256(certificates))}`,
     `signed before ${isoTime(terms.notAfter)}`,
     '',
     'delivery.md        the delivery note, which names the files',

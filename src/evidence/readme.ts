@@ -1,4 +1,8 @@
-/** The README of the evidence: what each file is and how openssl alone checks it. A function of the document, nothing else. */
+/**
+ * The README of a contract's evidence: what each file is and how openssl alone checks it. A function of the document and of
+ * the certificates, whose digest it names: what nobody concerned has signed (an issuer's certificate) cannot change unseen either.
+ */
+import { sha256 } from '../crypto/hash.ts';
 import type { Document } from '../exchange/document.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
@@ -41,7 +45,12 @@ function affidavitCommands(): readonly string[] {
   ];
 }
 
-export function readmeText({ terms, digest }: Document, proof: 'contract' | 'affidavit'): Uint8Array {
+/** `certificates`: the file of that name. */
+export function readmeText(
+  { terms, digest }: Document,
+  proof: 'contract' | 'affidavit',
+  certificates: Uint8Array,
+): Uint8Array {
   const [author, addressee] = terms.parties;
   const contract = proof === 'contract';
   const lines = [
@@ -52,6 +61,7 @@ export function readmeText({ terms, digest }: Document, proof: 'contract' | 'aff
     `party     certificate SHA-256 ${toHex(author.certificate)}`,
     `party     certificate SHA-256 ${toHex(addressee.certificate)}`,
     ...(contract ? [] : [`arbiter   certificate SHA-256 ${toHex(terms.arbiter.certificate)}`]),
+    `certificates.pem SHA-256 ${toHex(sha256(certificates))}`,
     `signed before ${isoTime(terms.notAfter)}`,
     '',
     'contract.md        the exact bytes that both parties saw and signed',

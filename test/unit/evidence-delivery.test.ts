@@ -336,3 +336,22 @@ test('the README names the note and the certificates', () => {
   for (const hash of [sha256(input.note), CONTRACT, record.originator, record.responder, record.arbiter])
     assert.ok(readme.includes(toHex(hash)));
 });
+
+test('flipped bytes of issuers’ certificates are found', () => {
+  const [root, receiver] = [makeRoot(), makeRoot()];
+  const middle = issue({ name: 'Middle', ca: true, issuer: root });
+  const author = issue({ name: 'First', issuer: middle });
+  const addressee = issue({ name: 'Second', issuer: receiver });
+  const extra = [root, middle, receiver].map((one) => one.certificate);
+  const bundle = buildDelivery(makeDelivery({ ...scene, author, addressee }, { extra }).input);
+  assert.ok(verifyFiles(bundle).ok);
+  const pem = dataOf(FILE.certificates, bundle);
+  const missed: number[] = [];
+  for (let at = 0; at < pem.length; at += 3) {
+    const changed = bundle.map((file) =>
+      file.name === FILE.certificates ? { ...file, data: flipped(pem, at) } : file,
+    );
+    if (verifyFiles(changed).ok) missed.push(at);
+  }
+  assert.deepEqual(missed, []);
+});

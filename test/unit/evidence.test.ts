@@ -259,6 +259,22 @@ test('an issuer in the evidence that did not issue is refused', () => {
   assert.equal(problem(asics(withFile(FILE.certificates, utf8(swapped), chained))), 'altered');
 });
 
+test('changed bytes of issuers’ certificates are found, also of one whose own issuer is not there', () => {
+  const root = issue({ name: 'Root', ca: true });
+  const middle = issue({ name: 'Middle', ca: true, issuer: root });
+  const author = issue({ name: 'First', issuer: middle });
+  for (const extra of [[root.certificate, middle.certificate], [middle.certificate]]) {
+    const chained = buildEvidence(makeContract({ ...scene, author }, { extra }).input);
+    assert.ok(verifyFiles(chained).ok);
+    const pem = dataOf(FILE.certificates, chained);
+    for (let at = 0; at < pem.length; at += 3) {
+      const altered = new Uint8Array(pem);
+      altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
+      assert.equal(verifyFiles(withFile(FILE.certificates, altered, chained)).ok, false, `byte ${at}`);
+    }
+  }
+});
+
 test('the arbiter’s answer, carried along, must be its own and lead to this contract', () => {
   const { record } = contract;
   const { signatures } = contract;
