@@ -6,42 +6,51 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ARBITER } from '../../src/exchange/arbiter.ts';
+import { ARBITER, CONTENT_ARBITER } from '../../src/exchange/arbiter.ts';
 import { diagram, rowsOf } from '../../src/exchange/diagram.ts';
-import { isFinal, ORIGINATOR, PARTY_PHASES, RESPONDER } from '../../src/exchange/party.ts';
+import { isFinal, ORIGINATOR, PARTY_PHASES, RECEIVER, RESPONDER, SENDER } from '../../src/exchange/party.ts';
 
 const ends = (table: typeof ORIGINATOR) =>
   PARTY_PHASES.filter((phase) => isFinal(phase) && table.some((row) => row.to === phase));
 
-const PAGES = {
-  originator: [diagram(ORIGINATOR, 'proving', ends(ORIGINATOR)), rowsOf(ORIGINATOR)],
-  responder: [diagram(RESPONDER, 'proving', ends(RESPONDER)), rowsOf(RESPONDER)],
-  arbiter: [diagram(ARBITER, 'none', []), rowsOf(ARBITER)],
-} as const;
+const shown = (picture: string, rows: string): string => `\n\`\`\`mermaid\n${picture}\n\`\`\`\n\n${rows}\n\n`;
 
-const BEGIN = '<!-- generated from the transition table -->\n';
-const END = '<!-- end of the generated part -->';
+/** By page; a page with several tables names each in its markers. */
+const PAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  originator: { '': shown(diagram(ORIGINATOR, 'proving', ends(ORIGINATOR)), rowsOf(ORIGINATOR)) },
+  responder: { '': shown(diagram(RESPONDER, 'proving', ends(RESPONDER)), rowsOf(RESPONDER)) },
+  arbiter: { '': shown(diagram(ARBITER, 'none', []), rowsOf(ARBITER)) },
+  delivery: {
+    ': sender': shown(diagram(SENDER, 'proving', ends(SENDER)), rowsOf(SENDER)),
+    ': receiver': shown(diagram(RECEIVER, 'proving', ends(RECEIVER)), rowsOf(RECEIVER)),
+    ': arbiter': shown(diagram(CONTENT_ARBITER, 'none', []), rowsOf(CONTENT_ARBITER)),
+  },
+};
 
-for (const [name, [picture, rows]] of Object.entries(PAGES)) {
-  test(`docs/protocols/${name}.md shows the table that runs`, () => {
+for (const [name, tables] of Object.entries(PAGES)) {
+  test(`docs/protocols/${name}.md shows the tables that run`, () => {
     const file = join('docs', 'protocols', `${name}.md`);
     const page = readFileSync(file, 'utf8');
-    const from = page.indexOf(BEGIN);
-    const to = page.indexOf(END);
-    assert.ok(from >= 0 && to > from, 'the markers are there');
-    const generated = `${BEGIN}\n\`\`\`mermaid\n${picture}\n\`\`\`\n\n${rows}\n\n`;
-    const fresh = page.slice(0, from) + generated + page.slice(to);
+    let fresh = page;
+    for (const [which, generated] of Object.entries(tables)) {
+      const begin = `<!-- generated from the transition table${which} -->\n`;
+      const from = fresh.indexOf(begin);
+      const to = fresh.indexOf(`<!-- end of the generated part${which} -->`);
+      assert.ok(from >= 0 && to > from, `the markers${which} are there`);
+      fresh = fresh.slice(0, from) + begin + generated + fresh.slice(to);
+    }
     if (process.env.FIT_UPDATE === '1') writeFileSync(file, fresh);
     else assert.equal(page, fresh, 'run FIT_UPDATE=1 npm test -- exchange-diagrams');
   });
 }
 
 test('a diagram has one edge per row, in the table’s order', () => {
-  for (const table of [ORIGINATOR, RESPONDER, ARBITER]) {
+  for (const table of [ORIGINATOR, RESPONDER, ARBITER, SENDER, RECEIVER, CONTENT_ARBITER]) {
     const lines = diagram(table, 'x', ['y']).split('\n');
     assert.equal(lines.length, table.length + 3);
     assert.equal(lines[0], 'stateDiagram-v2');
   }
-  assert.ok(PAGES.originator[0].includes('  promised --> aborting: patience / record, askAbort'));
-  assert.ok(PAGES.arbiter[0].includes('  none --> aborted: abort [byOriginator] / record, answer'));
+  assert.match(diagram(ORIGINATOR, 'x', []), /^ {2}promised --> aborting: patience \/ record, askAbort$/m);
+  assert.match(diagram(ARBITER, 'x', []), /^ {2}none --> aborted: abort \[byOriginator\] \/ record, answer$/m);
+  assert.match(diagram(RECEIVER, 'x', []), /^ {2}opening --> complaining: wrong \/ record, complain$/m);
 });
