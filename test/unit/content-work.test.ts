@@ -521,6 +521,32 @@ test('memory does not grow with the content, the event loop stays free, and prog
   assert.ok(most - before < large / 2, `memory grew by ${Math.round((most - before) / MIB)} MiB`);
 });
 
+test('leaves are read in blocks: those of 128 GiB take no memory', async (t) => {
+  const folder = await temporaryFolder(t);
+  const work = createContentWork(worker);
+  t.after(() => work.close());
+  const chunks = 2 ** 21;
+  const leavesPath = join(folder, 'leaves');
+  await writeFile(leavesPath, '');
+  await truncate(leavesPath, chunks * 32);
+  const roots = { contentRoot: new Uint8Array(32), sealedRoot: new Uint8Array(32) };
+  const compare = (count: number) =>
+    work.run('compare', { sealedPath: leavesPath, leavesPath, bytes: count * CHUNK_BYTES, ...roots });
+  // The worker is there, and has been at it.
+  await truncate(leavesPath, (chunks / 16) * 32);
+  assert.equal(await compare(chunks / 16), 'wrong-leaves');
+  await truncate(leavesPath, chunks * 32);
+  const before = process.memoryUsage.rss();
+  let most = before;
+  const sampling = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss());
+  }, 5);
+  t.after(() => clearInterval(sampling));
+  assert.equal(await compare(chunks), 'wrong-leaves');
+  t.diagnostic(`memory grew by ${Math.round((most - before) / MIB)} MiB`);
+  assert.ok(most - before < (chunks * 32) / 2, `memory grew by ${Math.round((most - before) / MIB)} MiB`);
+});
+
 test('reads are answered while a long job runs', async (t) => {
   const one = await delivery(t, [pattern(CHUNK_BYTES, 3)]);
   await one.work.run('prepare', one.offer);

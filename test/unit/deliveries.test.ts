@@ -280,7 +280,9 @@ test('what lay here before a restart is not held against its sender, what came i
   await it.accept();
   await until('half', async () => (await it.view()).done > 0, it.clock);
   it.oak.deliveries.pause();
+  // Both: the leaves are found first, and fetching them again says nothing about the ciphertext.
   await changeByte(it.oak.contents.sealed(await it.folderOf(it.oak)), 77);
+  await changeByte(it.oak.contents.leaves(await it.folderOf(it.oak)), 7);
   it.oak.wire.request = async (_, body) => it.serve(body);
   await it.oak.restart();
   await until('fetched', async () => (await it.phase()) === 'fetched', it.clock);
@@ -407,6 +409,28 @@ test('a request that is refused leaves no files; one that waits keeps them; fold
   // What cannot be prepared leaves nothing either.
   await assert.rejects(it.elm.deliveries.make([join(it.elm.folder, 'missing')]), isCode('bad-file'));
   assert.deepEqual(await it.elm.folders(), [...kept, 'not ours'].toSorted());
+});
+
+test('a refused text beside an open deal takes its own files away, and those of another text stay', async (t) => {
+  const it = await offered(t, [randomBytes(70_000)]);
+  const kept = await it.elm.folders();
+  const [same, own] = ['cc'.repeat(32), 'dd'.repeat(32)];
+  const again = await it.elm.deliveries.again(same, DEAL, it.made.content.root);
+  assert.ok(again !== undefined);
+  const other = await it.elm.deliveries.make(it.paths);
+  await it.elm.archive.batch([again, other.keep(own, DEAL)]);
+  assert.equal((await it.elm.folders()).length, 2);
+  for (const document of [same, own]) {
+    it.elm.deliveries.refused(DEAL, document);
+    await until('no record', async () => (await it.elm.contents.out(document)) === undefined);
+  }
+  await until('its folder', async () => (await it.elm.folders()).length === 1);
+  assert.deepEqual(await it.elm.folders(), kept);
+  assert.ok((await it.elm.contents.out(it.document)) !== undefined);
+  // Saying it of a text that is on offer changes nothing.
+  it.elm.deliveries.refused(DEAL, it.document);
+  await it.elm.restart();
+  assert.deepEqual(await it.elm.folders(), kept);
 });
 
 /** No file of this process may grow beyond this: the nearest to a full disk that needs no disk of its own. */
@@ -570,7 +594,7 @@ test('names that some system does not take are refused at both ends before anyth
   await writeFile(path, 'content');
   const file = (name: string): FileTerms => ({ name, size: 7, sha256: sha256(utf8('content')) });
   const noteOfNames = (...names: readonly string[]): Uint8Array =>
-    note({ root: OAK, bytes: 7 * names.length, chunks: 1, files: names.map(file) });
+    note({ root: OAK, bytes: 7 * names.length, chunks: 1, credential: null, files: names.map(file) });
   for (const name of BAD_NAMES) {
     const what = JSON.stringify(name);
     await assert.rejects(elm.deliveries.make([path], [name]), (error) => {
