@@ -102,7 +102,7 @@ export async function openContainer(file: string, demands: Demands, work: Work):
     const head = decodeHead(readAt(fd, new Uint8Array(HEAD_BYTES), 0));
     const size = HEAD_BYTES + head.treeBytes + head.contentBytes + head.sealsBytes;
     if (bytes > size) throw new PeerFault('malformed', 'there are bytes after its end');
-    if (bytes < HEAD_BYTES + head.treeBytes) throw new PeerFault('malformed', 'its tree is cut off');
+    if (bytes < size) throw new PeerFault('malformed', 'it is cut off');
     const tree = await readTree(fd, head, work);
     const places = new Map<number, number>();
     let at = HEAD_BYTES + head.treeBytes;
