@@ -10,7 +10,8 @@ export function size(bytes: number): string {
 
 /** A deal's state in a word. */
 export function stateWord({ kind, state }: Pick<DealSummary, 'kind' | 'state'>): string {
-  return kind === 'delivery' && state === 'completed' ? 'delivered' : state;
+  if (state !== 'completed') return state;
+  return kind === 'delivery' ? 'delivered' : kind === 'swap' ? 'swapped' : state;
 }
 
 export type TreeDeal = DealSummary & { readonly depth: number };
@@ -20,7 +21,7 @@ export function treeOf(deals: readonly DealSummary[]): readonly TreeDeal[] {
   const under = new Map<string, DealSummary[]>();
   const known = new Set(deals.map((one) => one.document));
   const parentOf = (one: DealSummary): string | undefined =>
-    one.kind === 'delivery' ? one.references.find((digest) => known.has(digest) && digest !== one.document) : undefined;
+    one.kind !== 'contract' ? one.references.find((digest) => known.has(digest) && digest !== one.document) : undefined;
   for (const one of deals) {
     const parent = parentOf(one);
     if (parent !== undefined) under.set(parent, [...(under.get(parent) ?? []), one]);

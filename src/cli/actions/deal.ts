@@ -53,7 +53,7 @@ export async function show(context: Context, options: ShowOptions, deal: string)
     return undefined;
   }
   const result = await agent.dealShow({ deal });
-  const view = result.kind === 'delivery' ? await agent.deliveryShow({ deal: result.deal }) : null;
+  const view = result.kind !== 'contract' ? await agent.deliveryShow({ deal: result.deal }) : null;
   if (context.out.isJson) context.out.json(view === null ? result : { ...result, delivery: view });
   else {
     for (const line of voice.deal(result, view)) context.out.line(line);

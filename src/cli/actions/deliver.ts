@@ -1,12 +1,11 @@
 /** fit deal deliver|receive, fit send: files for a signed receipt. */
-import { constants, copyFile, link, lstat, mkdir, open, unlink } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseDuration } from '../../lib/duration.ts';
 import { EXIT, FitError } from '../../lib/errors.ts';
-import { isFileName } from '../../lib/file-name.ts';
-import type { DealChange, DealSummary, DeliveryResult } from '../../rpc/agent.ts';
+import type { DealChange, DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
+import { checkPlace, takeFiles } from '../place.ts';
 import { FINAL_STATES, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { size } from '../voice-delivery.ts';
@@ -152,7 +151,7 @@ async function offer(
   if (!out.isJson) out.talk(`offered to deliver as ${change.deal}; the other side: fit deal receive ${change.deal}`);
   const started = Date.now();
   const waited = await follow(context, agent, change.deal, options.timeout);
-  const placed = folder === undefined ? [] : await takeFiles(context, agent, change.deal, folder);
+  const placed = folder === undefined ? [] : await takeInto(context, agent, change.deal, folder);
   return report(context, agent, waited, fields, placed, started);
 }
 
@@ -270,55 +269,14 @@ async function awaitOffer(
   }
 }
 
-/** Refuses before anything is signed what could not be put there afterwards. */
-async function checkPlace(folder: string, view: DeliveryResult): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const { name } of view.files) {
-    if (!isFileName(name)) throw new FitError('bad-file', 'the delivery names a file as no file may be named');
-    const there = await lstat(join(folder, name)).catch(() => undefined);
-    if (there !== undefined)
-      throw new FitError('file-exists', `${join(folder, name)} exists`, {
-        hint: 'receive it into another folder with --to',
-      });
-  }
-}
-
-/** Puts a verified file in its place whole, and over nothing. */
-async function place(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-    return;
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EEXIST')
-      throw new FitError('file-exists', `${to} exists`, { hint: 'receive it into another folder with --to' });
-  }
-  // Another file system: copied beside, and linked when it is whole.
-  const beside = `${to}.part-${process.pid}`;
-  await copyFile(from, beside, constants.COPYFILE_EXCL);
-  try {
-    const handle = await open(beside, 'r+');
-    await handle.sync();
-    await handle.close();
-    await link(beside, to);
-  } finally {
-    await unlink(beside);
-  }
-}
-
-/** Puts what has been opened into the folder; the files' places. */
-async function takeFiles(context: Context, agent: AgentClient, deal: string, folder: string): Promise<string[]> {
-  const view = await agent.deliveryShow({ deal });
-  if (view.phase !== 'opened') return [];
-  await checkPlace(folder, view);
-  const placed: string[] = [];
-  for (const { name, path } of view.files) {
-    const to = join(folder, name);
-    if (path !== null) await place(path, to);
-    placed.push(to);
-  }
-  await agent.deliveryTaken({ deal });
-  if (view.trouble !== null) context.out.warn(voice.peer(view.trouble, 500));
+async function takeInto(
+  context: Context,
+  agent: AgentClient,
+  deal: string,
+  folder: string,
+): Promise<readonly string[]> {
+  const { placed, trouble } = await takeFiles(agent, deal, folder);
+  if (trouble !== null) context.out.warn(voice.peer(trouble, 500));
   return placed;
 }
 
@@ -346,5 +304,5 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
     fields = { deal, document: change.document };
   }
   const waited = await follow(context, agent, deal, options.timeout);
-  return report(context, agent, waited, fields, await takeFiles(context, agent, deal, folder), started);
+  return report(context, agent, waited, fields, await takeInto(context, agent, deal, folder), started);
 }

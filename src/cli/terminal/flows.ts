@@ -11,6 +11,7 @@ import { FitError, isFitError } from '../../lib/errors.ts';
 import { MAX_TEXT_BYTES } from '../../lib/lint.ts';
 import type { ApprovalRequest } from '../../rpc/approvals.ts';
 import { readInput, writeFolder } from '../files.ts';
+import { takeFiles } from '../place.ts';
 import * as voice from '../voice.ts';
 import * as approvals from '../voice-approvals.ts';
 import { ask, confirm } from './modals/ask.tsx';
@@ -173,6 +174,35 @@ export async function counter(ui: Ui, deal: string): Promise<void> {
   if (text === undefined) return;
   if (text === before) return say(ui, 'failed', 'the text is the same: no counter-offer was made');
   await signHeld(ui, 'counter', () => ui.session.agent.dealCounter({ deal, document: base64(text), hold: true }));
+}
+
+const PATHS = 'whole paths or from here, separated by two spaces';
+
+/** The files that a person names in one line. */
+const pathsIn = (line: string): readonly string[] =>
+  line
+    .split(/ {2,}/)
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+    .map((one) => resolve(one));
+
+/** Files of ours under a contract, for a signed receipt; or for what a swap of theirs wants. */
+export async function deliver(ui: Ui, deal: string, swap: boolean): Promise<void> {
+  const line = await ask(ui, swap ? 'Answer with files' : 'Deliver files', 'files', { lines: [PATHS] });
+  const files = pathsIn(line ?? '');
+  if (files.length === 0) return;
+  await signHeld(ui, swap ? 'swap' : 'deliver', () =>
+    ui.session.agent.dealDeliver({ files, deal, ...(swap ? { swap } : {}), hold: true }),
+  );
+}
+
+/** What was delivered to us, to a folder of the person's. */
+export async function takeDelivered(ui: Ui, deal: string): Promise<void> {
+  const dir = await ask(ui, 'Take the files', 'folder', { first: '.' });
+  if (dir === undefined || dir === '') return;
+  const { placed, trouble } = await takeFiles(ui.session.agent, deal, resolve(dir));
+  if (placed.length === 0) return say(ui, 'failed', 'there is nothing to take');
+  say(ui, trouble === null ? 'done' : 'failed', voice.peer(trouble ?? `took ${placed.length} files to ${dir}`, 200));
 }
 
 export async function exportEvidence(ui: Ui, deal: string): Promise<void> {

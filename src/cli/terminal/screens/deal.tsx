@@ -2,10 +2,10 @@
 import { Box } from 'ink';
 import { type ReactElement, useEffect, useState } from 'react';
 import { fromUtf8 } from '../../../lib/bytes.ts';
-import type { Agent, DealResult, ExplainResult } from '../../../rpc/agent.ts';
+import type { Agent, DealResult, DeliveryResult, ExplainResult } from '../../../rpc/agent.ts';
 import { changesBetween, formatChanges } from '../../diff.ts';
 import * as voice from '../../voice.ts';
-import { counter, exportEvidence, signHeld } from '../flows.ts';
+import { counter, deliver, exportEvidence, signHeld, takeDelivered } from '../flows.ts';
 import { ask, confirm } from '../modals/ask.tsx';
 import { type Pair, pairsBeside, rowsOf } from '../model.ts';
 import type { Screen } from '../navigation.ts';
@@ -37,7 +37,12 @@ export function treeOf(transactions: DealResult['transactions']): string[] {
 interface Known {
   readonly deal: DealResult;
   readonly explained: ExplainResult;
+  /** How far its content is, if it has any. */
+  readonly delivery: DeliveryResult | null;
 }
+
+/** How often a fetch that runs is looked at. */
+const FETCH_MS = 1000;
 
 function Deal({ id }: { readonly id: string }): ReactElement {
   const ui = useUi();
@@ -55,13 +60,25 @@ function Deal({ id }: { readonly id: string }): ReactElement {
         session.agent.dealShow({ deal: id }),
         session.agent.dealExplain({ deal: id }),
       ]);
-      if (isOn) setKnown({ deal, explained });
+      const delivery = deal.kind === 'contract' ? null : await session.agent.deliveryShow({ deal: id });
+      if (isOn) setKnown({ deal, explained, delivery });
     };
     void look(stamp).catch(() => {});
     return () => {
       isOn = false;
     };
   }, [session, id, stamp]);
+  const isFetching = known?.delivery?.phase === 'fetching';
+  useEffect(() => {
+    if (!isFetching) return undefined;
+    const timer = setInterval(() => {
+      session.agent
+        .deliveryShow({ deal: id })
+        .then((delivery) => setKnown((before) => (before === undefined ? before : { ...before, delivery })))
+        .catch(() => {});
+    }, FETCH_MS);
+    return () => clearInterval(timer);
+  }, [session, id, isFetching]);
 
   const order = async (title: string, lines: readonly string[], verb: string, act: () => Promise<unknown>) => {
     if (!(await confirm(ui, title, lines, verb))) return;
@@ -152,7 +169,28 @@ function Deal({ id }: { readonly id: string }): ReactElement {
           ),
       },
     );
+  if (known?.delivery?.phase === 'opened')
+    bindings.push({
+      keys: ['o'],
+      label: 'take files',
+      does: 'put the files that came into a folder',
+      run: () => void attempt(() => takeDelivered(ui, id)),
+    });
   if (state === 'contracted')
+    bindings.push({
+      keys: ['v'],
+      label: 'deliver',
+      does: 'deliver files under this contract, for a signed receipt',
+      run: () => void attempt(() => deliver(ui, id, false)),
+    });
+  if (state === 'offered' && theirs && known?.deal.kind === 'swap')
+    bindings.push({
+      keys: ['v'],
+      label: 'give files',
+      does: 'answer the swap with files of yours',
+      run: () => void attempt(() => deliver(ui, id, true)),
+    });
+  if (state === 'contracted' || state === 'completed')
     bindings.push({
       keys: ['x'],
       label: 'export',
@@ -183,7 +221,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
     known === undefined
       ? ['…']
       : [
-          ...voice.deal({ ...known.deal, transactions: [] }),
+          ...voice.deal({ ...known.deal, transactions: [] }, known.delivery),
           '',
           ...voice.explain(known.explained),
           '',

@@ -72,7 +72,11 @@ function Preview({
     };
   }, [session, deal.deal, deal.version]);
   const said =
-    deal.state === 'offered' ? 'Accepting signs this text. Until both have signed, neither signature counts.' : '';
+    deal.state === 'offered'
+      ? deal.kind === 'contract'
+        ? 'Accepting signs this text. Until both have signed, neither signature counts.'
+        : 'Accepting fetches the files. What you owe for them is signed once all of it is here.'
+      : '';
   const lines = [
     `version ${deal.version} · ${deal.verified ? 'verified' : 'unverified'}: ${voice.peer(deal.with, 30)}`,
     ...body,

@@ -12,8 +12,8 @@ import { fit, Line } from '../widgets/line.tsx';
 import { numbered } from '../widgets/list.tsx';
 
 const GUTTER = 6;
-/** Room for the terms beside the text. */
-const WIDE = 100;
+/** Room for the terms beside the text without cutting usual lines of it. */
+const WIDE = 116;
 const SIDE = 36;
 
 interface ReaderProps {
