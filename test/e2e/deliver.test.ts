@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Verdict } from '../../src/evidence/verify.ts';
-import type { DealResult } from '../../src/rpc/agent.ts';
+import type { DealResult, ExplainResult } from '../../src/rpc/agent.ts';
 import { openssl } from '../support/openssl.ts';
 import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
 
@@ -95,6 +95,12 @@ test('a file under a contract: the receiver was there first; the same bytes, a r
       [mine.deal, 1],
     ],
   );
+  const sender = await elm.ok<ExplainResult>('deal', 'explain', mine.deal);
+  assert.match(sender.youHold, /^the receipt for the files, signed by /);
+  assert.equal(sender.theyHold, 'the files, and your statement of origin');
+  const receiver = await oak.ok<ExplainResult>('deal', 'explain', mine.deal);
+  assert.match(receiver.youHold, /^the files as the delivery note says, and .*'s statement of origin$/);
+  assert.equal(receiver.theyHold, 'your receipt');
   const told = await oak.fit('deal', 'show', mine.deal);
   for (const part of [/state +delivered/, /brings +1 file, 293\.0 KiB/, /content +received, compared and taken/])
     assert.match(told.stdout, part);
