@@ -179,6 +179,7 @@ test('whatever a stranger sends to the role has an answer, within bounds', async
   assert.ok(!result.ok && result.code === 'not-granted');
   await assert.rejects(one.request('/fit/timestamp/1', new Uint8Array(1025)));
   const two = await startRogue(notary, notary, 'another');
+  const began = Date.now();
   const answers = await Promise.all(
     [one, two].flatMap((asker) =>
       Array.from({ length: 250 }, () =>
@@ -190,7 +191,9 @@ test('whatever a stranger sends to the role has an answer, within bounds', async
     ),
   );
   const taken = answers.reduce((sum, answered) => sum + answered, 0);
-  assert.ok(taken > 0 && taken < 330, `${taken} of ${answers.length} were answered`);
+  // 300 at once and two per second, for both together: they come from one address.
+  const most = 300 + 2 * Math.ceil((Date.now() - began) / 1000);
+  assert.ok(taken > 0 && taken <= most, `${taken} of ${answers.length} were answered, ${most} at most`);
   await Promise.all([one.stop(), two.stop()]);
 });
 
@@ -291,5 +294,12 @@ test('an authority that fails or cheats: no timestamp, and a reason', needsOpens
   await failing((_, respond) => respond(200, authority.answer(Buffer.from('?'))), /rejected/);
   await failing((_, respond) => respond(302, Buffer.alloc(0), { location: 'http://127.0.0.1:9/' }), /did not answer/);
   await failing(() => {}, /did not answer/);
-  await ask('http://127.0.0.1:9/', 6, /did not answer/);
+  let closed = '';
+  await serving(
+    () => {},
+    async (url) => {
+      closed = url;
+    },
+  );
+  await ask(closed, 6, /did not answer/);
 });

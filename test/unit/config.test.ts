@@ -21,3 +21,16 @@ test('what the card could not say is refused as a setting, not at the next unloc
   setConfig(file, 'arbiter.terms', 'I answer the same to both.\n');
   assert.equal(readConfig(file).arbiter.terms, 'I answer the same to both.\n');
 });
+
+test('a timestamp authority is a web address without a password, its certificates a whole path', async (t) => {
+  const file = join(await temporaryFolder(t), 'fit.toml');
+  writeInitialConfig(file, { name: 'Elm', roles: ['arbiter', 'timestamp'] });
+  assert.deepEqual(readConfig(file).timestamp, { url: '', certificates: '' });
+  for (const url of ['tsa.example', 'file:///etc/passwd', 'http://me:pw@tsa.example/', 'https://', 'x'.repeat(3000)])
+    assert.throws(() => setConfig(file, 'timestamp.url', url), bad, url);
+  assert.throws(() => setConfig(file, 'timestamp.certificates', 'tsa.pem'), bad);
+  setConfig(file, 'timestamp.url', 'http://tsa.example:318/tsr?x=1');
+  setConfig(file, 'timestamp.certificates', '/etc/tsa.pem');
+  const both = { url: 'http://tsa.example:318/tsr?x=1', certificates: '/etc/tsa.pem' };
+  assert.deepEqual(readConfig(file).timestamp, both);
+});
