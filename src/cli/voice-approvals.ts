@@ -10,7 +10,8 @@ export function askerOf(asker: Asker): string {
   return `${peer(asker.name, 64)}${pid}${asker.known === 'claimed' ? ', as it says' : ''}`;
 }
 
-export function peerOf({ peer: them }: ApprovalRequest): string {
+export function peerOf({ kind, peer: them }: ApprovalRequest): string {
+  if (kind === 'statement') return 'whoever has it';
   return `${them.contact ?? peer(them.name)} (${them.verified ? 'verified' : 'unverified'})`;
 }
 
@@ -21,7 +22,7 @@ export function requests(list: readonly ApprovalRequest[]): string[] {
     list.map((one) => [
       one.id.slice(0, 6),
       one.kind,
-      one.deal.slice(0, 6),
+      one.deal.slice(0, 6) || '–',
       peer(one.title, TITLE),
       peerOf(one),
       askerOf(one.asker),
@@ -42,7 +43,23 @@ const owed = (request: ApprovalRequest, from: 'you' | 'them'): string =>
     .map(itemLine)
     .join('; ') || 'your text says';
 
+function statement(one: ApprovalRequest): string[] {
+  const rows: [string, string][] = [
+    ['request', one.id],
+    ['sign', 'a statement, for whoever has it'],
+    ['title', peer(one.title, 60)],
+    ['sha-256', one.digest],
+    ['asked by', askerOf(one.asker)],
+    ['fairness', peer(one.fairness, 500)],
+    ['state', one.state],
+    ['until', when(one.expires)],
+  ];
+  if (one.why !== '' && !one.held) rows.push(['why you', peer(one.why, 500)]);
+  return facts(rows);
+}
+
 export function request(one: ApprovalRequest): string[] {
+  if (one.kind === 'statement') return statement(one);
   const arbiter = one.arbiter.contact ?? `${peer(one.arbiter.name)} (not among your contacts)`;
   const power =
     one.arbiter.mode === 'invisible'

@@ -3,6 +3,7 @@ import { verifyArchive } from '../archive/verify.ts';
 import { toHex } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import type { ApprovalAgent, AuditEntry, ConsentSource } from '../rpc/approvals.ts';
+import type { Authority } from './approvals.ts';
 import { auditEntry, createAuditCheck } from './audit.ts';
 import type { Daemon } from './daemon.ts';
 import { decodeExchange } from './exchange-record.ts';
@@ -12,6 +13,7 @@ export interface Checks {
   needKey(): void;
   needConsent(): void;
   provenBy(): ConsentSource | null;
+  authority(hold: boolean | undefined): Authority;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -20,7 +22,7 @@ export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<Approv
   const { parts, deals } = daemon;
   const viewRequest = deals.approvals.view;
   const { consents, policy, store, archive } = parts;
-  const { needKey, needConsent, provenBy } = checks;
+  const { needKey, needConsent, provenBy, authority } = checks;
 
   return {
     async approveList({ all, limit }) {
@@ -55,6 +57,15 @@ export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<Approv
     async approveRefuse({ request: prefix }) {
       needKey();
       return { request: await viewRequest(await deals.approvals.refuse(prefix, provenBy())) };
+    },
+
+    async statementSign({ about, waits, hold }) {
+      needKey();
+      return deals.statements.sign(about, { ...authority(hold), fleeting: waits !== true });
+    },
+    async statementShow({ request: prefix }) {
+      needKey();
+      return deals.statements.show(consents.find(prefix));
     },
 
     async policyShow() {

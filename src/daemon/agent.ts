@@ -152,7 +152,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       connection.proven = false;
       return { proven: false };
     },
-    ...createApprovalAgent(daemon, { needKey, needConsent, provenBy }),
+    ...createApprovalAgent(daemon, { needKey, needConsent, provenBy, authority }),
     async stop() {
       // After the answer has left.
       setImmediate(() => void daemon.stop());

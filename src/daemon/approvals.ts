@@ -17,7 +17,7 @@ import type { Asker, ConsentSource } from '../rpc/approvals.ts';
 import { createAllowance, OF_REFUSED_TEXTS } from './allowance.ts';
 import { type Change, type Consent, MAX_PENDING } from './consents.ts';
 import type { DealWrites } from './deal-writes.ts';
-import { factsOf, itemsOf } from './facts.ts';
+import { factsOf, itemsOf, type Statement, statementFacts } from './facts.ts';
 import type { Parts } from './parts.ts';
 import type { Facts, Judgement } from './policy/port.ts';
 import { createRequestView } from './request-view.ts';
@@ -29,20 +29,30 @@ export interface Authority {
   readonly asker: () => Promise<Asker>;
   /** The request is to wait for this connection's own decision; called with its id. */
   readonly hold?: (request: string) => void;
+  /** Whoever asks does not stay: what nobody decides now is not to wait. */
+  readonly fleeting?: boolean;
   /** The request that is being granted. */
   readonly granting?: Consent;
 }
 
 /** What rules look at: they need not know more of it. */
-export interface Subject {
-  readonly kind: Consent['kind'];
-  readonly document: Document;
-  /** SHA-256 of the peer's certificate, hex. */
-  readonly peer: string;
-}
+export type Subject =
+  | {
+      readonly kind: 'offer' | 'acceptance';
+      readonly document: Document;
+      /** SHA-256 of the peer's certificate, hex. */
+      readonly peer: string;
+    }
+  | { readonly kind: 'statement'; readonly statement: Statement; readonly peer: '' };
+
+const digestOf = (subject: Subject): string =>
+  toHex(subject.kind === 'statement' ? subject.statement.digest : subject.document.digest);
+
+const arbiterOf = (subject: Subject): string =>
+  subject.kind === 'statement' ? '' : toHex(subject.document.terms.arbiter.certificate);
 
 /** One signature that is wanted: everything that could refuse it without a consent has been asked. */
-export interface Wanted extends Subject {
+export type Wanted = Subject & {
   readonly deal: string;
   /** SHA-256 of the arbiter's card, hex. */
   readonly arbiterCard: string;
@@ -52,7 +62,7 @@ export interface Wanted extends Subject {
   readonly latest: number;
   /** What a request needs to be granted later. */
   readonly keep: readonly StoreOp[];
-}
+};
 
 /** Failures of a grant after which the request can never again be what it was. */
 const MOVED_ON: ReadonlySet<string> = new Set(['wrong-state', 'not-found', 'arbiter-not-pinned', 'usage']);
@@ -66,7 +76,9 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
   const refusing = createAllowance(clock, OF_REFUSED_TEXTS);
   const view = createRequestView(parts);
 
-  const factsFor = ({ kind, document, peer }: Subject): Facts => {
+  const factsFor = (subject: Subject): Facts => {
+    if (subject.kind === 'statement') return statementFacts(subject.statement, now());
+    const { kind, document, peer } = subject;
     const contact = contacts.of(peer);
     const arbiter = toHex(document.terms.arbiter.certificate);
     const names = {
@@ -80,9 +92,9 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     id: newId(rng),
     kind: wanted.kind,
     deal: wanted.deal,
-    document: toHex(wanted.document.digest),
+    document: digestOf(wanted),
     peer: wanted.peer,
-    arbiter: toHex(wanted.document.terms.arbiter.certificate),
+    arbiter: arbiterOf(wanted),
     arbiterCard: wanted.arbiterCard,
     base: wanted.base,
     asker,
@@ -92,7 +104,8 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     status: 'granted',
     held: false,
     decision: null,
-    amounts: itemsOf(wanted.document, writes.us()).flatMap((item) => item.amount ?? []),
+    amounts:
+      wanted.kind === 'statement' ? [] : itemsOf(wanted.document, writes.us()).flatMap((item) => item.amount ?? []),
     usedAt: null,
     xid: null,
   });
@@ -101,7 +114,7 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
 
   /** A request that waits; the same question asked again is the same request. */
   const pend = async (wanted: Wanted, asker: Asker, why: string, held: boolean): Promise<Consent> => {
-    const document = toHex(wanted.document.digest);
+    const document = digestOf(wanted);
     const same = consents
       .of(wanted.deal)
       .find((one) => one.status === 'pending' && one.kind === wanted.kind && one.document === document && !one.held);
@@ -116,7 +129,7 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
       events.emit({
         kind: 'request',
         request: consent.id,
-        deal: consent.deal,
+        ...(consent.deal === '' ? {} : { deal: consent.deal }),
         ...(contact === undefined ? {} : { contact }),
       });
     return consent;
@@ -161,8 +174,8 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
 
   /** What was asked for is what is about to be signed. */
   const checkSame = (consent: Consent, wanted: Wanted): void => {
-    const { kind, document, peer } = wanted;
-    const found = [kind, toHex(document.digest), peer, toHex(document.terms.arbiter.certificate)];
+    const { kind, peer } = wanted;
+    const found = [kind, digestOf(wanted), peer, arbiterOf(wanted)];
     const then = [consent.kind, consent.document, consent.peer, consent.arbiter];
     if (found.some((one, at) => one !== then[at]))
       throw new FitError('wrong-state', 'what was asked for has changed since: nothing was signed', {
@@ -229,10 +242,14 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
           decision: { at: now(), source: 'policy' as const, rule: verdict.rule, policy: verdict.policy },
         };
         if (verdict.outcome === 'approve') return sign(consents.enter(consent, now()));
+        if (verdict.outcome === 'ask' && authority.fleeting === true)
+          throw new FitError('needs-approval', 'this needs a person, and nobody waits for the decision', {
+            hint: 'give the passphrase, or wait for a decision with --wait',
+          });
         if (verdict.outcome === 'ask') throw await needsApproval(await pend(wanted, asker, verdict.why, false));
         await refuseByRule(consent, wanted);
         throw new FitError('refused', `the policy refuses this: rule ${verdict.rule ?? ''}`, {
-          hint: `fit policy check ${wanted.deal} says why`,
+          hint: wanted.deal === '' ? 'fit policy show' : `fit policy check ${wanted.deal} says why`,
         });
       });
     },

@@ -15,7 +15,7 @@ import type { Consent } from './consents.ts';
 const MAX_DETAILS_BYTES = 16 * 1024;
 
 const digest = (value: Cbor | undefined): string | null =>
-  value === null ? null : toHex(read.bytes(value, 32, 'digest'));
+  value === null || (value instanceof Uint8Array && value.length === 0) ? null : toHex(read.bytes(value, 32, 'digest'));
 const text = (value: Cbor | undefined): string | null => (value === null ? null : read.text(value, 1024, 'text'));
 
 function detailsOf(kind: string, payload: Uint8Array): Readonly<Record<string, unknown>> {
@@ -96,7 +96,7 @@ export function createAuditCheck() {
       for (const consent of stored) {
         byId.set(consent.id, consent);
         // Given before there was an audit log.
-        if (consent.arbiterCard === '') continue;
+        if (consent.arbiterCard === '' && consent.kind !== 'statement') continue;
         const said = states.get(consent.id) ?? 'nothing';
         const is = consent.status === 'pending' ? 'asked' : consent.status;
         if (said !== is) return `request ${consent.id} is ${consent.status}, but the audit log says ${said}`;

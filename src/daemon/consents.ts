@@ -16,7 +16,9 @@ import {
   type Asker,
   CONSENT_SOURCES,
   type ConsentSource,
+  REQUEST_KINDS,
   REQUEST_STATES,
+  type RequestKind,
   type RequestState,
 } from '../rpc/approvals.ts';
 import type { Reserved } from './policy/port.ts';
@@ -33,7 +35,8 @@ export interface Decision {
 
 export interface Consent {
   readonly id: string;
-  readonly kind: 'offer' | 'acceptance';
+  readonly kind: RequestKind;
+  /** Empty for a statement, as are peer, arbiter and card. */
   readonly deal: string;
   /** SHA-256 of the document, hex. */
   readonly document: string;
@@ -104,7 +107,7 @@ type Field = Cbor | undefined;
 /** What both versions have in common. */
 const about = (id: Field, kind: Field, deal: Field, document: Field, peer: Field, arbiter: Field) => ({
   id: read.text(id, 64, 'id'),
-  kind: read.oneOf(kind, ['offer', 'acceptance'], 'kind'),
+  kind: read.oneOf(kind, REQUEST_KINDS, 'kind'),
   deal: read.text(deal, 12, 'deal'),
   document: hex(document),
   peer: hex(peer),

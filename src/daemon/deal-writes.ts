@@ -82,7 +82,8 @@ export function createDealWrites(parts: Parts) {
       const kind = ends[consent.status];
       // What was asked for may have files, which nobody will offer now.
       if (kind !== undefined && kind !== 'granted') parts.deliveries.refused(consent.deal, consent.document);
-      if (kind !== undefined && !consent.held) events.emit({ kind, request: consent.id, deal: consent.deal });
+      if (kind !== undefined && !consent.held)
+        events.emit({ kind, request: consent.id, ...(consent.deal === '' ? {} : { deal: consent.deal }) });
     }
   };
 

@@ -42,9 +42,11 @@ import { createDealWrites } from './deal-writes.ts';
 import { course, exchangeTransaction } from './exchange-course.ts';
 import type { Exchange } from './exchange-record.ts';
 import type { Admission, Prepared } from './exchanges.ts';
-import { createOffers, type Offered } from './offers.ts';
+import { statementOf } from './facts.ts';
+import { createOffers } from './offers.ts';
 import type { Ack, Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
+import { createStatements } from './statements.ts';
 
 export type Deals = ReturnType<typeof createDeals>;
 
@@ -89,6 +91,7 @@ export function createDeals(parts: Parts) {
   };
 
   const offers = createOffers(parts, writes, approvals, settle);
+  const statements = createStatements(parts, writes, approvals);
   const acceptance = createAcceptance(parts, writes, approvals, {
     settle,
     ahead: (certificate) => ahead.get(certificate) ?? 0,
@@ -184,29 +187,34 @@ export function createDeals(parts: Parts) {
     exclusive: <T>(deal: string, task: () => Promise<T>): Promise<T> => locks.run(deal, task),
 
     approvals,
+    statements,
     propose: offers.propose,
     deliver: offers.deliver,
     counter: offers.counter,
     accept: acceptance.accept,
 
     /** Does what an open request asks for, on the word of whoever has proven the passphrase. */
-    async grant(consent: Consent, source: ConsentSource): Promise<Offered> {
+    async grant(consent: Consent, source: ConsentSource): Promise<{ readonly deal: string; readonly state: string }> {
       const authority = { source, asker: async () => consent.asker, granting: consent };
+      if (consent.kind === 'statement') return approvals.granting(consent, () => statements.grant(consent, authority));
       const run = consent.kind === 'offer' ? offers.grant : acceptance.grant;
       return approvals.granting(consent, () => run(consent, authority));
     },
 
     /** What accepting the current version of a deal, or granting a request, is about: for rules. */
     async subjectOf(of: Deal | Consent): Promise<Subject> {
-      const { kind, digest, peer } =
-        'versions' in of
-          ? ({
-              kind: 'acceptance',
-              digest: toHex(present(currentVersion(of), 'version').document),
-              peer: toHex(of.them),
-            } as const)
-          : { kind: of.kind, digest: of.document, peer: of.peer };
-      return { kind, peer, document: parseDocument(await store.fetch('document', digest)) };
+      if ('versions' in of) {
+        const document = toHex(present(currentVersion(of), 'version').document);
+        return {
+          kind: 'acceptance',
+          peer: toHex(of.them),
+          document: parseDocument(await store.fetch('document', document)),
+        };
+      }
+      const { kind, peer, document } = of;
+      const bytes = await store.fetch('document', document);
+      if (kind === 'statement') return { kind, peer: '', statement: statementOf(bytes) };
+      return { kind, peer, document: parseDocument(bytes) };
     },
 
     /** Takes back what rules of a policy no longer in force have granted and nobody has used; offers towards the peer too. */

@@ -22,6 +22,37 @@ export function itemsOf(document: Document, us: Uint8Array): readonly RequestIte
     }));
 }
 
+/** A short text that a template of ours makes, which is signed for whoever reads it. */
+export interface Statement {
+  readonly digest: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Of its fixed part, hex. */
+  readonly template: string;
+}
+
+/** Of bytes that are a statement: title and sentence are fixed, and a line each with what it is about follows. */
+export function statementOf(bytes: Uint8Array): Statement {
+  const text = Buffer.from(bytes).toString('utf8');
+  const fixed = text.slice(0, text.lastIndexOf('\n\n') + 2);
+  return { digest: sha256(bytes), bytes, template: toHex(sha256(utf8(fixed))) };
+}
+
+const NOBODY = { contact: null, certificate: '' } as const;
+
+export function statementFacts({ template }: Statement, now: number): Facts {
+  return {
+    kind: 'statement',
+    peer: { ...NOBODY, attested: false },
+    arbiter: NOBODY,
+    mode: 'invisible',
+    template,
+    items: [],
+    attachments: 0,
+    notAfter: now,
+    now,
+  };
+}
+
 /** SHA-256 of what follows the front matter, hex: the same for all texts made from one template. */
 export function templateOf(document: Document): string {
   return toHex(sha256(utf8(document.body)));

@@ -16,10 +16,39 @@ const MAX_NAME = 64;
 /** The end of the arbiter's help as sentences have it. */
 const minutes = (sec: number): string => isoTime(sec).slice(0, 16).replace('T', ' ').concat(' UTC');
 
+const NOBODY = { contact: null, name: '', fingerprint: '' } as const;
+
+const decisionOf = ({ decision }: Consent): ApprovalRequest['decision'] =>
+  decision === null ? null : { ...decision, at: isoTime(decision.at) };
+
+function statementView(consent: Consent, bytes: Uint8Array): ApprovalRequest {
+  const [title = ''] = Buffer.from(bytes).toString('utf8').split('\n', 1);
+  return {
+    id: consent.id,
+    kind: 'statement',
+    deal: '',
+    title,
+    digest: consent.document,
+    peer: { ...NOBODY, verified: false },
+    arbiter: { ...NOBODY, mode: 'invisible' },
+    record: { role: 'originator', notAfter: isoTime(consent.expires), margin: 0, check: 'none' },
+    items: [],
+    fairness: 'You get nothing for it: whoever has the signature can show it to everybody.',
+    asker: consent.asker,
+    asked: isoTime(consent.asked),
+    expires: isoTime(consent.expires),
+    state: consent.status,
+    why: consent.why,
+    held: consent.held,
+    decision: decisionOf(consent),
+  };
+}
+
 export function createRequestView(parts: Parts): (consent: Consent) => Promise<ApprovalRequest> {
   const { store, contacts, identity } = parts;
 
   return async (consent) => {
+    if (consent.kind === 'statement') return statementView(consent, await store.fetch('document', consent.document));
     const document = parseDocument(await store.fetch('document', consent.document));
     const { terms } = document;
     const contact = contacts.of(consent.peer);
@@ -68,7 +97,7 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
       state: consent.status,
       why: consent.why,
       held: consent.held,
-      decision: consent.decision === null ? null : { ...consent.decision, at: isoTime(consent.decision.at) },
+      decision: decisionOf(consent),
     };
   };
 }

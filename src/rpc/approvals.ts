@@ -20,6 +20,10 @@ export interface Asker {
   readonly known: 'kernel' | 'claimed' | 'unknown';
 }
 
+/** A statement is signed for whoever reads it: without a peer, an arbiter or a deal. */
+export const REQUEST_KINDS = ['offer', 'acceptance', 'statement'] as const;
+export type RequestKind = (typeof REQUEST_KINDS)[number];
+
 export interface RequestItem {
   readonly from: 'you' | 'them';
   readonly kind: string;
@@ -31,7 +35,8 @@ export interface RequestItem {
 /** A request for one signature over one digest, from the asking to what came of it. */
 export interface ApprovalRequest {
   readonly id: string;
-  readonly kind: 'offer' | 'acceptance';
+  readonly kind: RequestKind;
+  /** Empty for a statement, as are the names of peer and arbiter. */
   readonly deal: string;
   readonly title: string;
   /** SHA-256 of the exact bytes, hex. */
@@ -80,7 +85,7 @@ export interface ApprovalRequest {
 
 /** The facts that rules look at. Amounts are `UNIT decimal`. */
 export interface PolicyFacts {
-  readonly kind: 'offer' | 'acceptance';
+  readonly kind: RequestKind;
   readonly contact: string | null;
   readonly certificate: string;
   /** Verified with the passphrase given: what a rule's `verified` asks for. */
@@ -154,6 +159,25 @@ export interface AuditVerdict {
   readonly problem: string | null;
 }
 
+/** A folder of a container, as the statement about it names it; hashes are SHA-256, hex. */
+export interface StatedPackage {
+  readonly container: string;
+  readonly path: string;
+  readonly folder: string;
+  readonly leaves: number;
+  readonly bytes: number;
+}
+
+export interface StatementResult {
+  readonly request: string;
+  readonly state: RequestState;
+  /** Base64; `p7s` is null until it is signed. */
+  readonly text: string;
+  readonly p7s: string | null;
+  /** Seconds since 1970: the signing time, which the text names. */
+  readonly time: number;
+}
+
 /** Becomes part of `Agent`. */
 export interface ApprovalAgent {
   /** [key] Pending ones, oldest first; with `all` also the decided ones, newest first, at most `limit` (default 100). */
@@ -173,6 +197,17 @@ export interface ApprovalAgent {
   }>;
   /** [key] */
   approveRefuse(params: { readonly request: string }): Promise<{ readonly request: ApprovalRequest }>;
+  /**
+   * [key] Signs that a folder of a container comes from us: with the passphrase proven, by a rule, or when a request is granted.
+   * `waits`: whoever asks stays and waits; else nothing is left waiting.
+   */
+  statementSign(params: {
+    readonly about: StatedPackage;
+    readonly waits?: boolean;
+    readonly hold?: boolean;
+  }): Promise<StatementResult>;
+  /** [key] What became of a request for a statement. */
+  statementShow(params: { readonly request: string }): Promise<StatementResult>;
   /** Ends this connection's proof of the passphrase. */
   forget(): Promise<{ readonly proven: false }>;
 

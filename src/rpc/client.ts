@@ -39,6 +39,8 @@ const METHOD_NAMES: { readonly [M in AgentMethod]: true } = {
   dealAccept: true,
   dealDeliver: true,
   deliveryShow: true,
+  statementSign: true,
+  statementShow: true,
   deliveryTaken: true,
   dealDecline: true,
   dealWithdraw: true,

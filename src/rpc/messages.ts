@@ -129,6 +129,18 @@ export const PARAMS = {
   configList: nothing,
   subscribe: z.strictObject({ since: z.int().min(0).exactOptional() }),
   doctor: nothing,
+  statementSign: z.strictObject({
+    about: z.strictObject({
+      container: digest,
+      path: z.string().max(4096),
+      folder: digest,
+      leaves: z.int().min(0),
+      bytes: z.int().min(0),
+    }),
+    waits: z.boolean().exactOptional(),
+    hold: z.boolean().exactOptional(),
+  }),
+  statementShow: z.strictObject({ request }),
   approveList: z.strictObject({ all: z.boolean().exactOptional(), limit: z.int().min(1).max(1000).exactOptional() }),
   approveShow: z.strictObject({ request }),
   approveGrant: z.strictObject({ request, digest: digest.exactOptional() }),

@@ -53,16 +53,21 @@ export async function readRequest(
   const bytes = Buffer.from(text, 'base64');
   if (createHash('sha256').update(bytes).digest('hex') !== request.digest)
     throw new FitError('internal', 'the text is not the one that the request names');
+  const isStatement = request.kind === 'statement';
   const explained = request.kind === 'acceptance' ? voice.explain(await agent.dealExplain({ deal: request.deal })) : [];
   const { readAndDecide } = await import('../reader.ts');
   await readAndDecide(terminal, {
-    heading: `${voice.peer(request.title, 60)} · ${request.deal} · ${verb} · with ${approvals.peerOf(request)}`,
+    heading: isStatement
+      ? `${voice.peer(request.title, 60)} · ${verb}`
+      : `${voice.peer(request.title, 60)} · ${request.deal} · ${verb} · with ${approvals.peerOf(request)}`,
     text: fromUtf8(bytes),
     summary: [
       ...approvals.request(request),
       ...explained,
-      ...(request.peer.verified ? [] : ['warning: the other side is NOT verified: it may be someone else']),
-      ...(request.arbiter.contact === null ? ['warning: the arbiter is not among your contacts'] : []),
+      ...(isStatement || request.peer.verified
+        ? []
+        : ['warning: the other side is NOT verified: it may be someone else']),
+      ...(!isStatement && request.arbiter.contact === null ? ['warning: the arbiter is not among your contacts'] : []),
     ],
     verb,
   });
@@ -93,6 +98,11 @@ export async function grant(context: Context, options: GrantOptions, id: string)
     agent.approveGrant({ request: id, ...(digest === undefined ? {} : { digest }) }),
   );
   const { deal, request } = granted;
+  if (request.kind === 'statement') {
+    if (context.out.isJson) context.out.json({ state: granted.state, document: request.digest, request });
+    else context.out.line(`granted  ${request.id}  the statement is signed`);
+    return undefined;
+  }
   const { state } = await agent.dealShow({ deal });
   const change = { deal, document: request.digest, state, warnings: [], request };
   return finish(context, agent, change, options, 'granted');

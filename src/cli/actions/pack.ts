@@ -8,6 +8,7 @@ import {
   demand,
   findPath,
   openContainer,
+  type Package,
   pack as packFiles,
   pathOf,
   plan,
@@ -20,14 +21,21 @@ import {
   type Work,
 } from '../../evidence/container.ts';
 import { seconds } from '../../lib/clock.ts';
-import { EXIT, FitError } from '../../lib/errors.ts';
+import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
+import type { StatementResult } from '../../rpc/approvals.ts';
+import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
+import { parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
+import { hasTerminal, prove, requireUnlocked } from './consent.ts';
+import { checkWaitOptions } from './outcome.ts';
 
 interface PackOptions {
   readonly out: string;
   readonly sign?: boolean;
   readonly anonymous?: boolean;
+  readonly wait?: boolean;
+  readonly timeout?: string;
   readonly attr: readonly string[];
   readonly statement: readonly string[];
   readonly credential: readonly string[];
@@ -73,19 +81,63 @@ function wantedOf(options: PackOptions): ReadonlyMap<string, readonly Attribute[
 /** Refuses before anything is read what could not be done afterwards. */
 function checkWanted(wanted: ReadonlyMap<string, readonly Attribute[]>): void {
   for (const attribute of [...wanted.values()].flat()) {
-    if (attribute === 'anonymous') continue;
+    if (attribute === 'anonymous' || attribute === 'signed') continue;
     throw new FitError('usage', `containers cannot be ${attribute} by this version: nothing was packed`, {
       hint: NOT_YET[attribute],
     });
   }
 }
 
-const NOT_YET: Readonly<Record<Exclude<Attribute, 'anonymous'>, string>> = {
-  signed: 'pack it without, and sign a text that names its root',
+const NOT_YET: Readonly<Record<Exclude<Attribute, 'anonymous' | 'signed'>, string>> = {
   encrypted: 'fit send encrypts what it delivers',
   receipt: 'fit send delivers a container for a signed receipt',
   timestamped: 'pack it without',
 };
+
+/** With the passphrase, at a terminal after reading it, by a rule, or with --wait when somebody else has granted it. */
+async function signing(context: Context, options: PackOptions, about: Package): ReturnType<Sealer> {
+  const agent = await context.agent();
+  const sealed = ({ time, p7s }: StatementResult) => {
+    if (p7s === null) throw new FitError('internal', 'the statement was granted and is not signed');
+    return { time, bytes: new Uint8Array(Buffer.from(p7s, 'base64')) };
+  };
+  const given = await context.givenPassphrase();
+  if (given === undefined && (await hasTerminal(context))) {
+    const { decideHeld } = await import('./approve.ts');
+    const { request } = await decideHeld(context, agent, 'sign', () => agent.statementSign({ about, hold: true }));
+    return sealed(await agent.statementShow({ request: request.id }));
+  }
+  if (given !== undefined) await prove(context, agent, 'passphrase, to sign');
+  try {
+    return sealed(await agent.statementSign({ about, waits: options.wait === true }));
+  } catch (error) {
+    const request = isFitError(error) && error.code === 'needs-approval' ? error.data?.request : undefined;
+    if (options.wait !== true || typeof request !== 'object' || request === null || !('id' in request)) throw error;
+    return sealed(await decided(context, agent, String(request.id), options.timeout));
+  }
+}
+
+/** Until somebody has decided about the request. */
+async function decided(
+  context: Context,
+  agent: AgentClient,
+  request: string,
+  timeout: string | undefined,
+): Promise<StatementResult> {
+  context.out.talk(`waiting for a decision about request ${request}: fit approve grant ${request}`);
+  const endsAt = Date.now() + parseTimeoutMs(timeout);
+  for (;;) {
+    const shown = await agent.statementShow({ request });
+    if (shown.p7s !== null) return shown;
+    if (shown.state !== 'pending' && shown.state !== 'granted')
+      throw new FitError('refused', `the request is ${shown.state}: nothing was signed`);
+    if (Date.now() >= endsAt)
+      throw new FitError('timed-out', 'nobody has decided in time', { hint: `fit approve show ${request}` });
+    await new Promise((resolveTurn) => setTimeout(resolveTurn, POLL_MS));
+  }
+}
+
+const POLL_MS = 300;
 
 const progress = (what: string, work: Work) => (): string =>
   work.bytes > 0 ? `${what}: ${size(work.bytes)}` : `${what}: ${work.entries} entries`;
@@ -95,10 +147,14 @@ export async function pack(context: Context, options: PackOptions, named: readon
   const { statement: statements, credential: credentials } = options;
   if (named.length + statements.length + credentials.length === 0)
     throw new FitError('usage', 'there is nothing to pack', { hint: 'name a file or a folder' });
+  checkWaitOptions(options);
   const wanted = wantedOf(options);
   checkWanted(wanted);
   const work: Work = { bytes: 0, entries: 0 };
-  const sealer: Sealer = async (_attribute, about) => sealOnce(about, now());
+  const sealer: Sealer = async (attribute, about) =>
+    attribute === 'signed' ? signing(context, options, about) : sealOnce(about, now());
+  // Nobody should wait for a million files to hear that the keys are locked.
+  if ([...wanted.values()].flat().includes('signed')) await requireUnlocked(await context.agent());
   const target = resolve(options.out);
   const run = async () => {
     const nodes = await plan({ files: named, statements, credentials }, now(), work);

@@ -15,6 +15,8 @@ export function registerPack(program: Command): void {
       .argument('[files...]', 'files and folders')
       .requiredOption('--out <file>', 'the container, which must be new')
       .option('--sign', 'sign all of it')
+      .option('--wait', 'wait until a person has decided about the signature')
+      .option('--timeout <time>', 'with --wait: give up after this time (60, 90s, 2m)')
       .option('--anonymous', 'put all of it under a one-time key, and no name')
       .option('--attr <path=attributes>', 'what a folder in it asks for (may be repeated)', repeated, [])
       .option(
@@ -25,6 +27,7 @@ export function registerPack(program: Command): void {
       )
       .option('--credential <file>', 'put this certificate into the tree (may be repeated)', repeated, []),
     'fit pack plans/ --out plans.fitc',
+    'fit pack plans/ --out plans.fitc --sign',
     'fit pack plans/ letter.txt --out all.fitc --anonymous',
     'fit pack plans/ photos/ --out all.fitc --attr photos=anonymous',
   ).action(run(async () => (await containers()).pack));

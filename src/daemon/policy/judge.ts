@@ -132,9 +132,13 @@ function withinTotals(rule: Rule, facts: Facts, reserved: readonly Reserved[]): 
   return undefined;
 }
 
+const withArticle = (kind: Facts['kind']): string => (kind === 'statement' ? 'a statement' : `an ${kind}`);
+
 function failure(rule: Rule, bindings: Bindings, facts: Facts, reserved: readonly Reserved[]): Failure {
   const { peer, arbiter } = facts;
-  if (rule.kind !== undefined && !rule.kind.includes(facts.kind)) return `this is an ${facts.kind}`;
+  if (rule.kind !== undefined && !rule.kind.includes(facts.kind)) return `this is ${withArticle(facts.kind)}`;
+  // Rules that were written for deals must not come to speak for what has no other side.
+  if (rule.kind === undefined && facts.kind === 'statement') return 'only rules that name statements decide about them';
   const other =
     rule.contact === undefined ? undefined : named(rule.contact, peer.contact, peer.certificate, bindings, 'peer');
   if (other !== undefined) return other;
@@ -179,7 +183,7 @@ export function judge({ rules }: Rules, bindings: Bindings, facts: Facts, all: I
 export function describe(rule: Rule, reserved: readonly Reserved[], now: number) {
   const conditions: string[] = [];
   const say = (text: string | false): void => void (text !== false && conditions.push(text));
-  say(rule.kind !== undefined && `it is an ${rule.kind.join(' or ')}`);
+  say(rule.kind !== undefined && `it is ${rule.kind.map(withArticle).join(' or ')}`);
   say(rule.contact !== undefined && `the peer is ${rule.contact.join(' or ')}`);
   say(rule.verified === true && 'the peer was verified with the passphrase given');
   say(rule.template !== undefined && `the body is one of ${rule.template.length} templates`);

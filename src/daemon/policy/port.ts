@@ -4,11 +4,11 @@
  */
 import type { NewEntry } from '../../archive/chain.ts';
 import type { StoreOp } from '../../archive/store.ts';
-import type { PolicyStatus, PolicyVerdict, RequestItem } from '../../rpc/approvals.ts';
+import type { PolicyStatus, PolicyVerdict, RequestItem, RequestKind } from '../../rpc/approvals.ts';
 
 /** One request, as rules see it: from the text, the exchange record that follows from it, and the contacts of now. */
 export interface Facts {
-  readonly kind: 'offer' | 'acceptance';
+  readonly kind: RequestKind;
   /** The peer. `contact` is null for a certificate that is no contact. `attested`: verified with the passphrase given. */
   readonly peer: { readonly contact: string | null; readonly certificate: string; readonly attested: boolean };
   readonly arbiter: { readonly contact: string | null; readonly certificate: string };

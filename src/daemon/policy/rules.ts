@@ -49,7 +49,7 @@ const rule = z
   .strictObject({
     name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, 'write a short name: letters, digits, dots, dashes'),
     outcome: z.enum(['approve', 'reject', 'ask']),
-    kind: oneOrMore(z.enum(['acceptance', 'offer'])).optional(),
+    kind: oneOrMore(z.enum(['acceptance', 'offer', 'statement'])).optional(),
     contact: oneOrMore(name).optional(),
     verified: z.literal(true).optional(),
     template: oneOrMore(digest).optional(),

@@ -1,0 +1,108 @@
+/**
+ * Statements that stand alone: a short text that a template of ours makes, signed for whoever reads it, like everything else
+ * only with a consent (approvals.ts).
+ *
+ * Guarantees: the text says what it is and can be read as no other; asking and decision are in the audit log before the
+ * signature exists; a consent serves one signature, which is kept and can be fetched again.
+ */
+import { signP256 } from '../crypto/ecdsa.ts';
+import { assembleSignedData, signedAttributes } from '../crypto/pki/cms.ts';
+import { type Package, packageStatement } from '../exchange/container.ts';
+import { present } from '../lib/assert.ts';
+import { toHex, utf8 } from '../lib/bytes.ts';
+import { FitError } from '../lib/errors.ts';
+import { lint } from '../lib/lint.ts';
+import type { StatementResult } from '../rpc/approvals.ts';
+import type { Approvals, Authority, Wanted } from './approvals.ts';
+import type { Change, Consent } from './consents.ts';
+import type { DealWrites } from './deal-writes.ts';
+import { type Statement, statementOf } from './facts.ts';
+import type { Parts } from './parts.ts';
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+/** Under which the signature is kept beside the text. */
+const keyOf = (request: string): string => `statement/${request}`;
+
+/** Seconds since 1970. */
+function timeOf({ bytes }: Statement): number {
+  const [, time = ''] = /^signing time: (\S+)$/m.exec(Buffer.from(bytes).toString('utf8')) ?? [];
+  return Date.parse(time) / 1000;
+}
+
+export function createStatements(parts: Parts, writes: DealWrites, approvals: Approvals) {
+  const { archive, consents, keyring, store, config } = parts;
+  const { now } = writes;
+
+  const keep = (statement: Statement) => store.keep('document', toHex(statement.digest), statement.bytes);
+
+  const wantedOf = (statement: Statement, expires: number): Wanted => ({
+    kind: 'statement',
+    statement,
+    peer: '',
+    deal: '',
+    arbiterCard: '',
+    base: null,
+    expires,
+    latest: expires,
+    keep: [keep(statement)],
+  });
+
+  const signature = (statement: Statement): Uint8Array => {
+    const certificate = present(keyring.chain[0], 'certificate');
+    const signingTime = timeOf(statement);
+    if (signingTime < certificate.notBefore || signingTime > certificate.notAfter)
+      throw new FitError('clock-wrong', 'your certificate is not valid at this time: nothing was signed', {
+        hint: 'fit doctor',
+      });
+    const { digest } = statement;
+    const attributes = signedAttributes({ digest, signingTime, certificateHash: certificate.hash });
+    const signed = signP256(keyring.secrets().signing, attributes);
+    return assembleSignedData([{ certificate, signedAttributes: attributes, signature: signed }]);
+  };
+
+  const resultOf = (consent: Consent, statement: Statement, p7s: Uint8Array | undefined): StatementResult => ({
+    request: consent.id,
+    state: consent.status,
+    text: base64(statement.bytes),
+    p7s: p7s === undefined ? null : base64(p7s),
+    time: timeOf(statement),
+  });
+
+  /** The consent is durable, then the signature is made, then it is kept as the one that used the consent. */
+  const make = async (statement: Statement, grant: Change): Promise<StatementResult> => {
+    await writes.record([grant], [keep(statement)]);
+    const p7s = signature(statement);
+    const used = consents.move(grant.consent, 'used', now(), { usedAt: now() });
+    await writes.record([used], [{ kind: 'put', space: 'evidence', key: keyOf(grant.consent.id), value: p7s }]);
+    return resultOf(used.consent, statement, p7s);
+  };
+
+  const gated = (statement: Statement, authority: Authority, expires: number): Promise<StatementResult> =>
+    writes.locks.run('', () =>
+      approvals.gate(wantedOf(statement, expires), authority, (grant) => make(statement, grant)),
+    );
+
+  return {
+    async sign(about: Package, authority: Authority): Promise<StatementResult> {
+      const bytes = utf8(packageStatement('signed', about, now()));
+      const findings = lint(bytes);
+      if (findings.length > 0)
+        throw new FitError('bad-document', 'a name in the path is one that nobody may sign', { data: { findings } });
+      return gated(statementOf(bytes), authority, now() + config.consent.expires);
+    },
+
+    async grant(consent: Consent, authority: Authority): Promise<{ readonly deal: string; readonly state: string }> {
+      const statement = statementOf(await store.fetch('document', consent.document));
+      await gated(statement, authority, consent.expires);
+      return { deal: '', state: 'signed' };
+    },
+
+    async show(consent: Consent): Promise<StatementResult> {
+      if (consent.kind !== 'statement')
+        throw new FitError('not-found', 'this request is for no statement', { hint: 'fit approve list' });
+      const statement = statementOf(await store.fetch('document', consent.document));
+      return resultOf(consent, statement, await archive.get('evidence', keyOf(consent.id)));
+    },
+  };
+}
