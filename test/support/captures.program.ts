@@ -152,6 +152,11 @@ async function prepare() {
   await oaks.dealCounter({ deal: bicycle, document: base64(BICYCLE('110.00', '2 December 2026')) });
   await isThere(elm, bicycle, 3);
 
+  const catalogue = join(folder, 'catalogue.pdf');
+  writeFileSync(catalogue, Buffer.alloc(3_000_000, 'catalogue '));
+  const { deal: delivery } = await oaks.dealDeliver({ files: [catalogue], deal: photo });
+  await elm.waitFor(delivery, ['offered']);
+
   firs.close();
   await fir.kill();
   await agent.dealAccept({ deal: domain });
@@ -174,7 +179,7 @@ async function prepare() {
   );
   const asked = await elm.fit('deal', 'propose', 'reorder.md', '--to', 'oak', '--arbiter', 'notary');
   assert.equal(asked.code, 5, asked.stderr);
-  return { bicycle, photo, ladder, envelopes, rivals };
+  return { delivery, bicycle, photo, ladder, envelopes, rivals };
 }
 
 type World = Awaited<ReturnType<typeof prepare>>;
@@ -217,7 +222,7 @@ async function walk(world: World, size: Size): Promise<void> {
   };
   const TOP = /▸ [\s\S]*q quit/;
   const select = async (deal: string): Promise<void> => {
-    await press('g', TOP);
+    await press('g', /DEAL  [^\n]*\n▸ [\s\S]*q quit/);
     const wanted = new RegExp(`▸ ${deal.slice(0, 4)}`);
     for (let row = 0; !wanted.test(screen.text()); row += 1) {
       assert.ok(row < 20, `${deal} is not on the screen`);
@@ -242,7 +247,8 @@ async function walk(world: World, size: Size): Promise<void> {
   await answer('oak', /the same on both sides\?/);
   await shoot('first-contact');
   await press('Enter', /other side’s card/);
-  await press('Enter', /ended with 0/);
+  await press('Enter', /no deals yet/);
+  await press('q', /ended with 0/);
   assert.equal((await fit(['daemon', 'stop'], { env: { FIT_HOME: home } })).code, 0);
 
   screen = open(elm.home, 'ui', size);
@@ -315,6 +321,10 @@ async function walk(world: World, size: Size): Promise<void> {
   await answer('oak', /arbiter notary▏/);
   await press('Enter', /file ▏/);
   await shoot('new-file');
+  await press('Escape', TOP);
+  await select(world.delivery);
+  await press('Enter', /a accept/);
+  await shoot('delivery');
   await press('Escape', TOP);
 
   await press('2', /── Contacts/);

@@ -47,7 +47,7 @@ export const SHOTS: readonly Shot[] = [
     id: 'deals',
     title: 'Deals',
     about:
-      'The first screen of `fit ui`: all deals, the newest first, whom each waits for and until when; below, the text of the selected one. ↵ opens, `n` proposes, `/` filters, space marks and `=` compares; tab goes to the next of six such screens, `q` leaves.',
+      'The first screen of `fit ui`: all deals, what waits for you first, whom each waits for and until when; below, the text of the selected one. ↵ opens, `n` proposes, `/` filters, space marks and `=` compares; tab goes to the next of six such screens, `q` leaves.',
     drawnBy: ['dealsScreen'],
     sign: /▸ [a-z0-9]{4} +Sale of a bicycle[\s\S]*One blue bicycle[\s\S]*── Deals ─/,
   },
@@ -180,6 +180,14 @@ export const SHOTS: readonly Shot[] = [
     about: 'The last of the three.',
     drawnBy: ['ask'],
     sign: /New proposal to oak[\s\S]*file ▏[\s\S]*go on/,
+  },
+  {
+    id: 'delivery',
+    title: 'A delivery',
+    about:
+      'Files for a signed receipt, under the contract that they fulfil. `a` reads the note, signs and fetches them; `o` puts them into a folder once all of them are here and compared. `v` on a contract delivers files of yours.',
+    drawnBy: ['dealScreen'],
+    sign: /brings +1 file, 2\.9 MiB[\s\S]*a accept/,
   },
   {
     id: 'contacts',

@@ -173,7 +173,7 @@ function makeContent({ bytes = 150_000, wrongChunk, sha256: named }: ContentFiel
     leaves,
     sealed: chunks.map((one) => one.sealed),
     sealedRoot: merkleRoot('sealed', concat(...chunks.map((one) => one.sealedLeaf))),
-    terms: { root, bytes, chunks: chunks.length, files },
+    terms: { root, bytes, chunks: chunks.length, credential: null, files },
   };
 }
 

@@ -107,12 +107,13 @@ function Deal({ id }: { readonly id: string }): ReactElement {
         does: 'read the text and sign it',
         run: () => void attempt(() => signHeld(ui, 'sign', () => session.agent.dealAccept({ deal: id, hold: true }))),
       });
-    bindings.push({
-      keys: ['c'],
-      label: 'counter',
-      does: 'answer with another text',
-      run: () => void attempt(() => counter(ui, id)),
-    });
+    if (known?.deal.kind === 'contract')
+      bindings.push({
+        keys: ['c'],
+        label: 'counter',
+        does: 'answer with another text',
+        run: () => void attempt(() => counter(ui, id)),
+      });
     if (theirs)
       bindings.push({
         keys: ['d'],
