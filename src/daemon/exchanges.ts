@@ -254,7 +254,8 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const startTimer = (entry: Live, timer: 'patience' | 'deadline'): void => {
     entry.timers.get(timer)?.();
     const { notAfter, margin, check } = entry.exchange.record;
-    const window = entry.exchange.role === 'responder' ? windowOf(check) : 0;
+    const getsContent = itemOf(entry.exchange.record, otherRole(entry.exchange.role)).kind === 'content';
+    const window = getsContent ? windowOf(check) : 0;
     const patienceMs = patienceWithin(window, ports.patienceMs);
     const at = timer === 'patience' ? ports.clock.now() + patienceMs : (notAfter - margin) * 1000;
     const fire = (): void => {

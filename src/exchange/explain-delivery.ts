@@ -5,7 +5,7 @@
  * Guarantee: what happens next comes from a walk over the tables of a delivery (`outlook.ts`), as in `explain.ts`; names are
  * safe to show already; sentences are lower case without a full stop.
  */
-import { type Outlook, outlook } from './outlook.ts';
+import { type Known, type Outlook, outlook } from './outlook.ts';
 import type { PartyRole } from './party.ts';
 import {
   type Circumstances,
@@ -207,7 +207,7 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
 export function fairnessOfDelivery(role: PartyRole, circumstances: Circumstances): string {
   const holds = role === 'responder';
   const position: Position = { ...PROMISED, role, holdsPromise: holds };
-  const facts = outlook(holds ? 'R' : 'O', 'promised', holds, 'delivery', knownWrong(position));
+  const facts = outlook(holds ? 'R' : 'O', 'promised', holds, 'delivery', knownOf(position));
   const { arbiter, window } = circumstances;
   return holds
     ? `if they stop half-way, ${RECEIVER.ifTheyStop(position, facts, circumstances)}; wrong content is void if you are online and unlocked within ${hours(window)} after ${arbiter} was first asked`
@@ -215,16 +215,17 @@ export function fairnessOfDelivery(role: PartyRole, circumstances: Circumstances
 }
 
 /** A sender takes its content for right; a receiver knows when it has compared. */
-function knownWrong({ role, phase, wrong }: Position): boolean | null {
-  if (wrong || phase === 'complaining') return true;
-  return role === 'originator' || phase === 'contracted' ? false : null;
+function knownOf({ role, phase, wrong }: Position): Known {
+  if (role === 'originator') return { ownWrong: wrong, theirsWrong: null };
+  const compared = wrong || phase === 'complaining' || phase === 'contracted';
+  return { ownWrong: null, theirsWrong: compared ? wrong || phase === 'complaining' : null };
 }
 
 /** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
 export function explainDelivery(position: Position, circumstances: Circumstances): Explanation {
   const sends = position.role === 'originator';
   const phase = position.phase !== 'offered' ? position.phase : sends ? 'proving' : 'idle';
-  const facts = outlook(sends ? 'O' : 'R', phase, holdsPromise(position), 'delivery', knownWrong(position));
+  const facts = outlook(sends ? 'O' : 'R', phase, holdsPromise(position), 'delivery', knownOf(position));
   const voice = sends ? SENDER : RECEIVER;
   return {
     youHold: voice.youHold(position, facts, circumstances),

@@ -1,7 +1,7 @@
 /**
  * What can still happen: a walk over the three transition tables of a course together, both parties following them, every
- * message lost or late as it pleases. `explain.ts` and `explain-delivery.ts` turn its facts into sentences, so no sentence
- * rests on a list kept beside the tables. Content may be wrong, which the receiver learns when it compares.
+ * message lost or late as it pleases. `explain.ts` and the modules of other courses turn its facts into sentences,
+ * so no sentence rests on a list kept beside the tables. Content may be wrong, which its receiver learns when it compares.
  *
  * The worlds are small (some hundred states) and each course is walked once.
  */
@@ -26,8 +26,8 @@ interface Side {
 
 interface World {
   readonly course: Course;
-  /** The content is not what was promised. */
-  readonly wrong: boolean;
+  /** Whose content is not what was promised. */
+  readonly wrong: Readonly<Record<Role, boolean>>;
   readonly O: Side;
   readonly R: Side;
   readonly arbiter: ArbiterPhase;
@@ -35,20 +35,26 @@ interface World {
   readonly late: boolean;
 }
 
+/** Who gives content can give wrong content. */
+const GIVES: Readonly<Record<Course, readonly Role[]>> = { contract: [], delivery: ['O'], swap: ['O', 'R'] };
+
 function starts(course: Course): readonly World[] {
-  return (course === 'delivery' ? [false, true] : [false]).map((wrong) => ({
-    course,
-    wrong,
-    O: { phase: 'proving', did: new Set() },
-    R: { phase: 'idle', did: new Set() },
-    arbiter: 'none',
-    late: false,
-  }));
+  const either = (role: Role) => (GIVES[course].includes(role) ? [false, true] : [false]);
+  return either('O').flatMap((O) =>
+    either('R').map((R) => ({
+      course,
+      wrong: { O, R },
+      O: { phase: 'proving', did: new Set() },
+      R: { phase: 'idle', did: new Set() },
+      arbiter: 'none',
+      late: false,
+    })),
+  );
 }
 
 function keyOf(world: World): string {
   const side = ({ phase, did }: Side) => `${phase}:${FLAGS.filter((flag) => did.has(flag)).join('+')}`;
-  return [side(world.O), side(world.R), world.arbiter, world.late, world.wrong].join(' ');
+  return [side(world.O), side(world.R), world.arbiter, world.late, world.wrong.O, world.wrong.R].join(' ');
 }
 
 function plus(side: Side, ...flags: readonly Flag[]): Side {
@@ -76,9 +82,9 @@ function canCome(world: World, role: Role, on: string, answered: boolean): boole
     case 'void':
       return asked && world.arbiter === 'voided';
     case 'right':
-      return !world.wrong;
+      return !world.wrong[otherRole(role)];
     case 'wrong':
-      return world.wrong;
+      return world.wrong[otherRole(role)];
     default:
       return true;
   }
@@ -122,14 +128,14 @@ function arbiterRow(world: World, { on, by, windowOver }: Asked): ArbiterRow {
       case 'byOriginator':
         return by === 'O';
       case 'proven':
-        return world.wrong && by === 'R';
+        return world.wrong[otherRole(by)];
       case 'windowOver':
         return windowOver;
       default:
         return guard === 'bothOpened';
     }
   };
-  const table = world.course === 'delivery' ? CONTENT_ARBITER : ARBITER;
+  const table = world.course === 'contract' ? ARBITER : CONTENT_ARBITER;
   return present(findRow(table, world.arbiter, on, holds), 'a row for every request');
 }
 
@@ -236,21 +242,29 @@ function silenced(world: World, peer: Role): World {
   return { ...world, [peer]: { ...world[peer], did: lost } };
 }
 
-/**
- * `holdsPromise`: whether this party has the peer's verified promise. `wrong`: what it knows of the content; null if nothing.
- */
+/** What a party knows of content: its own and the peer's. Null, and what nobody gives: nothing. */
+export interface Known {
+  readonly ownWrong: boolean | null;
+  readonly theirsWrong: boolean | null;
+}
+
+const NOTHING: Known = { ownWrong: null, theirsWrong: null };
+
+/** `holdsPromise`: whether this party has the peer's verified promise. */
 export function outlook(
   role: Role,
   phase: WalkPhase,
   holdsPromise: boolean,
   course: Course = 'contract',
-  wrong: boolean | null = null,
+  { ownWrong, theirsWrong }: Known = NOTHING,
 ): Outlook {
+  const possible = (known: boolean | null, wrong: boolean): boolean => known === null || known === wrong;
   const here = worlds(course).filter(
-    (world) =>
-      world[role].phase === phase &&
-      world[role].did.has('gotPromise') === holdsPromise &&
-      (wrong === null || world.wrong === wrong),
+    ({ [role]: side, wrong }) =>
+      side.phase === phase &&
+      side.did.has('gotPromise') === holdsPromise &&
+      possible(ownWrong, wrong[role]) &&
+      possible(theirsWrong, wrong[otherRole(role)]),
   );
   assert(here.length > 0, `nobody is ever ${phase} as ${role} ${holdsPromise ? 'with' : 'without'} a promise`);
   const early = here.filter((world) => !world.late);

@@ -1,4 +1,4 @@
-/** Where a trader stands in an exchange and under what circumstances: what `explain.ts` and `explain-delivery.ts` put into words. */
+/** Where a trader stands in an exchange and under what circumstances: what `explain.ts` and the modules of other courses put into words. */
 import { DEFAULT_MARGIN } from './frame.ts';
 import type { Course, PartyPhase, PartyRole } from './party.ts';
 import type { Mode } from './record.ts';

@@ -64,7 +64,8 @@ test('a delivery whose exchange is closed is explained from its state alone', ()
 
 test('facts, not a list: what stopping means follows from the tables', () => {
   const ends = (role: 'O' | 'R', phase: WalkPhase, holds: boolean, wrong: boolean | null) => {
-    const facts = outlook(role, phase, holds, 'delivery', wrong);
+    const known = role === 'O' ? { ownWrong: wrong, theirsWrong: null } : { ownWrong: null, theirsWrong: wrong };
+    const facts = outlook(role, phase, holds, 'delivery', known);
     return {
       peer: [...facts.peerEnds].sort(),
       own: [...facts.ownEnds].sort(),
