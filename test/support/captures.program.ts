@@ -222,7 +222,7 @@ async function walk(world: World, size: Size): Promise<void> {
   };
   const TOP = /▸ [\s\S]*q quit/;
   const select = async (deal: string): Promise<void> => {
-    await press('g', /DEAL  [^\n]*\n▸ [\s\S]*q quit/);
+    await press('g', /DEAL {2}[^\n]*\n▸ [\s\S]*q quit/);
     const wanted = new RegExp(`▸ ${deal.slice(0, 4)}`);
     for (let row = 0; !wanted.test(screen.text()); row += 1) {
       assert.ok(row < 20, `${deal} is not on the screen`);
