@@ -6,6 +6,9 @@
 import { closeSync, fsyncSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CHUNK_BYTES, contentLeaf, createRoot, saltOf } from '../crypto/content.ts';
+import { sha256 } from '../crypto/hash.ts';
+import { verifySignedData } from '../crypto/pki/cms.ts';
+import { toPem } from '../crypto/pki/pem.ts';
 import {
   createTreeReader,
   createUnframer,
@@ -21,6 +24,8 @@ import {
   judge,
   MAX_RECORD_BYTES,
   MAX_SEAL_BYTES,
+  packageOf,
+  packageStatement,
   pathOf,
   recordHash,
   type Seal,
@@ -31,6 +36,7 @@ import {
 import { present } from '../lib/assert.ts';
 import { concat, equal, toHex, utf8 } from '../lib/bytes.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
+import type { EvidenceFile } from './bundle.ts';
 import {
   BLOCK_BYTES,
   createAppender,
@@ -156,6 +162,25 @@ export async function readLeaf(
     await done(part.length);
   } while (at < record.bytes);
   return equal(root.root(), record.root) ? null : 'its content is not what it was packed with';
+}
+
+/** Statement, signature and certificate of every signed folder, for `openssl`: `1.txt`, `1.p7s`, `1.pem` and so on. */
+export function signedStatements({ tree, seals, verdicts }: Container): readonly EvidenceFile[] {
+  const bySeal = new Map(seals.map(({ seal }) => [`${toHex(seal.folder)} ${seal.attribute}`, seal]));
+  return [...verdicts.signers.keys()].flatMap((index, at) => {
+    const about = packageOf(tree, index);
+    const seal = present(bySeal.get(`${about.folder} signed`), 'seal of a signed folder');
+    const text = utf8(packageStatement('signed', about, seal.time));
+    const result = verifySignedData(seal.bytes, sha256(text));
+    const certificates = result.ok
+      ? result.signers.map(({ certificate }) => toPem('CERTIFICATE', certificate.der))
+      : [];
+    return [
+      { name: `${at + 1}.txt`, data: text },
+      { name: `${at + 1}.p7s`, data: seal.bytes },
+      { name: `${at + 1}.pem`, data: utf8(certificates.join('')) },
+    ];
+  });
 }
 
 export interface Refused {

@@ -18,6 +18,7 @@ export {
   readLeaf,
   refusals,
   showAs,
+  signedStatements,
   type Taken,
   takeOut,
 } from './container-read.ts';

@@ -33,6 +33,7 @@ export {
   judge,
   type Package,
   type PackageSigner,
+  packageOf,
   packageStatement,
   type Stated,
   type Verdicts,

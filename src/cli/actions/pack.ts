@@ -17,6 +17,7 @@ import {
   type Sealer,
   sealOnce,
   showAs,
+  signedStatements,
   takeOut,
   type Work,
 } from '../../evidence/container.ts';
@@ -25,6 +26,7 @@ import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { StatementResult } from '../../rpc/approvals.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
+import { writeFolder } from '../files.ts';
 import { parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
@@ -266,6 +268,7 @@ export async function unpack(context: Context, options: UnpackOptions, file: str
 
 interface InspectOptions extends ReadOptions {
   readonly full?: boolean;
+  readonly evidence?: string;
 }
 
 interface Line {
@@ -305,11 +308,16 @@ async function linesOf(container: Container, isFull: boolean, work: Work): Promi
 
 export async function inspect(context: Context, options: InspectOptions, file: string): Promise<number> {
   const { out } = context;
-  const { root, signers, lines } = await reading(context, options, file, async (container, work) => ({
+  const { root, signers, lines, statements } = await reading(context, options, file, async (container, work) => ({
     root: rootOf(container),
+    statements: options.evidence === undefined ? [] : signedStatements(container),
     signers: signersOf(container),
     lines: await linesOf(container, options.full === true, work),
   }));
+  if (options.evidence !== undefined) {
+    const found = statements.map(({ name, data }) => ({ name, data: Buffer.from(data).toString('base64') }));
+    writeFolder(resolve(options.evidence), found, false);
+  }
   const ok = lines.every(({ verdict }) => verdict !== 'refused');
   if (out.isJson) out.json({ ok, root, full: options.full === true, signers, nodes: lines });
   else {

@@ -52,6 +52,10 @@ export function registerPack(program: Command): void {
       .description('print the tree of a container with a verdict on each part: exit 0 good, 1 not')
       .argument('<file>', 'the container')
       .option('--full', 'compare all contents too')
+      .option(
+        '--evidence <dir>',
+        'write what was signed, the signatures and the certificates to this folder, for openssl',
+      )
       .option('--root <hash>', 'refuse another container than the one with this root')
       .option('--signer <fingerprint>', 'refuse what is signed with another certificate'),
     'fit inspect plans.fitc',
