@@ -77,9 +77,9 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const isSwap = document.terms.format === 'swap/1';
     const parties = partiesFor(isSwap ? 'O' : 'R', contact, arbiter, undefined);
     const terms = exchangeTerms(document);
-    const ours = isSwap && other !== null ? await parts.deliveries.again(digest, deal.id, other.root) : undefined;
+    const ours = isSwap && other !== null ? await parts.deliveries.again(digest, deal.id, other) : undefined;
     if (isSwap && ours === undefined)
-      throw new FitError('wrong-state', 'the swap names content of yours that you did not offer', {
+      throw new FitError('wrong-state', 'the swap does not name your content as you offered it', {
         hint: `fit deal show ${deal.id} --text`,
       });
     const none = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };

@@ -18,7 +18,7 @@ import { publicPoint, scalarBytes, scalarFromWide } from '../crypto/p256.ts';
 import { isCredential, MAX_CREDENTIAL_BYTES } from '../exchange/credential.ts';
 import type { ContentItem } from '../exchange/items.ts';
 import type { ExchangeRecord } from '../exchange/record.ts';
-import type { ContentTerms } from '../exchange/terms.ts';
+import { type ContentTerms, sameContent } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
@@ -211,10 +211,13 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       );
     },
 
-    /** The same content of ours under another text of the deal that names it; undefined if there is none. */
-    async again(document: string, deal: string, root: Uint8Array): Promise<StoreOp | undefined> {
-      for await (const [, delivery] of contents.all())
-        if (delivery.kind === 'out' && delivery.deal === deal && equal(delivery.contentRoot, root))
+    /**
+     * Content of ours that another text of the deal names again, as we described it ourselves: what we sign says that the text
+     * is right, and by another size a chunk of ours would be proven wrong. Undefined if there is none.
+     */
+    async again(document: string, deal: string, named: ContentTerms): Promise<StoreOp | undefined> {
+      for await (const [ours, delivery] of contents.all())
+        if (delivery.kind === 'out' && delivery.deal === deal && sameContent(await termsOf(ours, delivery), named))
           return contents.put(document, delivery);
       return undefined;
     },

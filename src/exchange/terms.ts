@@ -168,6 +168,11 @@ export function signatureItems(parties: readonly [PartyTerms, PartyTerms]): read
   return [item(author, addressee), item(addressee, author)];
 }
 
+/** Whether two texts say the same of a content: a root alone binds no size, name, digest or kind. */
+export function sameContent(one: ContentTerms, other: ContentTerms): boolean {
+  return contentLines('content', one).join('') === contentLines('content', other).join('');
+}
+
 /** A TOML basic string. Values are plain lines, so only these two characters need an escape. */
 function quoted(value: string): string {
   return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
@@ -190,6 +195,23 @@ function credentialLines(
     ['fingerprint', hex(certificate?.fingerprint)],
     ['valid_until', certificate === null ? undefined : isoTime(certificate.validUntil)],
   ];
+}
+
+/** A content's table and the rows of its files. */
+function contentLines(table: 'content' | 'other', content: ContentTerms | null): readonly string[] {
+  if (content === null) return [];
+  const head = pairs(
+    ['root', hex(content.root)],
+    ['bytes', String(content.bytes)],
+    ['chunks', String(content.chunks)],
+    ...credentialLines(content.credential),
+  );
+  const row = table === 'content' ? 'file' : 'other_file';
+  const files = content.files.map(
+    ({ name, size, sha256 }) =>
+      `\n[[${row}]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
+  );
+  return [`\n[${table}]\n${head}`, ...files];
 }
 
 /** The one text of these terms, without the `+++` lines. Ends in a line feed. */
@@ -224,26 +246,7 @@ export function formatTerms(terms: Terms): string {
     );
     return `\n[[item]]\n${rest}`;
   });
-  const contentOf = (table: string, content: ContentTerms | null): readonly string[] =>
-    content === null
-      ? []
-      : [
-          `\n[${table}]\n${pairs(
-            ['root', hex(content.root)],
-            ['bytes', String(content.bytes)],
-            ['chunks', String(content.chunks)],
-            ...credentialLines(content.credential),
-          )}`,
-          ...content.files.map(
-            ({ name, size, sha256 }) =>
-              `\n[[${table === 'content' ? 'file' : 'other_file'}]]\n${pairs(
-                ['name', quoted(name)],
-                ['size', String(size)],
-                ['sha256', hex(sha256)],
-              )}`,
-          ),
-        ];
-  const content = [...contentOf('content', terms.content), ...contentOf('other', terms.other)];
+  const content = [...contentLines('content', terms.content), ...contentLines('other', terms.other)];
   const exchange = pairs(
     ['check', quoted(terms.check)],
     ['offer_until', isoTime(terms.offerUntil)],

@@ -4,7 +4,7 @@
  */
 
 import { completeDocument, parseDocument } from '../../src/commerce/document.ts';
-import { decodeMessage as decodeNegotiation } from '../../src/commerce/messages.ts';
+import { decodeMessage as decodeNegotiation, type Negotiation, transactionOf } from '../../src/commerce/messages.ts';
 import { noteOf } from '../../src/commerce/note.ts';
 import {
   CHUNK_BYTES,
@@ -42,6 +42,7 @@ import { encodeMisbehaviour } from '../../src/exchange/misbehaviour.ts';
 import { encodePromise, encodeRelease, promiseJob } from '../../src/exchange/promise.ts';
 import { type ExchangeRecord, xidOf } from '../../src/exchange/record.ts';
 import { makeRequest, type Promises, type RequestKind, sealRequest } from '../../src/exchange/requests.ts';
+import type { ContentTerms } from '../../src/exchange/terms.ts';
 import { present } from '../../src/lib/assert.ts';
 import { concat, utf8 } from '../../src/lib/bytes.ts';
 import { newId, systemRng } from '../../src/lib/rng.ts';
@@ -177,6 +178,20 @@ function makeContent({ bytes = 150_000, wrongChunk, sha256: named }: ContentFiel
   };
 }
 
+function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): void {
+  rogue.link.handle('/fit/bulk/1', async (_, body) => {
+    const request = decodeBulkRequest(body);
+    if (request.kind === 'open')
+      return encodeBulkReply({ kind: 'open', point: content.point, root: content.sealedRoot });
+    const { from, count } = request;
+    const data =
+      request.kind === 'leaves'
+        ? content.leaves.subarray(from * 32, (from + count) * 32)
+        : concat(...content.sealed.slice(from, from + count));
+    return encodeBulkReply({ kind: 'data', data });
+  });
+}
+
 /** A sender that has offered content to its victim and serves it. `aheadSec`: how much later it is for the victim. */
 export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, aheadSec = 0) {
   const now = nowSec() + aheadSec;
@@ -196,17 +211,7 @@ export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, ah
     margin: 90_000,
     delivery: { content: content.terms, check: `window=${WINDOW}` },
   });
-  rogue.link.handle('/fit/bulk/1', async (_, body) => {
-    const request = decodeBulkRequest(body);
-    if (request.kind === 'open')
-      return encodeBulkReply({ kind: 'open', point: content.point, root: content.sealedRoot });
-    const { from, count } = request;
-    const data =
-      request.kind === 'leaves'
-        ? content.leaves.subarray(from * 32, (from + count) * 32)
-        : concat(...content.sealed.slice(from, from + count));
-    return encodeBulkReply({ kind: 'data', data });
-  });
+  serveContent(rogue, content);
   const { offerUntil } = parseDocument(bytes).terms;
   await rogue.say(
     deal,
@@ -226,6 +231,56 @@ export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, ah
       });
     },
     promise: (record: ExchangeRecord): Made => makePromise(rogue, record, 'O', content.x),
+  };
+}
+
+/** Waits for a swap of its victim's and answers it with content of its own. `about`: what it says of the victim's. */
+export function expectSwap(rogue: Rogue) {
+  const side = createSide(rogue, 'R');
+  const offers = createMailbox<{ readonly kind: 'offer'; readonly message: Negotiation }>();
+  rogue.link.handle('/fit/message/1', async (_, body) => {
+    const message = body.length > 100 ? decodeNegotiation(body) : undefined;
+    if (message?.kind === 'negotiation' && message.body.kind === 'offer') offers.put({ kind: 'offer', message });
+    return encodeAck({ kind: 'ok' }, nowSec());
+  });
+  return {
+    ...side,
+    async answer(about: (content: ContentTerms) => ContentTerms, fields: ContentFields = {}) {
+      const { message } = await offers.next('offer');
+      if (message.body.kind !== 'offer') throw new Error('an offer');
+      const { terms } = parseDocument(message.body.document);
+      const content = makeContent(fields);
+      serveContent(rogue, content);
+      const { card, victimCard, arbiterCard } = rogue;
+      const swap = { other: about(present(terms.content, 'content of the victim')) };
+      const document = completeDocument(utf8(noteOf(content.terms, WINDOW, undefined, swap)), {
+        deal: terms.deal,
+        author: { name: card.name, certificate: card.certificate.hash },
+        addressee: { name: victimCard.name, certificate: victimCard.certificate.hash },
+        arbiter: {
+          name: arbiterCard.name,
+          certificate: arbiterCard.certificate.hash,
+          terms: arbiterRole(arbiterCard).termsDigest,
+        },
+        mode: 'invisible',
+        offerUntil: nowSec() + 86_400,
+        notAfter: nowSec() + 20 * 86_400,
+        margin: 90_000,
+        answers: terms,
+        delivery: { content: content.terms, check: `window=${WINDOW}`, swap },
+      });
+      const { offerUntil } = parseDocument(document).terms;
+      const offered = transactionOf(message, victimCard.certificate.hash).id;
+      await rogue.say(terms.deal, offered, {
+        kind: 'counter-offer',
+        version: 2,
+        document,
+        arbiterCard: arbiterCard.bytes,
+        offerUntil,
+      });
+      return { deal: terms.deal, digest: sha256(document), content };
+    },
+    promise: (record: ExchangeRecord, key: Uint8Array): Made => makePromise(rogue, record, 'R', key),
   };
 }
 

@@ -415,7 +415,7 @@ test('a refused text beside an open deal takes its own files away, and those of 
   const it = await offered(t, [randomBytes(70_000)]);
   const kept = await it.elm.folders();
   const [same, own] = ['cc'.repeat(32), 'dd'.repeat(32)];
-  const again = await it.elm.deliveries.again(same, DEAL, it.made.content.root);
+  const again = await it.elm.deliveries.again(same, DEAL, it.made.content);
   assert.ok(again !== undefined);
   const other = await it.elm.deliveries.make(it.paths);
   await it.elm.archive.batch([again, other.keep(own, DEAL)]);
