@@ -12,7 +12,18 @@ import { xidOf } from '../../src/exchange/record.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
 import { type Rogue, startRogue } from '../support/rogue.ts';
 import { expectAsReceiver, offerAsSender } from '../support/rogue-delivery.ts';
-import { contentOf, fileOf, move, offer, order, reasonOf, sameDelivery, start, WINDOW } from '../support/rogue-trio.ts';
+import {
+  consenting,
+  contentOf,
+  fileOf,
+  move,
+  offer,
+  order,
+  reasonOf,
+  sameDelivery,
+  start,
+  WINDOW,
+} from '../support/rogue-trio.ts';
 import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
 
 /** What waits for something that never comes must fail, and not for ever. */
@@ -68,7 +79,7 @@ const steps = async (trader: Trader, deal: string): Promise<readonly string[]> =
 /** The receiver has consented and the content is with it. */
 async function accept(receiver: Trader, deal: string): Promise<void> {
   await receiver.waitFor(deal, ['offered']);
-  await (await receiver.consenting()).dealAccept({ deal });
+  await (await consenting(receiver)).dealAccept({ deal });
 }
 
 test('one chunk is not what its leaf says: the receiver proves it by itself, it is void for both, no file and no receipt', async () => {
@@ -311,6 +322,31 @@ test('a receiver takes the key and denies the receipt, complaining of right cont
   assert.ok(promise.length > 0);
 });
 
+/** The receiver promises to the arbiter alone, which gives it the key. */
+async function keyFromArbiter(t: TestContext) {
+  const rogue = await rogueOf(t, elm);
+  const receiver = expectAsReceiver(rogue);
+  const { path } = fileOf(elm);
+  const deal = await offer(elm, rogue.card.name, path);
+  const { record, promise } = await receiver.begin();
+  return {
+    deal,
+    async resolve(): Promise<void> {
+      const promises = { O: promise, R: receiver.promise(record).promise };
+      assert.equal((await receiver.ask(record, 'resolve', { promises })).kind, 'released');
+    },
+  };
+}
+
+test('a receiver has the key from the arbiter and has never promised to the sender, who wants to abort: it gets the receipt', async (t) => {
+  const { deal, resolve } = await keyFromArbiter(t);
+  await resolve();
+  while ((await shown(elm, deal)).exchange?.phase !== 'aborting') await elm.event((event) => event.deal === deal);
+  await pass(WINDOW + 1);
+  assert.equal(await elm.waitFor(deal, ENDED), 'completed');
+  assert.ok((await elm.evidence(deal)).has('receipt.p7s'));
+});
+
 test('the arbiter is away for hours: what needs it waits and goes on when it is back', async () => {
   await notary.kill();
   const honest = fileOf(elm);
@@ -333,4 +369,33 @@ test('the arbiter is away for hours: what needs it waits and goes on when it is 
   await start(elm);
   assert.equal(await elm.waitFor(deal, ENDED), 'completed');
   await sameDelivery(elm, oak, deal, data);
+});
+
+test('wrong content while the arbiter is away: the receiver complains until it is heard', async () => {
+  await Promise.all([notary.kill(), elm.kill()]);
+  await start(elm, 'chunk');
+  const { path } = fileOf(elm);
+  const deal = await offer(elm, 'oak', path);
+  await accept(oak, deal);
+  while ((await shown(oak, deal)).exchange?.phase !== 'complaining') await oak.event((event) => event.deal === deal);
+  assert.equal((await shown(oak, deal)).waitsFor, 'arbiter');
+  await pass(5 * 3600);
+  await oak.kill();
+  await start(oak);
+  await start(notary);
+  for (const one of [elm, oak]) assert.equal(await one.waitFor(deal, ENDED), 'aborted');
+  assert.equal(await lastCase(), 'voided');
+  assert.match(await reasonOf(oak, deal), /you owe no receipt/);
+});
+
+test('a sender that is away from message 1 until long after the time limit has its receipt when it is back', async (t) => {
+  await elm.kill();
+  await start(elm);
+  const { deal, resolve } = await keyFromArbiter(t);
+  await elm.kill();
+  await resolve();
+  await pass(21 * 86_400);
+  await start(elm);
+  assert.equal(await elm.waitFor(deal, ENDED), 'completed');
+  assert.ok((await elm.evidence(deal)).has('receipt.p7s'));
 });

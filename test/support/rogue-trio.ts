@@ -7,10 +7,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { AgentClient } from '../../src/rpc/client.ts';
 import type { Orders } from './crashing-fitd.program.ts';
 import { openssl } from './openssl.ts';
 import type { Cheat } from './rogue-content.program.ts';
-import type { Trader } from './traders.ts';
+import { PASSPHRASE, type Trader } from './traders.ts';
 
 const PROGRAM = fileURLToPath(new URL('../support/crashing-fitd.program.js', import.meta.url));
 /** The shortest window that there is, in seconds. */
@@ -52,9 +53,16 @@ export function fileOf(trader: Trader, bytes = 200_000): { readonly path: string
   return { path, data };
 }
 
+/** A proof of the passphrase counts for a while only, and time passes here. */
+export async function consenting(trader: Trader): Promise<AgentClient> {
+  const agent = await trader.agent();
+  await agent.prove({ passphrase: PASSPHRASE });
+  return agent;
+}
+
 /** Offers the file with the arbiter `notary`; the deal's id. */
 export async function offer(sender: Trader, to: string, path: string, window = WINDOW): Promise<string> {
-  const agent = await sender.consenting();
+  const agent = await consenting(sender);
   return (await agent.dealDeliver({ files: [path], to, arbiter: 'notary', window })).deal;
 }
 
