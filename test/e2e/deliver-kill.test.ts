@@ -20,7 +20,7 @@ import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
 
 const PATIENCE_MS = 1000;
 /** Pairs that run at the same time. */
-const PAIRS = 3;
+const PAIRS = 2;
 const ENDED = ['completed', 'aborted'] as const;
 
 /** What waits for something that never comes must fail, and not for ever. */
@@ -184,9 +184,7 @@ describe('killed at a write', { concurrency: PAIRS }, () => {
       }));
   }
 
-  const both = POINTS.filter(
-    ({ what, when }) => when === 'after' && ['message 1', 'message 2', 'the key'].includes(what),
-  );
+  const both = POINTS.filter(({ what, when }) => when === 'after' && (what === 'message 2' || what === 'the key'));
   for (const point of both) {
     test(`both, when the ${point.side} is ${point.when} ${point.what}`, (t) =>
       withPair(async (pair) => {
@@ -260,7 +258,7 @@ function numbers(seed: number): () => number {
 
 describe('killed at random times', { concurrency: PAIRS }, () => {
   const given = Number(process.env.FIT_TEST_SEED ?? 0);
-  const seeds = given > 0 ? [given] : Array.from({ length: 3 }, () => 1 + Math.floor(Math.random() * 1e9));
+  const seeds = given > 0 ? [given] : Array.from({ length: 2 }, () => 1 + Math.floor(Math.random() * 1e9));
   for (const seed of seeds) {
     test(`FIT_TEST_SEED=${seed}`, (t) =>
       withPair(async (pair) => {
