@@ -2,68 +2,40 @@
  * Pulling content by bulk requests between two processes on loopback, four under way as a receiver keeps them, beside one raw
  * libp2p stream of the same bytes. In turn, so that a machine's changing load meets both.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { multiaddr } from '@multiformats/multiaddr';
-import { assert, present } from '../src/lib/assert.ts';
+import { assert } from '../src/lib/assert.ts';
 import { toHex } from '../src/lib/bytes.ts';
 import { createLibp2pLink } from '../src/p2p/libp2p-link.ts';
-import { LOCAL, openBinder, plainNode, RAW, RAW_BYTES, REPLY_BYTES } from './bulk-ends.ts';
+import { connectRaw, LOCAL, openBinder, REPLY_BYTES, startPeer } from './bulk-ends.ts';
 import { cpuMs, median, medianRatio, memory, timed } from './measure.ts';
 import type { Row } from './report.ts';
 
-/** Built beside main.js. */
-const PEER = join(dirname(process.argv[1] ?? ''), 'bulk-peer.js');
 const UNDER_WAY = 4;
-const MIB = RAW_BYTES / (1024 * 1024);
-
-interface Ends {
-  readonly peer: string;
-  readonly link: readonly string[];
-  readonly raw: readonly string[];
-}
+const BYTES = 256 * 1024 * 1024;
+const MIB = BYTES / (1024 * 1024);
 
 export async function measureBulkLink(rounds: number): Promise<Row[]> {
-  const child = spawn(process.execPath, [PEER], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const exited = once(child, 'exit');
-  const pid = present(child.pid, 'pid');
+  const other = await startPeer();
+  const { pid, peer } = other;
   const link = createLibp2pLink({ seed: new Uint8Array(32).fill(1), listen: [LOCAL], binder: openBinder(1) });
-  const node = await plainNode([]);
+  const plainly = await connectRaw(other);
   try {
     await link.start();
-    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-    const ends = JSON.parse(line) as Ends;
-    link.learn(ends.peer, ends.link);
+    link.learn(peer, other.link);
     const certificate = toHex(new Uint8Array(32).fill(2));
-    const connection = await node.dial(ends.raw.map((address) => multiaddr(address)));
 
     const pull = async (): Promise<void> => {
-      let left = RAW_BYTES / REPLY_BYTES;
+      let left = BYTES / REPLY_BYTES;
       const one = async (): Promise<void> => {
         while (left > 0) {
           left -= 1;
           const options = { timeoutMs: 60_000 };
-          const reply = await link.request(ends.peer, certificate, '/fit/bulk/1', new Uint8Array(64), options);
+          const reply = await link.request(peer, certificate, '/fit/bulk/1', new Uint8Array(64), options);
           assert(reply.length === REPLY_BYTES, 'a whole reply');
         }
       };
       await Promise.all(Array.from({ length: UNDER_WAY }, one));
     };
-    const raw = async (): Promise<void> => {
-      const stream = await connection.newStream(RAW);
-      let bytes = 0;
-      const whole = new Promise<void>((resolve) => {
-        stream.addEventListener('message', (event) => {
-          bytes += event.data.byteLength;
-          if (bytes >= RAW_BYTES) resolve();
-        });
-      });
-      stream.send(Uint8Array.of(1));
-      await whole;
-      await stream.close();
-    };
+    const raw = () => plainly.pull(BYTES);
     const measured = async (task: () => Promise<void>) => {
       const before = cpuMs(process.pid) + cpuMs(pid);
       const ms = await timed(task);
@@ -97,8 +69,7 @@ export async function measureBulkLink(rounds: number): Promise<Row[]> {
     ];
   } finally {
     await link.stop();
-    await node.stop();
-    child.stdin.end();
-    await exited;
+    await plainly.stop();
+    await other.stop();
   }
 }

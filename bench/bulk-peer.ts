@@ -1,19 +1,19 @@
 /**
- * The other end of bench/bulk-link.ts: a link that answers bulk requests, and a plain libp2p node that streams.
+ * The other end of bench/bulk-ends.ts: a link that answers bulk requests, and a plain libp2p node that streams.
  * `node bulk-peer.js`; says where both listen as one line of JSON. Ends with its standard input.
  */
 import '../src/p2p/polyfill.ts';
 import { randomBytes } from 'node:crypto';
 import type { Stream } from '@libp2p/interface';
 import { createLibp2pLink } from '../src/p2p/libp2p-link.ts';
-import { LOCAL, openBinder, plainNode, RAW, RAW_BYTES, REPLY_BYTES } from './bulk-ends.ts';
+import { LOCAL, openBinder, plainNode, RAW, REPLY_BYTES } from './bulk-ends.ts';
 
 const reply = new Uint8Array(randomBytes(REPLY_BYTES));
 const RAW_CHUNK = 64 * 1024;
 
 /** As fast as the stream takes it. */
-async function stream(to: Stream): Promise<void> {
-  for (let sent = 0; sent < RAW_BYTES; sent += RAW_CHUNK) {
+async function stream(to: Stream, bytes: number): Promise<void> {
+  for (let sent = 0; sent < bytes; sent += RAW_CHUNK) {
     const chunk = reply.subarray(sent % REPLY_BYTES, (sent % REPLY_BYTES) + RAW_CHUNK);
     if (!to.send(chunk) && to.writableNeedsDrain)
       await new Promise((resolve) => to.addEventListener('drain', resolve, { once: true }));
@@ -25,7 +25,17 @@ const link = createLibp2pLink({ seed: new Uint8Array(32).fill(2), listen: [LOCAL
 link.handle('/fit/bulk/1', async () => reply);
 await link.start();
 const node = await plainNode([LOCAL]);
-await node.handle(RAW, (to) => to.addEventListener('message', () => void stream(to), { once: true }));
+/** The request is the number of bytes. */
+await node.handle(RAW, (to) =>
+  to.addEventListener(
+    'message',
+    ({ data }) => {
+      const request = data.subarray();
+      void stream(to, Number(new DataView(request.buffer, request.byteOffset, 8).getBigUint64(0)));
+    },
+    { once: true },
+  ),
+);
 
 const raw = node.getMultiaddrs().map(String);
 process.stdout.write(`${JSON.stringify({ peer: link.peer, link: link.addresses(), raw })}\n`);

@@ -1,12 +1,13 @@
 /**
  * Files delivered for a signed receipt between two daemons on loopback: hashed and sealed, offered, pulled, compared, exchanged,
- * opened. Done when both daemons say `completed` and the files can be had. The raw stream of the same machine is in the part
- * `bulk`; `cp` of the same file says what the disk does.
+ * opened. Done when both daemons say `completed` and the files can be had. In turn with one raw libp2p stream of as many bytes
+ * between two processes, so that a machine's changing load meets both; `cp` of the same file says what the disk does.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpuMs, memory, nowMs, timed } from './measure.ts';
+import { connectRaw, type Raw, startPeer } from './bulk-ends.ts';
+import { cpuMs, median, medianRatio, memory, nowMs, timed } from './measure.ts';
 import type { Row } from './report.ts';
 import type { Trader } from './traders.ts';
 
@@ -20,20 +21,26 @@ function writeRandom(path: string, bytes: number): void {
   closeSync(fd);
 }
 
+const PHASES = ['prepare', 'fetch', 'exchange'] as const;
+
+/** Milliseconds of the clock and of the CPU, of both daemons together. */
 interface Spent {
-  readonly prepare: number;
-  readonly fetch: number;
-  readonly exchange: number;
+  readonly wall: number;
+  readonly cpu: number;
 }
 
-async function deliver(elm: Trader, oak: Trader, files: readonly string[]): Promise<Spent> {
-  const begun = nowMs();
+type Delivered = Readonly<Record<(typeof PHASES)[number], Spent>>;
+
+async function deliver(elm: Trader, oak: Trader, files: readonly string[]): Promise<Delivered> {
+  const now = (): Spent => ({ wall: nowMs(), cpu: cpuMs(elm.pid) + cpuMs(oak.pid) });
+  const between = (from: Spent, to: Spent): Spent => ({ wall: to.wall - from.wall, cpu: to.cpu - from.cpu });
+  const begun = now();
   const { deal } = await elm.agent.dealDeliver({ files, to: oak.name, arbiter: 'notary' });
-  const offered = nowMs();
+  const offered = now();
   await oak.agent.dealWait({ deal, for: ['offered'], timeoutMs: WAIT });
-  const fetched = new Promise<number>((done) => {
+  const fetched = new Promise<Spent>((done) => {
     oak.agent.onEvent((event) => {
-      if (event.kind === 'fetched' && event.deal === deal) done(nowMs());
+      if (event.kind === 'fetched' && event.deal === deal) done(now());
     });
   });
   await oak.agent.dealAccept({ deal });
@@ -42,9 +49,62 @@ async function deliver(elm: Trader, oak: Trader, files: readonly string[]): Prom
     [elm, oak].map(({ agent }) => agent.dealWait({ deal, for: ['completed'], timeoutMs: WAIT })),
   );
   if (!ends.every(({ state, via }) => state === 'completed' && via === 'peer')) throw new Error('not delivered');
-  const done = nowMs();
+  const done = now();
   await oak.agent.deliveryTaken({ deal });
-  return { prepare: offered - begun, fetch: here - offered, exchange: done - here };
+  return { prepare: between(begun, offered), fetch: between(offered, here), exchange: between(here, done) };
+}
+
+/** In `rounds` turns. */
+async function measureSize(
+  folder: string,
+  elm: Trader,
+  oak: Trader,
+  raw: Raw,
+  size: number,
+  rounds: number,
+): Promise<Row[]> {
+  const path = join(folder, `file-${size}`);
+  writeRandom(path, size * MIB);
+  const peaks = () => [elm, oak].map(({ pid }) => memory(pid).peak);
+  const before = peaks();
+  const spent: Delivered[] = [];
+  const plain: number[] = [];
+  const copies: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    spent.push(await deliver(elm, oak, [path]));
+    plain.push(await timed(() => raw.pull(size * MIB)));
+    copies.push(await timed(() => copyFileSync(path, `${path}.copy`)));
+  }
+  const grown = Math.max(...peaks().map((peak, at) => peak - (before[at] ?? 0)));
+  rmSync(path);
+  rmSync(`${path}.copy`);
+  const of = (phase: (typeof PHASES)[number], what: keyof Spent) => median(spent.map((one) => one[phase][what]));
+  const all = (what: keyof Spent) => spent.map((one) => PHASES.reduce((sum, phase) => sum + one[phase][what], 0));
+  const speed = (ms: number) => size / (ms / 1000);
+  const id = `delivery.${size}`;
+  return [
+    {
+      id: `${id}.speed`,
+      what: `${size} MiB delivered for a receipt`,
+      value: speed(median(all('wall'))),
+      unit: 'MiB/s',
+      note: 'read to opened',
+    },
+    { id: `${id}.prepare`, what: '  read, hashed and sealed', value: speed(of('prepare', 'wall')), unit: 'MiB/s' },
+    { id: `${id}.fetch`, what: '  pulled and compared', value: speed(of('fetch', 'wall')), unit: 'MiB/s' },
+    { id: `${id}.exchange`, what: '  four messages and opened', value: of('exchange', 'wall'), unit: 'ms' },
+    { id: `${id}.raw`, what: '  one raw libp2p stream of the same', value: speed(median(plain)), unit: 'MiB/s' },
+    { id: `${id}.ratio`, what: '  delivered over raw', value: medianRatio(plain, all('wall')), unit: '×', least: 0.4 },
+    { id: `${id}.cp`, what: '  a copy of the file', value: speed(median(copies)), unit: 'MiB/s' },
+    { id: `${id}.cpu`, what: '  CPU of both daemons', value: median(all('cpu')) / size, unit: 'ms/MiB' },
+    ...PHASES.map((phase) => ({
+      id: `${id}.${phase}Cpu`,
+      what: `    ${phase}`,
+      value: of(phase, 'cpu') / size,
+      unit: 'ms/MiB',
+    })),
+    { id: `${id}.memory`, what: '  growth of a daemon’s memory', value: grown, unit: 'MB', most: 64 * 1.048576 },
+  ];
 }
 
 /** `sizes`: MiB. */
@@ -53,7 +113,10 @@ export async function measureDeliveries(
   elm: Trader,
   oak: Trader,
   sizes: readonly number[],
+  rounds: number,
 ): Promise<Row[]> {
+  const peer = await startPeer();
+  const raw = await connectRaw(peer);
   const own = mkdtempSync(join(folder, 'deliver-'));
   const rows: Row[] = [];
   try {
@@ -61,34 +124,11 @@ export async function measureDeliveries(
     const warm = join(own, 'warm');
     writeRandom(warm, 8 * MIB);
     await deliver(elm, oak, [warm]);
-    for (const size of sizes) {
-      const path = join(own, `file-${size}`);
-      writeRandom(path, size * MIB);
-      const before = [elm, oak].map(({ pid }) => ({ cpu: cpuMs(pid), peak: memory(pid).peak }));
-      const spent = await deliver(elm, oak, [path]);
-      const after = [elm, oak].map(({ pid }) => ({ cpu: cpuMs(pid), peak: memory(pid).peak }));
-      const copy = await timed(() => copyFileSync(path, `${path}.copy`));
-      const whole = spent.prepare + spent.fetch + spent.exchange;
-      const grown = Math.max(...after.map((one, at) => one.peak - (before[at]?.peak ?? 0)));
-      const cpu = after.reduce((sum, one, at) => sum + one.cpu - (before[at]?.cpu ?? 0), 0);
-      const id = `delivery.${size}`;
-      rows.push(
-        {
-          id: `${id}.speed`,
-          what: `${size} MiB delivered for a receipt`,
-          value: size / (whole / 1000),
-          unit: 'MiB/s',
-          note: 'read to opened',
-        },
-        { id: `${id}.prepare`, what: '  read, hashed and sealed', value: size / (spent.prepare / 1000), unit: 'MiB/s' },
-        { id: `${id}.fetch`, what: '  pulled and compared', value: size / (spent.fetch / 1000), unit: 'MiB/s' },
-        { id: `${id}.exchange`, what: '  four messages and opened', value: spent.exchange, unit: 'ms' },
-        { id: `${id}.cp`, what: '  a copy of the file', value: size / (copy / 1000), unit: 'MiB/s' },
-        { id: `${id}.cpu`, what: '  CPU of both daemons', value: cpu / size, unit: 'ms/MiB' },
-        { id: `${id}.memory`, what: '  growth of a daemon’s memory', value: grown, unit: 'MB', most: 64 },
-      );
-    }
+    await raw.pull(8 * MIB);
+    for (const size of sizes) rows.push(...(await measureSize(own, elm, oak, raw, size, size > 100 ? 1 : rounds)));
   } finally {
+    await raw.stop();
+    await peer.stop();
     rmSync(own, { recursive: true, force: true });
   }
   return rows;

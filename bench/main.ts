@@ -66,7 +66,9 @@ async function withDaemons(folder: string, started: Trader[]): Promise<Row[]> {
     if (received.arbiter !== 0) throw new Error('the arbiter was asked');
   }
   if (wants('deliveries'))
-    rows.push(...(await measureDeliveries(folder, elm, oak, options.full ? [100, 1024] : [100])));
+    rows.push(
+      ...(await measureDeliveries(folder, elm, oak, options.full ? [100, 1024] : [100], Math.max(3, rounds >> 1))),
+    );
   return rows;
 }
 
