@@ -10,6 +10,7 @@ import { opens } from './rules.ts';
 import { crash, hear, ownMoves, receive } from './shell.ts';
 import {
   complaint,
+  contentOf,
   declined,
   type Exchange,
   type Name,
@@ -30,6 +31,7 @@ import {
   arbiterTimes,
   type Cell,
   type Court,
+  delivers,
   draftOf,
   layoutOf,
   partyTimes,
@@ -96,7 +98,7 @@ function signable({ world, rules }: Step, s: State): readonly RequestTerm[] {
       const own = madeIn(world).promises.get(x.xid + role);
       if (own === undefined) continue;
       const by = x[role];
-      list.push(request('abort', x, by), request('status', x, by), ...complaints(world, s, x, by));
+      list.push(request('abort', x, by), request('status', x, by));
       for (const mine of own) {
         for (const peers of peerPromises(world, s, x, other(role))) {
           const both = role === 'O' ? { o: mine, r: peers } : { o: peers, r: mine };
@@ -111,14 +113,32 @@ function signable({ world, rules }: Step, s: State): readonly RequestTerm[] {
   return list;
 }
 
-/** Proofs that a corrupt party can file: invented ones, and of every wrong content whose key it has. */
-function complaints(world: World, s: State, x: Exchange, by: Name): readonly RequestTerm[] {
-  if (x.content === null) return [];
-  const known = world.exchanges.filter(
-    (one) => one.content === 'wrong' && (!world.honest.includes(one.O) || s.sent.includes(signatureOf(one, 'O'))),
+/** The key of wrong content: one's own, sent, or told a corrupt party by the arbiter. */
+function isWrongAndKnown(world: World, s: State, x: Exchange, role: Role): boolean {
+  if (contentOf(x, role) !== 'wrong') return false;
+  const made = signatureOf(x, role);
+  if (!world.honest.includes(x[role]) || s.sent.includes(made)) return true;
+  const receiver = other(role);
+  const told = (term: Term): boolean =>
+    term.kind === 'reply' && term.to === receiver && term.statement.kind === 'key' && term.statement.made === made;
+  return !world.honest.includes(x[receiver]) && s.replies.some(told);
+}
+
+/** Proofs that corrupt parties can file: invented ones, and of every wrong content whose key they have. */
+function complaints(world: World, s: State): readonly RequestTerm[] {
+  if (!delivers(world)) return [];
+  const known = world.exchanges.flatMap((x) =>
+    (['O', 'R'] as const)
+      .filter((role) => isWrongAndKnown(world, s, x, role))
+      .map((role) => proofOf(x, role, 'genuine')),
   );
-  return [proofOf(x, 'invented'), ...known.map((one) => proofOf(one, 'genuine'))].map((proof) =>
-    complaint(x, by, proof),
+  return world.exchanges.flatMap((x) =>
+    (['O', 'R'] as const)
+      .filter((role) => !world.honest.includes(x[role]))
+      .flatMap((role) => {
+        const invented = contentOf(x, other(role)) === null ? [] : [proofOf(x, other(role), 'invented')];
+        return [...invented, ...known].map((proof) => complaint(x, x[role], proof));
+      }),
   );
 }
 
@@ -170,7 +190,7 @@ function clocks(at: Step, s: State): void {
   const to = arbiterTimes(world)[reading] as number;
   const { seats } = layoutOf(world);
   const over = endingBy(s, to);
-  if (world.attends && seats.some((seat) => over.includes(seat.court) && seat.role === 'R' && waits(s, seat))) return;
+  if (world.attends && seats.some((seat) => over.includes(seat.court) && receives(seat) && waits(s, seat))) return;
   if (from < TIMES.notAfter && to >= TIMES.notAfter) {
     if (s.clocks.some((one) => one !== last)) return;
     if (world.punctual !== 'none' && seats.some((seat) => owes(world, s, seat))) return;
@@ -187,6 +207,8 @@ function clocks(at: Step, s: State): void {
       : 'the end of a window';
   at.emit(over.length > 0 ? 'window' : 'clock', null, () => `the arbiter's clock passes ${passes}`, next);
 }
+
+const receives = ({ exchange, role }: Seat): boolean => contentOf(exchange, other(role)) !== null;
 
 /** The courts whose open windows have ended at that time. */
 function endingBy(s: State, time: number): readonly number[] {
@@ -256,7 +278,7 @@ export function moves(at: Step, s: State): void {
   else {
     const isHonest = (name: Name): boolean => world.honest.includes(name);
     for (const asked of s.asked) if (asked.kind === 'request' && isHonest(asked.by)) serve(at, s, asked, 'arbiter');
-    for (const asked of requests(at, s)) serve(at, s, asked, 'adversary');
+    for (const asked of [...requests(at, s), ...complaints(world, s)]) serve(at, s, asked, 'adversary');
     s.courts.forEach((court, index) => {
       for (const opening of court.openings) finish(at, s, index, opening);
     });

@@ -24,6 +24,7 @@ import {
   arbiterTimes,
   type Court,
   countCrash,
+  courseOf,
   draftOf,
   FRESH_COURT,
   type Opening,
@@ -68,8 +69,9 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
       return;
     }
     case 'released': {
-      const { o } = effect.value as AnswerTerm;
-      s.replies = withTerm(s.replies, reply(effect.to, keyOut(x.xid, o as SignatureTerm)));
+      const { o, r } = effect.value as AnswerTerm;
+      const theirs = (effect.to === 'R' ? o : r) as SignatureTerm;
+      s.replies = withTerm(s.replies, reply(effect.to, keyOut(x.xid, theirs)));
       return;
     }
     case 'pending': {
@@ -91,21 +93,28 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
 
 function give(at: Step, s: State, it: Case, from: Court['stored'], input: ArbiterInput<Statement>): void {
   const { rules, world } = at;
-  const { xid, content } = it.x;
-  const window = content === null ? 0 : rules.windowStaysOpen ? WINDOW : -WINDOW;
-  const times = { notAfter: TIMES.notAfter, retention: retentionOf(world), window };
+  const { xid } = it.x;
+  const course = courseOf(it.x);
+  const window = course === 'contract' ? 0 : rules.windowStaysOpen ? WINDOW : -WINDOW;
+  const times = {
+    notAfter: TIMES.notAfter,
+    retention: retentionOf(world),
+    window,
+    bothGive: course === 'swap' && rules.bothGive,
+  };
   const ports = {
     token: (): Statement => token(xid, rules.tokensSigned),
     voidToken: (): Statement => voidToken(xid, rules.tokensSigned),
   };
-  const table = content === null ? rules.arbiter : rules.contentArbiter;
+  const table = course === 'contract' ? rules.arbiter : rules.contentArbiter;
   const [after, effects] = stepArbiter<Statement>(ports, times, from, input, table);
-  const course = content === null ? 'contract' : 'delivery';
-  at.taken?.add(`${course} arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`);
+  at.taken?.add(
+    `${course === 'swap' ? 'delivery' : course} arbiter ${from.phase} ${input.kind} ${after.phase} ${effects.length}`,
+  );
   // Said before: nothing new.
   const again = (effect: ArbiterEffect<Statement>): boolean =>
     (effect.kind === 'answer' && effect.value !== null && s.replies.includes(reply(effect.to, effect.value))) ||
-    (effect.kind === 'released' && s.replies.some((one) => isKeyOf(one, xid))) ||
+    (effect.kind === 'released' && s.replies.some((one) => isKeyOf(one, xid, effect.to))) ||
     (effect.kind === 'pending' && rules.receiptHeldBack);
   if (input.kind !== 'opened' && at.rules.answersFromStore && effects.every(again)) return;
   const upTo = (count: number): State => {
@@ -123,8 +132,8 @@ function give(at: Step, s: State, it: Case, from: Court['stored'], input: Arbite
   }
 }
 
-const isKeyOf = (term: Term, xid: string): boolean =>
-  term.kind === 'reply' && term.statement.kind === 'key' && term.statement.xid === xid;
+const isKeyOf = (term: Term, xid: string, to: Role): boolean =>
+  term.kind === 'reply' && term.to === to && term.statement.kind === 'key' && term.statement.xid === xid;
 
 export function crashArbiter(s: State): void {
   s.courts.forEach((court, index) => {
@@ -154,7 +163,7 @@ export function serve(at: Step, s: State, asked: RequestTerm, actor: Actor): voi
   const it: Case = { x, court, actor, whose: asked.by, label, opened };
   const input: ArbiterInput<Statement> =
     asked.what === 'misbehaviour'
-      ? { kind: asked.what, by, valid: provesWrong(at.rules, x, asked.proof), now }
+      ? { kind: asked.what, by, valid: provesWrong(at.rules, x, by, asked.proof), now }
       : { kind: asked.what, by, now };
   give(at, s, it, stored, input);
 }

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ARBITER, CONTENT_ARBITER } from '../../src/exchange/arbiter.ts';
-import { ORIGINATOR, RECEIVER, RESPONDER, SENDER } from '../../src/exchange/party.ts';
+import { ORIGINATOR, RECEIVER, RESPONDER, SENDER, SWAP_ORIGINATOR, SWAP_RESPONDER } from '../../src/exchange/party.ts';
 import { COUNTS } from './counts.ts';
 import { DELIVERY_MUTANTS } from './delivery-mutants.ts';
 import { away, DELIVERY_WORLDS } from './delivery-worlds.ts';
@@ -17,12 +17,13 @@ import { STATE_INVARIANTS } from './invariants.ts';
 import { LATER, ON_REAL_CODE, SIGNING_MUTANTS } from './mutants.ts';
 import { WHOLE_INVARIANTS } from './possibilities.ts';
 import { RULES } from './rules.ts';
+import { awayO, awayR, SWAP_MUTANTS, SWAP_WORLDS } from './swap.ts';
 import type { World } from './world.ts';
 import { received, SIGNING_WORLDS, unpunctual } from './worlds.ts';
 
 const INVARIANTS = [...STATE_INVARIANTS, ...WHOLE_INVARIANTS];
-const WORLDS = [...SIGNING_WORLDS, ...DELIVERY_WORLDS];
-const EXPLORED = [...SIGNING_MUTANTS, ...DELIVERY_MUTANTS];
+const WORLDS = [...SIGNING_WORLDS, ...DELIVERY_WORLDS, ...SWAP_WORLDS];
+const EXPLORED = [...SIGNING_MUTANTS, ...DELIVERY_MUTANTS, ...SWAP_MUTANTS];
 const taken = new Set<string>();
 const found: Exploration[] = [];
 let caught = 0;
@@ -57,14 +58,19 @@ for (const world of WORLDS) {
   });
 }
 
-test('a receiver that is away while the window is open may owe a receipt for wrong content, and loses nothing else', () => {
-  assert.equal(explore(away, RULES).violation?.invariant, 'W');
-  const others = INVARIANTS.map((one) => one.number).filter((number) => number !== 'W');
-  const { violation } = explore(away, RULES, { invariants: others, taken });
-  assert.equal(violation === null ? null : tell(violation), null);
+test('a receiver that is away while the window is open may take wrong content, or owe a receipt for it, and loses nothing else', () => {
+  for (const world of [away, awayO, awayR]) {
+    assert.equal(explore(world, RULES).violation?.invariant, 'W');
+    const others = INVARIANTS.map((one) => one.number).filter((number) => number !== 'W');
+    const { violation } = explore(world, RULES, { invariants: others, taken });
+    assert.equal(violation === null ? null : tell(violation), null);
+  }
 });
 
-test('every row of the six tables is taken in some world', () => {
+/** Who has released asks for nothing before it is `resolving`: a key that comes earlier is none of this arbiter's. */
+const UNREACHED = ['swap originator released key opening 2'];
+
+test('every row of the eight tables is taken in some world', () => {
   const rows = [
     ...ORIGINATOR.map((row) => ({ machine: 'contract originator', ...row })),
     ...RESPONDER.map((row) => ({ machine: 'contract responder', ...row })),
@@ -72,11 +78,13 @@ test('every row of the six tables is taken in some world', () => {
     ...SENDER.map((row) => ({ machine: 'delivery originator', ...row })),
     ...RECEIVER.map((row) => ({ machine: 'delivery responder', ...row })),
     ...CONTENT_ARBITER.map((row) => ({ machine: 'delivery arbiter', ...row })),
+    ...SWAP_ORIGINATOR.map((row) => ({ machine: 'swap originator', ...row })),
+    ...SWAP_RESPONDER.map((row) => ({ machine: 'swap responder', ...row })),
   ];
   const missed = rows
     .map(({ machine, from, on, to, effects }) => `${machine} ${from} ${on} ${to} ${effects.length}`)
     .filter((row) => !taken.has(row));
-  assert.deepEqual(missed, []);
+  assert.deepEqual(missed, UNREACHED);
 });
 
 test('without punctuality fairness fails, and only fairness and agreement', () => {

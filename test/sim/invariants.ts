@@ -11,6 +11,7 @@ import { fitsTemplate, type Rules, verifiesAsContract } from './rules.ts';
 import {
   type AnswerTerm,
   type ContractTerm,
+  contentOf,
   type Exchange,
   type KeyTerm,
   other,
@@ -22,7 +23,7 @@ import {
   signature,
   type Term,
 } from './terms.ts';
-import { type Cell, layoutOf, type Seat, type State, type World } from './world.ts';
+import { type Cell, courseOf, layoutOf, type Seat, type State, type World } from './world.ts';
 
 export type InvariantNumber =
   | '1'
@@ -89,7 +90,7 @@ function isOut({ state, world }: Seen, seat: Seat): boolean {
       (to === seat.role && world.honest.includes(seat.name))
     )
       return false;
-    return statement.o === mine || (statement.kind === 'answer' && statement.r === mine);
+    return statement.kind === 'key' ? statement.made === mine : statement.o === mine || statement.r === mine;
   });
 }
 
@@ -112,8 +113,9 @@ function fair(seen: Seen): string | null {
     if (state === null || !isFinal(state.phase)) return null;
     const who = `${seat.name} in ${seat.exchange.xid}`;
     if (state.phase !== 'contracted') {
-      // Whose content is wrong has no claim.
-      if (seat.role === 'O' && seat.exchange.content === 'wrong') return null;
+      // Whose content is wrong has no claim; and what a swap cannot take back, whoever lost it has a proof of, or the arbiter's word.
+      if (contentOf(seat.exchange, seat.role) === 'wrong') return null;
+      if (courseOf(seat.exchange) === 'swap' && (state.proof !== null || state.voided)) return null;
       return isOut(seen, seat) ? `${who} is ${state.phase}, and its signature is out` : null;
     }
     const held = state.contract as ContractTerm | null;
@@ -166,7 +168,8 @@ const madeIn = (x: Exchange, made: SignatureTerm): boolean =>
 function disclosesWhatWasPromised(x: Exchange, given: AnswerTerm | KeyTerm): boolean {
   const one = (role: Role, made: SignatureTerm | null): boolean =>
     made === null || (fitsTemplate(x, role, made) && madeIn(x, made));
-  return one('O', given.o) && (given.kind === 'key' || one('R', given.r));
+  if (given.kind === 'key') return one(given.made.by === x.O ? 'O' : 'R', given.made);
+  return one('O', given.o) && one('R', given.r);
 }
 
 function bound(seen: Seen): string | null {
@@ -288,10 +291,12 @@ function accountable(seen: Seen): string | null {
   return provesMisbehaviour(cells.flatMap((cell) => cell.statements)) ? null : 'nobody can prove that the arbiter lied';
 }
 
+const isWrong = (x: Exchange): boolean => x.content === 'wrong' || x.contentR === 'wrong';
+
 /** Right content is never void. That void and final exclude each other is part of 1. */
 function neverVoidIfRight({ world, state }: Seen): string | null {
   const court = state.courts.findIndex(
-    ({ stored }, index) => stored.phase === 'voided' && world.exchanges[index]?.content === 'right',
+    ({ stored }, index) => stored.phase === 'voided' && !isWrong(world.exchanges[index] as Exchange),
   );
   return court < 0 ? null : `the right content of ${world.exchanges[court]?.xid} is void`;
 }
@@ -299,8 +304,9 @@ function neverVoidIfRight({ world, state }: Seen): string | null {
 /** A receiver that attends owes no receipt for wrong content, and never takes it for right. */
 function noReceiptForWrong(seen: Seen): string | null {
   return eachSeat(seen, (seat, { state }) => {
-    if (seat.role !== 'R' || seat.exchange.content !== 'wrong') return null;
-    if (isOut(seen, seat)) return `${seat.name}'s receipt for the wrong content of ${seat.exchange.xid} is out`;
+    if (contentOf(seat.exchange, other(seat.role)) !== 'wrong') return null;
+    if (courseOf(seat.exchange) === 'delivery' && isOut(seen, seat))
+      return `${seat.name}'s receipt for the wrong content of ${seat.exchange.xid} is out`;
     return state?.phase === 'contracted' ? `${seat.name} took the wrong content of ${seat.exchange.xid}` : null;
   });
 }

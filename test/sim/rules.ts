@@ -5,9 +5,10 @@
  */
 import type { ArbiterRow } from '../../src/exchange/arbiter.ts';
 import { ARBITER, CONTENT_ARBITER } from '../../src/exchange/arbiter.ts';
-import { ORIGINATOR, RECEIVER, RESPONDER, SENDER } from '../../src/exchange/party.ts';
+import { ORIGINATOR, RECEIVER, RESPONDER, SENDER, SWAP_ORIGINATOR, SWAP_RESPONDER } from '../../src/exchange/party.ts';
 import {
   type ContractTerm,
+  contentOf,
   contract,
   type Exchange,
   type Name,
@@ -28,6 +29,8 @@ export interface Rules {
   readonly sender: typeof SENDER;
   readonly receiver: typeof RECEIVER;
   readonly contentArbiter: readonly ArbiterRow[];
+  readonly swapOriginator: typeof SWAP_ORIGINATOR;
+  readonly swapResponder: typeof SWAP_RESPONDER;
   /** A promise counts only under the label of its xid, role, sender and recipient. */
   readonly label: boolean;
   /** ... and opens only under it. */
@@ -76,6 +79,8 @@ export interface Rules {
   /** ... of the same exchange. */
   readonly proofBound: boolean;
   readonly onlyReceiverComplains: boolean;
+  /** In a swap both receive. */
+  readonly bothGive: boolean;
   /** A window is open until its end. */
   readonly windowStaysOpen: boolean;
   /** While the window is open the sender gets no receipt. */
@@ -93,6 +98,8 @@ export const RULES: Rules = {
   sender: SENDER,
   receiver: RECEIVER,
   contentArbiter: CONTENT_ARBITER,
+  swapOriginator: SWAP_ORIGINATOR,
+  swapResponder: SWAP_RESPONDER,
   label: true,
   arbiterLabel: true,
   template: true,
@@ -122,6 +129,7 @@ export const RULES: Rules = {
   proofNeedsOrigin: true,
   proofBound: true,
   onlyReceiverComplains: true,
+  bothGive: true,
   windowStaysOpen: true,
   receiptHeldBack: true,
   keyWhenStored: true,
@@ -186,9 +194,9 @@ export function opens(rules: Rules, x: Exchange, role: Role, promise: PromiseTer
   return fitsTemplate(x, role, made) || !rules.arbiterTemplate ? made : null;
 }
 
-/** Does the proof show that the content of x is wrong? */
-export function provesWrong(rules: Rules, x: Exchange, proof: ProofTerm | null): boolean {
-  if (proof === null || x.content === null) return false;
+/** Does the proof of `by` show that the other's content in x is wrong? */
+export function provesWrong(rules: Rules, x: Exchange, by: Role, proof: ProofTerm | null): boolean {
+  if (proof === null || contentOf(x, other(by)) === null || proof.of !== other(by)) return false;
   if (proof.xid !== x.xid && rules.proofBound) return false;
   return proof.quality === 'genuine' || !rules.proofNeedsOrigin;
 }

@@ -2,26 +2,21 @@
  * The symbolic shell of an honest trader: does what the daemon's driver does around `step`. It verifies before it hands in,
  * performs effects in order, can stop after each of them, and starts again from what is stored.
  */
-import {
-  begin,
-  type Course,
-  isFinal,
-  type PartyEffect,
-  type PartyInput,
-  type PartyState,
-  step,
-} from '../../src/exchange/party.ts';
+import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../../src/exchange/party.ts';
 import type { Actor, Step } from './moves.ts';
 import { acceptsPromise, acceptsRecord, acceptsRelease, contractIn } from './rules.ts';
 import {
   complaint,
+  contentOf,
   contract,
   declined,
+  type KeyTerm,
   other,
   type PromiseTerm,
   type ProofTerm,
   proofOf,
   type ReplyTerm,
+  type Role,
   request,
   type Term,
 } from './terms.ts';
@@ -31,6 +26,7 @@ import {
   alterCell,
   type Cell,
   countCrash,
+  courseOf,
   draftOf,
   layoutOf,
   partyTimes,
@@ -148,11 +144,13 @@ function give(at: Step, s: State, seat: Seat, input: PartyInput<Term>, actor: Ac
 }
 
 export function tableFor({ rules }: Step, seat: Seat): typeof rules.originator {
-  if (seat.exchange.content !== null) return seat.role === 'O' ? rules.sender : rules.receiver;
-  return seat.role === 'O' ? rules.originator : rules.responder;
+  const [originator, responder] = {
+    contract: [rules.originator, rules.responder] as const,
+    delivery: [rules.sender, rules.receiver] as const,
+    swap: [rules.swapOriginator, rules.swapResponder] as const,
+  }[courseOf(seat.exchange)];
+  return seat.role === 'O' ? originator : responder;
 }
-
-const courseOf = (seat: Seat): Course => (seat.exchange.content === null ? 'contract' : 'delivery');
 
 /** May this party take up the exchange: a consent, and (unless the world goes without) every earlier one of the text ended. */
 function mayBegin(at: Step, s: State, seat: Seat): boolean {
@@ -182,7 +180,7 @@ export function ownMoves(at: Step, s: State, seat: Seat): void {
   if (state === null) {
     if (seat.role !== 'O' || !mayBegin(at, s, seat)) return;
     const next = draftOf(s);
-    alterCell(next, seat, { state: begin<Term>('originator', TIMES, null, courseOf(seat)) });
+    alterCell(next, seat, { state: begin<Term>('originator', TIMES, null, courseOf(seat.exchange)) });
     at.emit('person', seat.name, () => `${who} begins`, next);
     return;
   }
@@ -196,9 +194,10 @@ export function ownMoves(at: Step, s: State, seat: Seat): void {
     give(at, s, seat, input, 'own', () => `${who} has proved (consent ${consent ? 'stands' : 'is gone'})`);
   }
   if (cell.checking) {
-    const wrong = seat.exchange.content === 'wrong';
+    const theirs = other(seat.role);
+    const wrong = contentOf(seat.exchange, theirs) === 'wrong';
     const input = wrong
-      ? ({ kind: 'wrong', proof: proofOf(seat.exchange, 'genuine'), now } as const)
+      ? ({ kind: 'wrong', proof: proofOf(seat.exchange, theirs, 'genuine'), now } as const)
       : ({ kind: 'right', now } as const);
     give(at, s, seat, input, 'own', () => `${who} has compared the content: ${input.kind}`);
   }
@@ -235,7 +234,7 @@ export function receive(at: Step, s: State, seat: Seat, term: Term, actor: Actor
     if (!acceptsPromise(rules, x, other(seat.role), term, seat.name)) return;
     if (seat.role === 'R' && state === null && mayBegin(at, s, seat)) {
       const next = draftOf(s);
-      alterCell(next, seat, { state: begin<Term>('responder', TIMES, term, courseOf(seat)) });
+      alterCell(next, seat, { state: begin<Term>('responder', TIMES, term, courseOf(seat.exchange)) });
       at.emit(actor, seat.name, label, next);
     } else if (seat.role === 'O' && state?.phase === 'promised') {
       const resolve = request('resolve', x, seat.name, { o: state.promise as PromiseTerm, r: term });
@@ -256,6 +255,12 @@ export function receive(at: Step, s: State, seat: Seat, term: Term, actor: Actor
     give(at, s, seat, { kind: 'declined', now }, actor, label);
   }
 }
+
+const partOf = ({ xid, made }: KeyTerm, role: Role) => ({
+  xid,
+  o: role === 'O' ? made : null,
+  r: role === 'R' ? made : null,
+});
 
 /** An answer of the arbiter arrives, sealed to this party or handed on by a corrupt one. */
 export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Actor): void {
@@ -280,7 +285,7 @@ export function hear(at: Step, s: State, seat: Seat, term: ReplyTerm, actor: Act
   } else if (statement.kind === 'void') {
     moved = give(at, after, seat, { kind: 'void', token: statement, now }, actor, label);
   } else {
-    const given = statement.kind === 'key' ? { xid: statement.xid, o: statement.o, r: null } : statement;
+    const given = statement.kind === 'key' ? partOf(statement, other(seat.role)) : statement;
     const kind = statement.kind === 'key' && at.rules.keyIsNotFinal ? 'key' : 'resolved';
     const found = contractIn(at.rules, seat.exchange, seat.role, given, state.peerPromise as PromiseTerm | null);
     if (found !== null) moved = give(at, after, seat, { kind, contract: found, now }, actor, label);

@@ -20,9 +20,16 @@ export interface Exchange {
   readonly document: string;
   /** Does X follow from the text? An honest party rebuilds X and compares. */
   readonly fits: boolean;
-  /** What O delivers for R's receipt, and whether it is what X names; null for signature against signature. */
-  readonly content: 'right' | 'wrong' | null;
+  /**
+   * What O delivers, and whether it is what X names; null for signature against signature. R gives a receipt for it, or, in a
+   * swap, content too.
+   */
+  readonly content: Content;
+  readonly contentR: Content;
 }
+
+export type Content = 'right' | 'wrong' | null;
+export const contentOf = (x: Exchange, role: Role): Content => (role === 'O' ? x.content : x.contentR);
 
 /**
  * `genuine`: verifies and opens; `odd`: the same, in a form that an over-strict arbiter would refuse; `simulated`: verifies
@@ -74,11 +81,11 @@ export interface VoidTerm extends Base {
   readonly xid: string;
   readonly signed: boolean;
 }
-/** What the receiver of content gets while the window is open: the sender's part, unsigned. */
+/** What a receiver of content gets while the window is open: its sender's part, unsigned. */
 export interface KeyTerm extends Base {
   readonly kind: 'key';
   readonly xid: string;
-  readonly o: SignatureTerm;
+  readonly made: SignatureTerm;
 }
 /**
  * That content is wrong. `genuine`: a wrong chunk under the sender's own statement and key, so there is none of right content;
@@ -87,6 +94,8 @@ export interface KeyTerm extends Base {
 export interface ProofTerm extends Base {
   readonly kind: 'proof';
   readonly xid: string;
+  /** Whose content it accuses. */
+  readonly of: Role;
   readonly quality: 'genuine' | 'invented';
 }
 /** The arbiter's signed answer `resolved`. */
@@ -190,14 +199,14 @@ export function voidToken(xid: string, signed = true): VoidTerm {
   return intern<VoidTerm>(`v${xid}|${signed}`, () => ({ kind: 'void', xid, signed }));
 }
 
-export function keyOut(xid: string, o: SignatureTerm): KeyTerm {
-  return intern<KeyTerm>(`k${xid}|${o.id}`, () => ({ kind: 'key', xid, o }));
+export function keyOut(xid: string, made: SignatureTerm): KeyTerm {
+  return intern<KeyTerm>(`k${xid}|${made.id}`, () => ({ kind: 'key', xid, made }));
 }
 
 /** There is no genuine proof of right content. */
-export function proofOf(x: Exchange, quality: ProofTerm['quality']): ProofTerm {
-  assert(quality === 'invented' || x.content === 'wrong', 'a chunk that is wrong');
-  return intern<ProofTerm>(`m${x.xid}|${quality}`, () => ({ kind: 'proof', xid: x.xid, quality }));
+export function proofOf(x: Exchange, of: Role, quality: ProofTerm['quality']): ProofTerm {
+  assert(quality === 'invented' || contentOf(x, of) === 'wrong', 'a chunk that is wrong');
+  return intern<ProofTerm>(`m${x.xid}|${of}|${quality}`, () => ({ kind: 'proof', xid: x.xid, of, quality }));
 }
 
 export function reply(to: Role, statement: Statement | KeyTerm): ReplyTerm {
@@ -259,7 +268,7 @@ export function show(term: Term): string {
     case 'key':
       return `key(${term.xid})`;
     case 'proof':
-      return `${term.quality} proof(${term.xid})`;
+      return `${term.quality} proof(${term.xid}, content of ${term.of})`;
     case 'answer':
       return `resolved(${term.xid})`;
     case 'reply':

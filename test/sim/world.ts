@@ -6,7 +6,7 @@
  * order, or never. So loss, delay, duplication and reordering are unbounded; the numbers in `World` bound the rest.
  */
 import type { ArbiterState } from '../../src/exchange/arbiter.ts';
-import type { PartyState, Times } from '../../src/exchange/party.ts';
+import type { Course, PartyState, Times } from '../../src/exchange/party.ts';
 import {
   type Exchange,
   type Name,
@@ -62,7 +62,12 @@ export const partyTimes = (world: World): readonly number[] => (world.consentEnd
 /** Seconds in which content can be disputed. */
 export const WINDOW = 20;
 
-/** A world is of one course. */
+export function courseOf(x: Exchange): Course {
+  if (x.content === null) return 'contract';
+  return x.contentR === null ? 'delivery' : 'swap';
+}
+
+/** A world of content has no exchange without. */
 export const delivers = (world: World): boolean => world.exchanges.some((x) => x.content !== null);
 
 const SIGNING_TIMES = { stopped: [0], expiry: [0, 40], retention: [0, 40, 50] } as const;
