@@ -201,7 +201,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     for (const then of durable) then();
     if (entry.gone) return;
     for (const effect of effects) {
-      if (effect.kind === 'timer') startTimer(entry, effect.timer);
+      if (effect.kind === 'timer') (effect.timer === 'patience' ? startPatience : startDeadline)(entry);
       else if (effect.kind === 'ask') void inquiry.ask(entry);
       else if (effect.kind === 'checkContent') void checkContent(entry);
     }
@@ -251,13 +251,17 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     }
   };
 
-  const startTimer = (entry: Live, timer: 'patience' | 'deadline'): void => {
+  /**
+   * Of a swap's originator, in ms: when its patience is over at the latest. The window can begin as soon as message 1 leaves, and
+   * no acknowledgement and no restart begins it again.
+   */
+  const endOfPatience = ({ record, role }: Exchange): number | undefined =>
+    role === 'originator' && record.itemR.kind === 'content'
+      ? record.signingTime * 1000 + patienceWithin(windowOf(record.check), Number.POSITIVE_INFINITY)
+      : undefined;
+
+  const startTimer = (entry: Live, timer: 'patience' | 'deadline', atMs: number): void => {
     entry.timers.get(timer)?.();
-    const { notAfter, margin, check } = entry.exchange.record;
-    const getsContent = itemOf(entry.exchange.record, otherRole(entry.exchange.role)).kind === 'content';
-    const window = getsContent ? windowOf(check) : 0;
-    const patienceMs = patienceWithin(window, ports.patienceMs);
-    const at = timer === 'patience' ? ports.clock.now() + patienceMs : (notAfter - margin) * 1000;
     const fire = (): void => {
       feed(entry, { kind: timer, now: now() }).catch((error) => {
         ports.log.error({ error }, 'an exchange could not go on');
@@ -265,8 +269,24 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         if (!entry.gone && !stopping.signal.aborted) arm(ports.clock.now() + RETRY_MS);
       });
     };
-    const arm = (atMs: number): void => void entry.timers.set(timer, ports.clock.at(atMs, fire));
-    arm(at);
+    const arm = (at: number): void => void entry.timers.set(timer, ports.clock.at(at, fire));
+    arm(atMs);
+  };
+
+  const startPatience = (entry: Live): void => {
+    const { exchange } = entry;
+    const getsContent = itemOf(exchange.record, otherRole(exchange.role)).kind === 'content';
+    const window = getsContent ? windowOf(exchange.record.check) : 0;
+    const ends = ports.clock.now() + patienceWithin(window, ports.patienceMs);
+    startTimer(entry, 'patience', Math.min(ends, endOfPatience(exchange) ?? ends));
+  };
+
+  const startDeadline = (entry: Live): void => {
+    const { notAfter, margin } = entry.exchange.record;
+    startTimer(entry, 'deadline', (notAfter - margin) * 1000);
+    const end = endOfPatience(entry.exchange);
+    // A peer that acknowledges nothing may have message 1 all the same, and what we give from the arbiter.
+    if (end !== undefined && entry.exchange.machine.phase === 'promised') startTimer(entry, 'patience', end);
   };
 
   /** Our signature and the promise of it: nothing of them leaves before they are recorded. */
@@ -474,11 +494,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       const entry = kind === 'x' && xid !== undefined ? live.get(xid) : undefined;
       if (entry === undefined || what !== 'promise' || entry.exchange.role !== 'originator') return;
       // Patience with a silent peer begins when its daemon has our promise; one that is away or locked is not silent.
-      if (ack.kind === 'ok') startTimer(entry, 'patience');
+      if (ack.kind === 'ok') startPatience(entry);
       else if (ack.kind === 'no') {
         feed(entry, { kind: 'declined', now: now() }).catch((error) => {
           ports.log.error({ error }, 'an exchange could not go on');
-          if (!entry.gone) startTimer(entry, 'patience');
+          if (!entry.gone) startPatience(entry);
         });
       }
     },

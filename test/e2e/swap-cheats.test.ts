@@ -5,15 +5,18 @@ import type { ContentTerms } from '../../src/exchange/terms.ts';
 import { isFitError } from '../../src/lib/errors.ts';
 import { type Rogue, startRogue } from '../support/rogue.ts';
 import { expectSwap } from '../support/rogue-delivery.ts';
-import { fileOf, WINDOW } from '../support/rogue-trio.ts';
-import { endAll, startTrio, type Trio } from '../support/traders.ts';
+import { consenting, fileOf, move, start, WINDOW } from '../support/rogue-trio.ts';
+import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
 
-let trio: Trio;
+const folder = temporary();
+const [elm, notary] = ['elm', 'notary'].map((name) => new Trader(folder, name)) as [Trader, Trader];
 let rogue: Rogue;
 
 before(async () => {
-  trio = await startTrio({ patience: '1h' });
-  rogue = await startRogue(trio.elm, trio.notary);
+  await Promise.all([elm.init({ patience: '1h' }), notary.init({ patience: '1h', role: 'arbiter' })]);
+  await Promise.all([start(elm), start(notary)]);
+  await introduce([elm, notary]);
+  rogue = await startRogue(elm, notary);
 });
 after(async () => {
   await rogue.stop();
@@ -21,9 +24,8 @@ after(async () => {
 });
 
 async function offerSwap(): Promise<string> {
-  const { elm } = trio;
   const asked = { to: 'rogue', arbiter: 'notary', window: WINDOW, swap: true, want: 'a plan' };
-  return (await (await elm.consenting()).dealDeliver({ files: [fileOf(elm).path], ...asked })).deal;
+  return (await (await consenting(elm)).dealDeliver({ files: [fileOf(elm).path], ...asked })).deal;
 }
 
 /** The victim's content as the answer describes it: under the same root, which alone says nothing of the rest. */
@@ -48,13 +50,12 @@ const LIES: readonly (readonly [string, (content: ContentTerms) => ContentTerms]
 ];
 
 test('an answer that describes our content otherwise than we did is not accepted, whoever says so', async () => {
-  const { elm } = trio;
   const swap = expectSwap(rogue);
   for (const [what, about] of LIES) {
     const deal = await offerSwap();
     await swap.answer(about);
     await assert.rejects(
-      (await elm.consenting()).dealAccept({ deal }),
+      (await consenting(elm)).dealAccept({ deal }),
       (error) => isFitError(error) && error.code === 'wrong-state',
       what,
     );
@@ -63,10 +64,30 @@ test('an answer that describes our content otherwise than we did is not accepted
 });
 
 test('an answer that describes it as we did is accepted', async () => {
-  const { elm } = trio;
   const swap = expectSwap(rogue);
   const deal = await offerSwap();
   assert.equal((await swap.answer((content) => content)).deal, deal);
-  await (await elm.consenting()).dealAccept({ deal });
+  await (await consenting(elm)).dealAccept({ deal });
   assert.equal((await swap.next('ready')).deal, deal);
+});
+
+test('a peer that keeps message 1 and is silent does not outwait the window: its wrong content is found, and the swap void', async () => {
+  const swap = expectSwap(rogue);
+  const deal = await offerSwap();
+  const { digest, content } = await swap.answer((same) => same, { wrongChunk: 1 });
+  await (await consenting(elm)).dealAccept({ deal });
+  await swap.next('ready');
+  // From here on it takes nothing, as far as anybody can see.
+  rogue.answer = { kind: 'later', why: 'locked' };
+  await swap.say({ kind: 'ready', deal, document: digest });
+  const message = await swap.next('promise');
+  assert.ok(message.role === 'O');
+  const { record } = message;
+  const { promise } = swap.promise(record, content.x);
+  const { kind } = await swap.ask(record, 'resolve', { promises: { O: message.promise, R: promise } });
+  assert.equal(kind, 'released', 'it has the key, and the window runs');
+  await move([elm, notary], WINDOW / 4 + 1);
+  assert.equal(await elm.waitFor(deal, ['aborted', 'completed']), 'aborted');
+  const { transactions } = await (await elm.agent()).dealShow({ deal });
+  assert.deepEqual(transactions.map((one) => one.kind).slice(-4), ['abort', 'key', 'complaint', 'void']);
 });

@@ -124,7 +124,7 @@ function createSide(rogue: Rogue, role: Role) {
   const messages = createMailbox<ExchangeMessage>();
   rogue.link.handle('/fit/exchange/1', async (_, body) => {
     messages.put(decodeMessage(body));
-    return encodeAck({ kind: 'ok' }, nowSec());
+    return encodeAck(rogue.answer, nowSec());
   });
   return {
     next: messages.next,
