@@ -10,10 +10,13 @@ import { checkRecord, makeRecord } from '../exchange/contract.ts';
 import { checkValidity } from '../exchange/credential.ts';
 import { exchangeTerms } from '../exchange/document.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
+import { windowOf } from '../exchange/items.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
+import { formatDuration } from '../lib/duration.ts';
 import { FitError } from '../lib/errors.ts';
+import { leastWindow } from '../lib/window.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
@@ -87,6 +90,10 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
     checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
     checkValidity(content.credential, document.terms.notAfter);
+    if (windowOf(document.terms.check) < leastWindow(content.bytes))
+      throw new FitError('wrong-state', 'the window is too short to compare that much content in it', {
+        hint: `ask for another offer, with --check window=${formatDuration(leastWindow(content.bytes))}; nothing was signed`,
+      });
     await parts.deliveries.checkRoom(content);
     const wanted = {
       kind: 'acceptance' as const,

@@ -26,8 +26,10 @@ import type { ContentCheck } from '../exchange/items.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex, utf8 } from '../lib/bytes.ts';
+import { formatDuration } from '../lib/duration.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
 import { newId } from '../lib/rng.ts';
+import { leastWindow } from '../lib/window.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
@@ -228,6 +230,11 @@ export function createOffers(
   };
 
   const deliveryOf = (content: ContentTerms, { window }: DeliverRequest, swap: Swap | undefined) => {
+    const least = leastWindow(Math.max(content.bytes, swap !== undefined && 'other' in swap ? swap.other.bytes : 0));
+    if (window < least)
+      throw new FitError('usage', 'the window is too short to compare that much content in it', {
+        hint: `--check window=${formatDuration(least)} at least`,
+      });
     const check: ContentCheck = `window=${window}`;
     return { content, check, ...(swap === undefined ? {} : { swap }) };
   };

@@ -202,6 +202,15 @@ test('wrong content and the arbiter asked at once, so that the window runs: the 
   await withPatience(oak, '1s');
 });
 
+test('content that cannot be compared within the window is not accepted', async (t) => {
+  const sender = await offerAsSender(await rogueOf(t, oak), { named: 2 ** 30 }, ahead);
+  await oak.waitFor(sender.deal, ['offered']);
+  const said = await oak.fit('deal', 'receive', sender.deal, '--to', join(folder, 'huge'), ...oak.pw);
+  assert.equal(said.code, 3, said.stderr);
+  assert.match(said.stderr, /the window is too short to compare that much content in it\n.*--check window=128s/);
+  assert.equal((await shown(oak, sender.deal)).state, 'offered');
+});
+
 for (const wrongChunk of [undefined, 1]) {
   const what = wrongChunk === undefined ? 'the right key: delivered' : 'the key of wrong content: nothing is owed';
   test(`a sender aborts at the arbiter and sends message 3 with ${what}`, async (t) => {
@@ -242,6 +251,7 @@ test('a note that describes its file wrongly: the receiver is told which one', a
   await oak.waitFor(sender.deal, ENDED);
   const { trouble } = await (await oak.agent()).deliveryShow({ deal: sender.deal });
   assert.match(trouble ?? '', /plan\.pdf .* has another SHA-256 than the note says/);
+  assert.ok((await oak.fit('deal', 'show', sender.deal)).stdout.includes(trouble ?? ''));
 });
 
 test('a receiver takes the ciphertext and is silent: aborted, and it never gets the key', async (t) => {

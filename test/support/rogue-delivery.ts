@@ -149,10 +149,12 @@ export interface ContentFields {
   readonly wrongChunk?: number;
   /** What the note says of the file instead of its SHA-256. */
   readonly sha256?: Uint8Array;
+  /** What the note says of its size. */
+  readonly named?: number;
 }
 
 /** Content of ours with everything that a sender makes of it. */
-function makeContent({ bytes = 150_000, wrongChunk, sha256: named }: ContentFields) {
+function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = bytes }: ContentFields) {
   const data = systemRng(bytes);
   const x = scalarBytes(scalarFromWide(systemRng(48)));
   const [point, seed] = [publicPoint(x), systemRng(32)];
@@ -166,7 +168,7 @@ function makeContent({ bytes = 150_000, wrongChunk, sha256: named }: ContentFiel
   });
   const leaves = concat(...chunks.map((one) => one.leaf));
   const root = merkleRoot('content', leaves);
-  const files = [{ name: 'plan.pdf', size: bytes, sha256: named ?? sha256(data) }];
+  const files = [{ name: 'plan.pdf', size: named, sha256: digest ?? sha256(data) }];
   return {
     data,
     x,
@@ -174,7 +176,7 @@ function makeContent({ bytes = 150_000, wrongChunk, sha256: named }: ContentFiel
     leaves,
     sealed: chunks.map((one) => one.sealed),
     sealedRoot: merkleRoot('sealed', concat(...chunks.map((one) => one.sealedLeaf))),
-    terms: { root, bytes, chunks: chunks.length, credential: null, files },
+    terms: { root, bytes: named, chunks: chunksOf(named), credential: null, files },
   };
 }
 

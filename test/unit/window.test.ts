@@ -1,7 +1,8 @@
 /** The window of a delivery and the patience of its receiver. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_WINDOW, MAX_WINDOW, MIN_WINDOW, patienceWithin } from '../../src/lib/window.ts';
+import { MAX_CONTENT_BYTES } from '../../src/crypto/content.ts';
+import { DEFAULT_WINDOW, leastWindow, MAX_WINDOW, MIN_WINDOW, patienceWithin } from '../../src/lib/window.ts';
 
 test('a receiver asks while most of the window is left, however patient it is', () => {
   for (const window of [MIN_WINDOW, 3600, DEFAULT_WINDOW, MAX_WINDOW])
@@ -14,4 +15,13 @@ test('a receiver asks while most of the window is left, however patient it is', 
 
 test('a contract has no window, and patience is what the configuration says', () => {
   assert.equal(patienceWithin(0, 400 * 86_400_000), 400 * 86_400_000);
+});
+
+test('a window leaves half of it for comparing, and the usual one suffices for any content', () => {
+  const perSecond = 16 * 1024 * 1024;
+  for (const bytes of [0, 1, 30 * perSecond, 30 * perSecond + 1, 2 ** 36, MAX_CONTENT_BYTES])
+    assert.ok(bytes / perSecond <= leastWindow(bytes) / 2 && leastWindow(bytes) >= MIN_WINDOW, String(bytes));
+  assert.equal(leastWindow(30 * perSecond), MIN_WINDOW);
+  assert.equal(leastWindow(30 * perSecond + 1), MIN_WINDOW + 1);
+  assert.ok(leastWindow(MAX_CONTENT_BYTES) <= DEFAULT_WINDOW);
 });
