@@ -59,9 +59,9 @@ export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<Approv
       return { request: await viewRequest(await deals.approvals.refuse(prefix, provenBy())) };
     },
 
-    async statementSign({ about, waits, hold }) {
+    async statementSign({ about, as, waits, hold }) {
       needKey();
-      return deals.statements.sign(about, { ...authority(hold), fleeting: waits !== true });
+      return deals.statements.sign(as, about, { ...authority(hold), fleeting: waits !== true });
     },
     async statementShow({ request: prefix }) {
       needKey();

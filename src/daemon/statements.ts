@@ -84,8 +84,8 @@ export function createStatements(parts: Parts, writes: DealWrites, approvals: Ap
     );
 
   return {
-    async sign(about: Package, authority: Authority): Promise<StatementResult> {
-      const bytes = utf8(packageStatement('signed', about, now()));
+    async sign(as: 'signed' | 'receipt', about: Package, authority: Authority): Promise<StatementResult> {
+      const bytes = utf8(packageStatement(as, about, now()));
       const findings = lint(bytes);
       if (findings.length > 0)
         throw new FitError('bad-document', 'a name in the path is one that nobody may sign', { data: { findings } });

@@ -10,6 +10,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
 import { toPem } from '../crypto/pki/pem.ts';
 import {
+  type Attribute,
   createTreeReader,
   createUnframer,
   type Demands,
@@ -102,7 +103,11 @@ async function readTree(fd: number, head: Head, work: Work): Promise<Tree> {
 }
 
 /** Reads tree and seals, and no content. To be closed. Throws `bad-file` for what is no container at all. */
-export async function openContainer(file: string, demands: Demands, work: Work): Promise<Container> {
+export async function openContainer(
+  file: string,
+  demandsFor: Demands | ((asked: ReadonlySet<Attribute>) => Promise<Demands>),
+  work: Work,
+): Promise<Container> {
   const { fd, bytes } = openPlain(file);
   try {
     const head = decodeHead(readAt(fd, new Uint8Array(HEAD_BYTES), 0));
@@ -120,6 +125,8 @@ export async function openContainer(file: string, demands: Demands, work: Work):
     if (at !== HEAD_BYTES + head.treeBytes + head.contentBytes)
       throw new PeerFault('malformed', 'its contents are not those of its tree');
     const seals = readSeals(fd, head);
+    const asked = new Set(tree.nodes.flatMap(({ attributes }) => attributes));
+    const demands = typeof demandsFor === 'function' ? await demandsFor(asked) : demandsFor;
     const verdicts = judge(
       tree,
       seals.map(({ seal }) => seal),
@@ -164,23 +171,67 @@ export async function readLeaf(
   return equal(root.root(), record.root) ? null : 'its content is not what it was packed with';
 }
 
-/** Statement, signature and certificate of every signed folder, for `openssl`: `1.txt`, `1.p7s`, `1.pem` and so on. */
-export function signedStatements({ tree, seals, verdicts }: Container): readonly EvidenceFile[] {
+/** The folders in `target` for which a receipt is to be given. */
+export function receiptsOf({ tree, verdicts }: Container, target: number): readonly number[] {
+  const found: number[] = [];
+  // One below as well as one above, since nothing is taken out of it otherwise.
+  for (let at = tree.nodes[target]?.parent ?? -1; at >= 0; at = tree.nodes[at]?.parent ?? -1) found.push(at);
+  for (let index = target; index < endOf(tree.nodes, target); index += 1) found.push(index);
+  return found.filter(
+    (index) => tree.nodes[index]?.attributes.includes('receipt') === true && !verdicts.refused.has(index),
+  );
+}
+
+/** Compares all contents of a folder: the first sentence about what is not right in it, or null. */
+export async function compareAll(container: Container, folder: number, work: Work): Promise<string | null> {
+  const { nodes } = container.tree;
+  const block = new Uint8Array(BLOCK_BYTES);
+  const turn = createTurns();
+  for (let index = folder; index < endOf(nodes, folder); index += 1) {
+    const why =
+      container.verdicts.refused.get(index) ??
+      (await readLeaf(
+        container,
+        index,
+        block,
+        () => {},
+        async (count) => {
+          work.bytes += count;
+          await turn();
+        },
+      ));
+    if (nodes[index]?.kind === 'hidden') return 'not all of it is shown';
+    if (why !== null) return `${pathOf(nodes, index) || 'the container'}: ${why}`;
+  }
+  return null;
+}
+
+/**
+ * Of every signed folder statement, signature and certificate, for `openssl cms`: `1.txt`, `1.p7s`, `1.pem` and so on; of every
+ * timestamped one the hash, in hex, and what the authority answered, for `openssl ts`: `1.sha256`, `1.tsr`.
+ */
+export function evidenceOf({ tree, seals, verdicts }: Container): readonly EvidenceFile[] {
   const bySeal = new Map(seals.map(({ seal }) => [`${toHex(seal.folder)} ${seal.attribute}`, seal]));
-  return [...verdicts.signers.keys()].flatMap((index, at) => {
-    const about = packageOf(tree, index);
-    const seal = present(bySeal.get(`${about.folder} signed`), 'seal of a signed folder');
-    const text = utf8(packageStatement('signed', about, seal.time));
-    const result = verifySignedData(seal.bytes, sha256(text));
+  const sealFor = (index: number, attribute: Attribute): Seal =>
+    present(bySeal.get(`${packageOf(tree, index).folder} ${attribute}`), 'seal');
+  const signed = [...verdicts.signers.keys()].flatMap((index, at) => {
+    const { time, bytes } = sealFor(index, 'signed');
+    const text = utf8(packageStatement('signed', packageOf(tree, index), time));
+    const result = verifySignedData(bytes, sha256(text));
     const certificates = result.ok
       ? result.signers.map(({ certificate }) => toPem('CERTIFICATE', certificate.der))
       : [];
     return [
       { name: `${at + 1}.txt`, data: text },
-      { name: `${at + 1}.p7s`, data: seal.bytes },
+      { name: `${at + 1}.p7s`, data: bytes },
       { name: `${at + 1}.pem`, data: utf8(certificates.join('')) },
     ];
   });
+  const stamped = [...verdicts.stamps.keys()].flatMap((index, at) => [
+    { name: `${at + 1}.sha256`, data: utf8(`${packageOf(tree, index).folder}\n`) },
+    { name: `${at + 1}.tsr`, data: sealFor(index, 'timestamped').bytes },
+  ]);
+  return [...signed, ...stamped];
 }
 
 export interface Refused {

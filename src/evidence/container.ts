@@ -1,10 +1,14 @@
 /** Containers as files: packed, read, taken out and shown, without a daemon or a home. */
+
+export type { Certificate } from '../crypto/pki/certificate.ts';
 export {
   ATTRIBUTES,
   type Attribute,
+  type Demands,
   findPath,
   type Package,
   type PackageSigner,
+  packageOf,
   pathOf,
 } from '../exchange/container.ts';
 export type { Work } from './container-io.ts';
@@ -13,13 +17,16 @@ export { demand, type Planned, plan } from './container-plan.ts';
 export {
   type Container,
   closeContainer,
+  compareAll,
+  evidenceOf,
   openContainer,
   type Refused,
   readLeaf,
+  receiptsOf,
   refusals,
   showAs,
-  signedStatements,
   type Taken,
   takeOut,
 } from './container-read.ts';
 export { sealOnce } from './container-sealers.ts';
+export { certificatesOf } from './timestamp.ts';

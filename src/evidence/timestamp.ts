@@ -51,6 +51,9 @@ export function judgeTimestamp(
   return { ok: true, problem: null, stamp };
 }
 
+/** Parsed. FitError('bad-file') if one of them is no certificate. */
+export const certificatesOf = (ders: readonly Uint8Array[]) => ders.map(readCertificate);
+
 function readCertificate(der: Uint8Array) {
   try {
     return parseCertificate(der);

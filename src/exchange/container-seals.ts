@@ -5,9 +5,11 @@
  */
 import { sha256 } from '../crypto/hash.ts';
 import { verifyOnce } from '../crypto/one-time.ts';
+import type { Certificate } from '../crypto/pki/certificate.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
+import { verifyTimestamp } from '../crypto/pki/timestamp.ts';
 import { present } from '../lib/assert.ts';
-import { toHex, utf8 } from '../lib/bytes.ts';
+import { fromHex, toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import {
   type Attribute,
@@ -33,12 +35,17 @@ export interface Package {
 }
 
 /** The attributes for which somebody signs a text. */
-export type Stated = 'signed' | 'anonymous';
+export type Stated = 'signed' | 'receipt' | 'anonymous';
 
 const TEXTS: Readonly<Record<Stated, string>> = {
   signed: `Statement of origin (fit container, version 1)
 
 The package named below, with all that is in it, comes from me.
+
+`,
+  receipt: `Receipt (fit container, version 1)
+
+I have received the package named below, with all that is in it.
 
 `,
   anonymous: `Statement of one origin (fit container, version 1)
@@ -87,6 +94,8 @@ export interface Verdicts {
   /** Index → why it is refused, for itself or with the folder that it is in. */
   readonly refused: ReadonlyMap<number, string>;
   readonly signers: ReadonlyMap<number, PackageSigner>;
+  /** Index → when an authority saw the folder, seconds since 1970. */
+  readonly stamps: ReadonlyMap<number, number>;
 }
 
 export interface Demands {
@@ -94,9 +103,13 @@ export interface Demands {
   readonly now: number;
   /** Signed folders must be signed with this certificate (SHA-256, hex). */
   readonly signer?: string;
+  /** Whose timestamps are believed. */
+  readonly authorities?: readonly Certificate[];
+  /** Receipts are given, or only the tree is looked at. */
+  readonly receipts?: boolean;
 }
 
-type Found = { readonly fault: string } | { readonly signer: PackageSigner } | null;
+type Found = { readonly fault: string } | { readonly signer: PackageSigner } | { readonly stamp: number } | null;
 
 function checkSigned(about: Package, seal: Seal, demands: Demands): Found {
   const text = utf8(packageStatement('signed', about, seal.time));
@@ -114,6 +127,15 @@ function checkSigned(about: Package, seal: Seal, demands: Demands): Found {
   return { signer: { name: certificate.subject, fingerprint, time: signingTime } };
 }
 
+function checkTimestamped(about: Package, seal: Seal, { authorities = [] }: Demands): Found {
+  if (authorities.length === 0) return { fault: 'it is timestamped, and no authority is named that you believe' };
+  const result = verifyTimestamp(seal.bytes, { digest: fromHex(about.folder), authorities });
+  if (!result.ok) return { fault: `its timestamp does not hold: ${result.message}` };
+  return result.timestamp.time === seal.time
+    ? { stamp: seal.time }
+    : { fault: 'its timestamp is of another time than it says' };
+}
+
 function checkAttribute(attribute: Attribute, about: Package, seal: Seal | undefined, demands: Demands): Found {
   switch (attribute) {
     case 'signed':
@@ -123,6 +145,12 @@ function checkAttribute(attribute: Attribute, about: Package, seal: Seal | undef
       return verifyOnce(utf8(packageStatement('anonymous', about, seal.time)), seal.bytes)
         ? null
         : { fault: 'its one-time key has not signed it' };
+    case 'timestamped':
+      return seal === undefined
+        ? { fault: 'it must be timestamped and is not' }
+        : checkTimestamped(about, seal, demands);
+    case 'receipt':
+      return demands.receipts === true ? null : { fault: 'it is given for a signed receipt only' };
     default:
       return { fault: `it is marked ${attribute}, which this version cannot check` };
   }
@@ -161,6 +189,7 @@ function ownFault(nodes: readonly TreeNode[], index: number, now: number): strin
 export function judge(tree: Tree, seals: readonly Seal[], demands: Demands): Verdicts {
   const refused = new Map<number, string>();
   const signers = new Map<number, PackageSigner>();
+  const stamps = new Map<number, number>();
   const byFolder = new Map(seals.map((seal) => [`${toHex(seal.folder)} ${seal.attribute}`, seal]));
   const refuse = (index: number, why: string): void => {
     if (!refused.has(index)) refused.set(index, why);
@@ -178,8 +207,9 @@ export function judge(tree: Tree, seals: readonly Seal[], demands: Demands): Ver
       const found = checkAttribute(attribute, about, byFolder.get(`${about.folder} ${attribute}`), demands);
       if (found === null) continue;
       if ('fault' in found) refuse(index, found.fault);
+      else if ('stamp' in found) stamps.set(index, found.stamp);
       else signers.set(index, found.signer);
     }
   }
-  return { refused, signers };
+  return { refused, signers, stamps };
 }

@@ -198,11 +198,13 @@ export interface ApprovalAgent {
   /** [key] */
   approveRefuse(params: { readonly request: string }): Promise<{ readonly request: ApprovalRequest }>;
   /**
-   * [key] Signs that a folder of a container comes from us: with the passphrase proven, by a rule, or when a request is granted.
+   * [key] Signs a statement about a folder of a container: with the passphrase proven, by a rule, or when a request is granted.
    * `waits`: whoever asks stays and waits; else nothing is left waiting.
    */
   statementSign(params: {
     readonly about: StatedPackage;
+    /** That it comes from us, or that we have received it. */
+    readonly as: 'signed' | 'receipt';
     readonly waits?: boolean;
     readonly hold?: boolean;
   }): Promise<StatementResult>;

@@ -137,6 +137,7 @@ export const PARAMS = {
       leaves: z.int().min(0),
       bytes: z.int().min(0),
     }),
+    as: z.enum(['signed', 'receipt']),
     waits: z.boolean().exactOptional(),
     hold: z.boolean().exactOptional(),
   }),

@@ -14,12 +14,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { parseCard } from '../../src/commerce/card.ts';
+import { toPem } from '../../src/crypto/pki/pem.ts';
 import type { ApprovalRequest, AuditEntry, PolicyStatus } from '../../src/rpc/approvals.ts';
 import { needsOpenssl, openssl } from '../support/openssl.ts';
-import { endAll, fit, parsed, Trader, temporary } from '../support/traders.ts';
+import { endAll, fit, introduce, parsed, Trader, temporary } from '../support/traders.ts';
 
 const folder = temporary();
 const elm = new Trader(folder, 'elm');
+const clock = new Trader(folder, 'clock');
 const at = (...names: readonly string[]) => join(folder, ...names);
 /** Without a home or a daemon. */
 const alone = (...args: readonly string[]) => fit(args, { cwd: folder });
@@ -66,8 +69,9 @@ before(async () => {
   writeFileSync(at('plans', 'ground.txt'), 'ground\n');
   writeFileSync(at('plans', 'roof', 'north.bin'), Buffer.alloc(200_000, 7));
   writeFileSync(at('plans', 'roof', 'south.txt'), 'south\n');
-  await elm.init();
-  await elm.start();
+  await Promise.all([elm.init(), clock.init({ role: 'timestamp' })]);
+  await Promise.all([elm.start(), clock.start()]);
+  await introduce([elm, clock]);
 });
 after(endAll);
 
@@ -172,17 +176,7 @@ test('what cannot be in a container is not packed', async () => {
     '--home',
     elm.home,
   );
-  for (const attribute of ['encrypted', 'receipt', 'timestamped'])
-    await refused(
-      2,
-      /cannot be [a-z]+ by this version/,
-      'pack',
-      'plans',
-      '--out',
-      'x.fitc',
-      '--attr',
-      `plans=${attribute}`,
-    );
+  await refused(2, /cannot be encrypted/, 'pack', 'plans', '--out', 'x.fitc', '--attr', 'plans=encrypted');
   writeFileSync(at('lie.txt'), 'You owe me \u202e10 EUR.\n');
   await refused(2, /may not be signed/, 'pack', '--statement', 'lie.txt', '--out', 'x.fitc');
   await refused(2, /not an X.509 certificate/, 'pack', '--credential', 'lie.txt', '--out', 'x.fitc');
@@ -280,6 +274,83 @@ test('a signed container is signed for openssl too, and for nobody else', needsO
   );
   assert.match(forged.refused[0]?.why ?? '', /^its signature does not hold: /);
   assert.deepEqual(readdirSync(at('forged', 'plans')).sort(), ['empty', 'ground.txt']);
+});
+
+test(
+  'what is given for a receipt is taken out when the receipt is signed, and not for something else',
+  needsOpenssl,
+  async () => {
+    await said(0, 'pack', 'plans', '--out', 'receipt.fitc', '--attr', 'plans/roof=receipt');
+    assert.equal((await said<Inspected>(0, 'inspect', 'receipt.fitc', '--full')).ok, true);
+    const without = await said<Unpacked>(1, 'unpack', 'receipt.fitc', '--to', 'unreceipted');
+    assert.deepEqual(without.refused, [{ path: 'plans/roof', why: 'it is given for a signed receipt only' }]);
+    assert.deepEqual(readdirSync(at('unreceipted', 'plans')).sort(), ['empty', 'ground.txt']);
+    await refused(2, /receipt only/, 'unpack', 'receipt.fitc', '--only', 'plans/roof', '--as', 'passed-on.fitc');
+
+    await elm.fails(5, 'unpack', 'receipt.fitc', '--to', 'unsigned', '--receipt', 'no-receipts');
+    assert.ok(!existsSync(at('unsigned')) && !existsSync(at('no-receipts')));
+    await elm.ok('unpack', 'receipt.fitc', '--to', 'received', '--receipt', 'receipts', ...elm.pw);
+    assert.deepEqual(readdirSync(at('received', 'plans', 'roof')), ['north.bin', 'south.txt']);
+    assert.match(
+      readFileSync(at('receipts', '1.txt'), 'utf8'),
+      /^Receipt \(fit container, version 1\)\n[\s\S]*plans\/roof\n/,
+    );
+    await said(0, 'inspect', 'signed.fitc', '--evidence', 'certificate');
+    const verified = openssl(
+      [
+        ...'cms -verify -cades -binary -inform der -purpose any -out /dev/null -in receipts/1.p7s'.split(' '),
+        ...['-content', 'receipts/1.txt', '-CAfile', 'certificate/1.pem'],
+      ],
+      { cwd: folder },
+    );
+    assert.ok(verified.ok, verified.text);
+
+    const bytes = readFileSync(at('receipt.fitc'));
+    bytes[bytes.lastIndexOf('south\n')] = 0x53;
+    writeFileSync(at('wrong.fitc'), bytes);
+    const wrong = await elm.fails(2, 'unpack', 'wrong.fitc', '--to', 'wrong', '--receipt', 'wrong-receipts', ...elm.pw);
+    assert.match(wrong.stderr, /no receipt was signed: plans\/roof\/south.txt: its content/);
+    assert.ok(!existsSync(at('wrong-receipts')));
+  },
+);
+
+test('what is timestamped is so for openssl, and for whoever believes the authority', needsOpenssl, async () => {
+  const attributes = 'plans=signed,timestamped';
+  await elm.ok('pack', 'plans', '--out', 'stamped.fitc', '--attr', attributes, '--timestamp-by', 'clock', ...elm.pw);
+  const unknown = await said<Unpacked>(1, 'unpack', 'stamped.fitc', '--to', 'unbelieved');
+  assert.deepEqual(unknown.refused, [
+    { path: 'plans', why: 'it is timestamped, and no authority is named that you believe' },
+  ]);
+  const { stamps } = await elm.ok<{ stamps: { path: string; good: boolean }[] }>(
+    'inspect',
+    'stamped.fitc',
+    '--evidence',
+    'stamp',
+  );
+  assert.deepEqual(
+    stamps.map(({ path, good }) => [path, good]),
+    [['plans', true]],
+  );
+  const { card } = await (await clock.agent()).card();
+  const [role] = parseCard(card).roles;
+  assert.ok(role?.role === 'timestamp');
+  writeFileSync(at('clock.pem'), toPem('CERTIFICATE', role.certificate));
+  const digest = readFileSync(at('stamp', '1.sha256'), 'utf8').trim();
+  const verified = openssl(['ts', '-verify', '-digest', digest, '-in', 'stamp/1.tsr', '-CAfile', 'clock.pem'], {
+    cwd: folder,
+  });
+  assert.ok(verified.ok && /Verification: OK/.test(verified.text), verified.text);
+  await said(0, 'unpack', 'stamped.fitc', '--to', 'believed', '--certificates', 'clock.pem');
+  const other = await said<Unpacked>(
+    1,
+    'unpack',
+    'stamped.fitc',
+    '--to',
+    'other-clock',
+    '--certificates',
+    'certificate/1.pem',
+  );
+  assert.match(other.refused[0]?.why ?? '', /^its timestamp does not hold: /);
 });
 
 test('a signature has a consent: a person grants or refuses it, and nothing waits that nobody waits for', async () => {

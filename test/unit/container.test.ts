@@ -347,7 +347,8 @@ test('an attribute that cannot be checked, or that contradicts another, refuses 
   );
   const refused = refusedIn(tree, [sealOf(tree, 'd', 'anonymous', signOnce)]);
   assert.equal(refused.a, 'it is marked encrypted, which this version cannot check');
-  assert.equal(refused.b, 'it is marked receipt, which this version cannot check');
+  assert.equal(refused.b, 'it is given for a signed receipt only');
+  assert.equal(judge(tree, [], { now: NOW, receipts: true }).refused.has(3), false);
   assert.equal(refused.c, 'it cannot be signed and anonymous');
   assert.equal(refused['d/e'], 'it is signed in something anonymous');
   assert.deepEqual([refused.d, refused.good], [undefined, undefined]);

@@ -1,32 +1,40 @@
 /** fit pack, fit unpack, fit inspect: containers. Offline, unless something is to be signed. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   ATTRIBUTES,
   type Attribute,
+  type Certificate,
   type Container,
+  certificatesOf,
   closeContainer,
+  compareAll,
+  type Demands,
   demand,
+  evidenceOf,
   findPath,
   openContainer,
   type Package,
+  packageOf,
   pack as packFiles,
   pathOf,
   plan,
   type Refused,
   readLeaf,
+  receiptsOf,
   type Sealer,
   sealOnce,
   showAs,
-  signedStatements,
   takeOut,
   type Work,
 } from '../../evidence/container.ts';
+import { authoritiesIn } from '../../evidence/timestamp.ts';
 import { seconds } from '../../lib/clock.ts';
 import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { StatementResult } from '../../rpc/approvals.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
-import { writeFolder } from '../files.ts';
+import { readInput, writeFolder } from '../files.ts';
 import { parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
@@ -38,6 +46,8 @@ interface PackOptions {
   readonly anonymous?: boolean;
   readonly wait?: boolean;
   readonly timeout?: string;
+  readonly timestampBy?: string;
+  readonly timestampUrl?: string;
   readonly attr: readonly string[];
   readonly statement: readonly string[];
   readonly credential: readonly string[];
@@ -83,40 +93,49 @@ function wantedOf(options: PackOptions): ReadonlyMap<string, readonly Attribute[
 /** Refuses before anything is read what could not be done afterwards. */
 function checkWanted(wanted: ReadonlyMap<string, readonly Attribute[]>): void {
   for (const attribute of [...wanted.values()].flat()) {
-    if (attribute === 'anonymous' || attribute === 'signed') continue;
-    throw new FitError('usage', `containers cannot be ${attribute} by this version: nothing was packed`, {
-      hint: NOT_YET[attribute],
-    });
+    if (attribute === 'encrypted')
+      throw new FitError('usage', 'containers cannot be encrypted by this version: nothing was packed', {
+        hint: 'fit send encrypts what it delivers',
+      });
   }
 }
 
-const NOT_YET: Readonly<Record<Exclude<Attribute, 'anonymous' | 'signed'>, string>> = {
-  encrypted: 'fit send encrypts what it delivers',
-  receipt: 'fit send delivers a container for a signed receipt',
-  timestamped: 'pack it without',
-};
-
 /** With the passphrase, at a terminal after reading it, by a rule, or with --wait when somebody else has granted it. */
-async function signing(context: Context, options: PackOptions, about: Package): ReturnType<Sealer> {
+async function signing(
+  context: Context,
+  options: Pick<PackOptions, 'wait' | 'timeout'>,
+  as: 'signed' | 'receipt',
+  about: Package,
+): Promise<{ readonly time: number; readonly bytes: Uint8Array; readonly text: Uint8Array }> {
   const agent = await context.agent();
-  const sealed = ({ time, p7s }: StatementResult) => {
+  const sealed = ({ time, p7s, text }: StatementResult) => {
     if (p7s === null) throw new FitError('internal', 'the statement was granted and is not signed');
-    return { time, bytes: new Uint8Array(Buffer.from(p7s, 'base64')) };
+    const bytes = new Uint8Array(Buffer.from(p7s, 'base64'));
+    return { time, bytes, text: new Uint8Array(Buffer.from(text, 'base64')) };
   };
   const given = await context.givenPassphrase();
   if (given === undefined && (await hasTerminal(context))) {
     const { decideHeld } = await import('./approve.ts');
-    const { request } = await decideHeld(context, agent, 'sign', () => agent.statementSign({ about, hold: true }));
+    const { request } = await decideHeld(context, agent, 'sign', () => agent.statementSign({ about, as, hold: true }));
     return sealed(await agent.statementShow({ request: request.id }));
   }
   if (given !== undefined) await prove(context, agent, 'passphrase, to sign');
   try {
-    return sealed(await agent.statementSign({ about, waits: options.wait === true }));
+    return sealed(await agent.statementSign({ about, as, waits: options.wait === true }));
   } catch (error) {
     const request = isFitError(error) && error.code === 'needs-approval' ? error.data?.request : undefined;
     if (options.wait !== true || typeof request !== 'object' || request === null || !('id' in request)) throw error;
     return sealed(await decided(context, agent, String(request.id), options.timeout));
   }
+}
+
+/** From the contact or the address that was named, else from the configured authority. */
+async function stamping(context: Context, options: PackOptions, about: Package): ReturnType<Sealer> {
+  const { timestampBy: by, timestampUrl: url } = options;
+  const agent = await context.agent();
+  const whom = { ...(by === undefined ? {} : { by }), ...(url === undefined ? {} : { url }) };
+  const { response, time } = await agent.timestampMake({ digest: about.folder, ...whom });
+  return { time: Date.parse(time) / 1000, bytes: new Uint8Array(Buffer.from(response, 'base64')) };
 }
 
 /** Until somebody has decided about the request. */
@@ -154,9 +173,14 @@ export async function pack(context: Context, options: PackOptions, named: readon
   checkWanted(wanted);
   const work: Work = { bytes: 0, entries: 0 };
   const sealer: Sealer = async (attribute, about) =>
-    attribute === 'signed' ? signing(context, options, about) : sealOnce(about, now());
+    attribute === 'signed'
+      ? signing(context, options, 'signed', about)
+      : attribute === 'timestamped'
+        ? stamping(context, options, about)
+        : sealOnce(about, now());
   // Nobody should wait for a million files to hear that the keys are locked.
-  if ([...wanted.values()].flat().includes('signed')) await requireUnlocked(await context.agent());
+  if ([...wanted.values()].flat().some((one) => one === 'signed' || one === 'timestamped'))
+    await requireUnlocked(await context.agent());
   const target = resolve(options.out);
   const run = async () => {
     const nodes = await plan({ files: named, statements, credentials }, now(), work);
@@ -174,8 +198,47 @@ export async function pack(context: Context, options: PackOptions, named: readon
 }
 
 interface ReadOptions {
+  readonly certificates?: string;
   readonly root?: string;
   readonly signer?: string;
+}
+
+/** Those of the file that was named; else of the daemon, if there is a home and the keys are there; else none. */
+async function authoritiesFor(context: Context, file: string | undefined): Promise<readonly Certificate[]> {
+  if (file !== undefined)
+    return certificatesOf(authoritiesIn(Buffer.from(await readInput(file, MAX_PEM_BYTES)).toString('latin1')));
+  if (!existsSync(context.paths().home)) return [];
+  const agent = await context.agent();
+  if ((await agent.status()).locked) return [];
+  const { authorities } = await agent.timestampAuthorities();
+  return certificatesOf(authorities.map(({ certificate }) => new Uint8Array(Buffer.from(certificate, 'base64'))));
+}
+
+const MAX_PEM_BYTES = 1024 * 1024;
+
+/** Signs for every folder that asks for it, once all of it has been compared, and writes text and signature to a new folder. */
+async function giveReceipts(
+  context: Context,
+  options: UnpackOptions,
+  container: Container,
+  target: number,
+  folder: string,
+  work: Work,
+): Promise<void> {
+  if (existsSync(folder)) throw new FitError('file-exists', `${folder} exists already`, { hint: 'name a new folder' });
+  const wanted = receiptsOf(container, target);
+  for (const index of wanted) {
+    const why = await compareAll(container, index, work);
+    if (why !== null) throw new FitError('bad-file', `no receipt was signed: ${why}`);
+  }
+  for (const [at, index] of wanted.entries()) {
+    const { bytes, text } = await signing(context, options, 'receipt', packageOf(container.tree, index));
+    const files = [
+      { name: `${at + 1}.txt`, data: Buffer.from(text).toString('base64') },
+      { name: `${at + 1}.p7s`, data: Buffer.from(bytes).toString('base64') },
+    ];
+    writeFolder(resolve(folder), files, false);
+  }
 }
 
 /** Opens with the demands of the command line; always closed. */
@@ -183,6 +246,7 @@ async function reading<T>(
   context: Context,
   options: ReadOptions,
   file: string,
+  receipts: boolean,
   use: (container: Container, work: Work) => Promise<T>,
 ): Promise<T> {
   const { root, signer } = options;
@@ -195,7 +259,13 @@ async function reading<T>(
   }
   const work: Work = { bytes: 0, entries: 0 };
   const run = async (): Promise<T> => {
-    const container = await openContainer(file, { now: now(), ...(signer === undefined ? {} : { signer }) }, work);
+    const demands = async (asked: ReadonlySet<Attribute>): Promise<Demands> => ({
+      now: now(),
+      receipts,
+      ...(signer === undefined ? {} : { signer }),
+      ...(asked.has('timestamped') ? { authorities: await authoritiesFor(context, options.certificates) } : {}),
+    });
+    const container = await openContainer(file, demands, work);
     try {
       if (root !== undefined && root !== rootOf(container))
         throw new FitError('bad-file', 'this is another container than the one that --root names');
@@ -234,18 +304,32 @@ function signersOf({ tree, verdicts }: Container) {
   }));
 }
 
+function stampsOf({ tree, verdicts }: Container) {
+  return [...verdicts.stamps].map(([index, time]) => ({
+    path: pathOf(tree.nodes, index) || '.',
+    time: new Date(time * 1000).toISOString(),
+    good: !verdicts.refused.has(index),
+  }));
+}
+
 interface UnpackOptions extends ReadOptions {
   readonly to?: string;
   readonly as?: string;
   readonly only?: string;
+  readonly receipt?: string;
+  readonly wait?: boolean;
+  readonly timeout?: string;
 }
 
 export async function unpack(context: Context, options: UnpackOptions, file: string): Promise<number> {
   const { out } = context;
+  checkWaitOptions(options);
+  const wantsReceipt = options.receipt !== undefined;
   if ((options.to === undefined) === (options.as === undefined))
     throw new FitError('usage', 'name a folder with --to, or a new container with --as');
-  const { root, signers, taken } = await reading(context, options, file, async (container, work) => {
+  const { root, signers, taken } = await reading(context, options, file, wantsReceipt, async (container, work) => {
     const target = nodeAt(container, options.only);
+    if (options.receipt !== undefined) await giveReceipts(context, options, container, target, options.receipt, work);
     const made =
       options.as === undefined
         ? await takeOut(container, target, resolve(options.to ?? '.'), work)
@@ -308,18 +392,25 @@ async function linesOf(container: Container, isFull: boolean, work: Work): Promi
 
 export async function inspect(context: Context, options: InspectOptions, file: string): Promise<number> {
   const { out } = context;
-  const { root, signers, lines, statements } = await reading(context, options, file, async (container, work) => ({
-    root: rootOf(container),
-    statements: options.evidence === undefined ? [] : signedStatements(container),
-    signers: signersOf(container),
-    lines: await linesOf(container, options.full === true, work),
-  }));
+  const { root, signers, stamps, lines, statements } = await reading(
+    context,
+    options,
+    file,
+    true,
+    async (container, work) => ({
+      root: rootOf(container),
+      statements: options.evidence === undefined ? [] : evidenceOf(container),
+      signers: signersOf(container),
+      stamps: stampsOf(container),
+      lines: await linesOf(container, options.full === true, work),
+    }),
+  );
   if (options.evidence !== undefined) {
     const found = statements.map(({ name, data }) => ({ name, data: Buffer.from(data).toString('base64') }));
     writeFolder(resolve(options.evidence), found, false);
   }
   const ok = lines.every(({ verdict }) => verdict !== 'refused');
-  if (out.isJson) out.json({ ok, root, full: options.full === true, signers, nodes: lines });
+  if (out.isJson) out.json({ ok, root, full: options.full === true, signers, stamps, nodes: lines });
   else {
     out.line(`root  ${root}`);
     for (const one of lines) {
@@ -338,6 +429,7 @@ export async function inspect(context: Context, options: InspectOptions, file: s
       out.line(
         `signed by ${voice.peer(one.name)}  ${one.fingerprint}  at ${voice.when(one.time)}  ${voice.peer(one.path, 500)}`,
       );
+    for (const one of stamps) out.line(`timestamped at ${voice.when(one.time)}  ${voice.peer(one.path, 500)}`);
     if (options.full !== true) out.hint('contents were not read: fit inspect --full compares them too');
   }
   return ok ? EXIT.done : EXIT.negative;

@@ -17,6 +17,8 @@ export function registerPack(program: Command): void {
       .option('--sign', 'sign all of it')
       .option('--wait', 'wait until a person has decided about the signature')
       .option('--timeout <time>', 'with --wait: give up after this time (60, 90s, 2m)')
+      .option('--timestamp-by <contact>', 'for what is timestamped: ask this contact')
+      .option('--timestamp-url <url>', 'for what is timestamped: ask this authority (default: the configured one)')
       .option('--anonymous', 'put all of it under a one-time key, and no name')
       .option('--attr <path=attributes>', 'what a folder in it asks for (may be repeated)', repeated, [])
       .option(
@@ -40,6 +42,13 @@ export function registerPack(program: Command): void {
       .option('--to <dir>', 'the folder to take them out to')
       .option('--as <file>', 'instead of files, a new container that shows this part alone in its place')
       .option('--only <path>', 'only this file or folder of it')
+      .option('--receipt <dir>', 'sign a receipt for what asks for one, and write it to this new folder')
+      .option('--wait', 'wait until a person has decided about the signature')
+      .option('--timeout <time>', 'with --wait: give up after this time (60, 90s, 2m)')
+      .option(
+        '--certificates <file>',
+        'a PEM file: whose timestamps to believe, in place of your contacts and settings',
+      )
       .option('--root <hash>', 'refuse another container than the one with this root')
       .option('--signer <fingerprint>', 'refuse what is signed with another certificate'),
     'fit unpack plans.fitc --to plans',
@@ -55,6 +64,10 @@ export function registerPack(program: Command): void {
       .option(
         '--evidence <dir>',
         'write what was signed, the signatures and the certificates to this folder, for openssl',
+      )
+      .option(
+        '--certificates <file>',
+        'a PEM file: whose timestamps to believe, in place of your contacts and settings',
       )
       .option('--root <hash>', 'refuse another container than the one with this root')
       .option('--signer <fingerprint>', 'refuse what is signed with another certificate'),
