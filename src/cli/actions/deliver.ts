@@ -1,7 +1,8 @@
 /** fit deal deliver|receive, fit send: files for a signed receipt. */
+import { rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseDuration } from '../../lib/duration.ts';
-import { EXIT, FitError } from '../../lib/errors.ts';
+import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { DealChange, DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
@@ -107,6 +108,33 @@ async function consenting(
   return ask({});
 }
 
+/** The files, with a container beside each folder in its place. */
+async function withoutFolders(
+  context: Context,
+  named: readonly string[],
+): Promise<{ readonly files: readonly string[]; readonly discard: () => void }> {
+  const made: string[] = [];
+  const discard = (): void => {
+    for (const file of made) rmSync(file, { force: true });
+  };
+  const files: string[] = [];
+  try {
+    for (const one of named.map((file) => resolve(file))) {
+      const isFolder = statSync(one, { throwIfNoEntry: false })?.isDirectory() === true;
+      if (isFolder) {
+        const { packBeside } = await import('./pack.ts');
+        made.push(await packBeside(context, one));
+      }
+      files.push(isFolder ? `${one}.fitc` : one);
+    }
+  } catch (error) {
+    discard();
+    throw error;
+  }
+  for (const file of made) context.out.talk(`packed into ${file}, which is read until it is delivered`);
+  return { files, discard };
+}
+
 async function offer(
   context: Context,
   options: Omit<DeliverOptions, 'to'>,
@@ -123,8 +151,9 @@ async function offer(
   const { out } = context;
   parseTimeoutMs(options.timeout);
   const window = windowOf(options.check);
+  const packed = await withoutFolders(context, files);
   const request = {
-    files: files.map((file) => resolve(file)),
+    files: packed.files,
     ...whom,
     ...(options.arbiter === undefined ? {} : { arbiter: options.arbiter }),
     ...(window === undefined ? {} : { window }),
@@ -133,14 +162,19 @@ async function offer(
   };
   const agent = await context.agent();
   if (options.dryRun === true) {
-    const draft = await out.busy('reading the files', agent.dealDeliver({ ...request, dryRun: true }));
+    const asked = agent.dealDeliver({ ...request, dryRun: true }).finally(packed.discard);
+    const draft = await out.busy('reading the files', asked);
     if (out.isJson) out.json(draft);
     else await out.bytes(Buffer.from(draft.text ?? ''));
     return undefined;
   }
   const change = await consenting(context, agent, 'deliver', (hold) =>
     out.busy('reading the files', agent.dealDeliver({ ...request, ...hold })),
-  );
+  ).catch((error: unknown) => {
+    // What a request waits for is read when it is granted.
+    if (!isFitError(error) || error.code !== 'needs-approval') packed.discard();
+    throw error;
+  });
   warn(context, change.warnings);
   const { text: _, ...fields } = change;
   if (!options.wait) {
@@ -203,6 +237,7 @@ interface ReceiveOptions {
   readonly document?: string;
   readonly limitRate?: string;
   readonly timeout?: string;
+  readonly unpack?: boolean;
 }
 
 /** `512k`, `10M`, `1G` or bytes a second. */
@@ -304,5 +339,22 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
     fields = { deal, document: change.document };
   }
   const waited = await follow(context, agent, deal, options.timeout);
-  return report(context, agent, waited, fields, await takeInto(context, agent, deal, folder), started);
+  const placed = await takeInto(context, agent, deal, folder);
+  const unpacked = options.unpack === true ? await unpackAll(context, placed, folder) : [];
+  return report(context, agent, waited, fields, [...placed, ...unpacked], started);
+}
+
+/** Takes out of the containers that came. They stay, since the receipt is about them; so what cannot be taken out is no loss. */
+async function unpackAll(context: Context, placed: readonly string[], folder: string): Promise<readonly string[]> {
+  const all: string[] = [];
+  for (const file of placed.filter((name) => name.endsWith('.fitc'))) {
+    const { unpackDelivered } = await import('./pack.ts');
+    try {
+      all.push(...(await unpackDelivered(context, file, folder)));
+    } catch (error) {
+      if (!isFitError(error)) throw error;
+      context.out.warn(`${voice.peer(file, 500)} was not unpacked: ${voice.peer(error.message, 500)}`);
+    }
+  }
+  return all;
 }

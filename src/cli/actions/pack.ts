@@ -434,3 +434,23 @@ export async function inspect(context: Context, options: InspectOptions, file: s
   }
   return ok ? EXIT.done : EXIT.negative;
 }
+
+/** Packs a folder into a container beside it, which no folder asks anything of. */
+export async function packBeside(context: Context, folder: string): Promise<string> {
+  const file = `${resolve(folder)}.fitc`;
+  const work: Work = { bytes: 0, entries: 0 };
+  const nothing: Sealer = async () => {
+    throw new FitError('internal', 'a folder that asks for nothing was to be sealed');
+  };
+  const run = async () =>
+    packFiles(await plan({ files: [folder], statements: [], credentials: [] }, now(), work), file, nothing, work);
+  await context.out.busy(progress(`packing ${voice.peer(folder, 200)}`, work), run());
+  return file;
+}
+
+/** Takes out what was delivered: the receipt was given for all of it. Says what is refused. */
+export async function unpackDelivered(context: Context, file: string, to: string): Promise<readonly string[]> {
+  const taken = await reading(context, {}, file, true, (container, work) => takeOut(container, 0, to, work));
+  sayRefused(context, taken.refused);
+  return taken.names.map((name) => resolve(to, name));
+}

@@ -119,6 +119,7 @@ export function registerDeal(program: Command): void {
       .option('--to <dir>', 'the folder for the files (default: here)')
       .option('--document <sha256>', 'accept only the delivery note with this SHA-256')
       .option('--limit-rate <rate>', 'bytes a second at most: 500k, 10M')
+      .option('--unpack', 'take the files out of containers that come too')
       .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on'),
     'fit deal receive k7q2 --to in',
   ).action(run(async () => (await import('../actions/deliver.ts')).receive));
