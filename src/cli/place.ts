@@ -5,14 +5,28 @@
 import { constants, copyFile, link, lstat, mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FitError } from '../lib/errors.ts';
-import { isFileName } from '../lib/file-name.ts';
+import { foldedName, isFileName } from '../lib/file-name.ts';
 import type { Agent, DeliveryResult } from '../rpc/agent.ts';
+
+/** The salts of what is described wrongly lie with the files, under a name that is none of theirs. */
+function saltsName({ deal, files }: DeliveryResult): string {
+  const taken = new Set(files.map(({ name }) => foldedName(name)));
+  let name = `${deal}.salts`;
+  while (taken.has(foldedName(name))) name = `${deal}-${name}`;
+  return name;
+}
+
+const namesOf = (view: DeliveryResult): readonly string[] => [
+  ...view.files.map(({ name }) => name),
+  ...(view.salts === null ? [] : [saltsName(view)]),
+];
 
 /** Refuses before anything is signed what could not be put there afterwards. */
 export async function checkPlace(folder: string, view: DeliveryResult): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const { name } of view.files) {
+  for (const { name } of view.files)
     if (!isFileName(name)) throw new FitError('bad-file', 'the delivery names a file as no file may be named');
+  for (const name of namesOf(view)) {
     const there = await lstat(join(folder, name)).catch(() => undefined);
     if (there !== undefined)
       throw new FitError('file-exists', `${join(folder, name)} exists`, {
@@ -59,6 +73,12 @@ export async function takeFiles(
     if (path !== null) await place(path, to);
     placed.push(to);
   }
+  if (view.salts === null || view.trouble === null) {
+    await agent.deliveryTaken({ deal });
+    return { placed, trouble: view.trouble };
+  }
+  const salts = join(folder, saltsName(view));
+  await place(view.salts, salts);
   await agent.deliveryTaken({ deal });
-  return { placed, trouble: view.trouble };
+  return { placed, trouble: `${view.trouble}; keep ${salts}, which proves it: fit verify --content --salts` };
 }

@@ -73,7 +73,10 @@ export type Opening =
   | { readonly kind: 'right' }
   /** An encoded `WrongChunk`. */
   | { readonly kind: 'wrong'; readonly proof: Uint8Array }
-  /** Every chunk is right, but a file is not what the note says of it: its sender described it wrongly, and no chunk proves it. */
+  /**
+   * Every chunk is right, but a file is not what the note says of it: its sender described it wrongly. No chunk proves it; the
+   * files and the salts do, which give the root that the sender signed.
+   */
   | { readonly kind: 'misdescribed'; readonly file: number };
 
 export type Progress = (bytes: number) => void;
@@ -429,6 +432,8 @@ export function open(
     Roots & {
       readonly x: Uint8Array;
       readonly point: Uint8Array;
+      /** Where the salts of all chunks are put if the content is misdescribed. */
+      readonly saltsPath: string;
       readonly files: readonly (SourceFile & { readonly sha256: Uint8Array })[];
     },
   progress: Progress,
@@ -441,8 +446,12 @@ export function open(
   const root = createRoot('content');
   let wrong: { readonly index: number; readonly sealed: Uint8Array } | undefined;
   let right = false;
+  let misdescribed: number | undefined;
   const received = openLeaves(job.leavesPath);
+  let salts: number | undefined;
   try {
+    const into = createOwn(job.saltsPath);
+    salts = into;
     eachSealed(job, (index, sealed) => {
       const key = keyOf(index);
       const leaf = received.at(index);
@@ -451,7 +460,9 @@ export function open(
         return false;
       }
       root.add(leaf);
-      outputs.write(openChunk(key, sealed).chunk);
+      const { salt, chunk } = openChunk(key, sealed);
+      outputs.write(chunk);
+      writeFully(into, salt);
       if (index % 256 === 0) progress(index * CHUNK_BYTES);
       return true;
     });
@@ -463,11 +474,17 @@ export function open(
     }
     // Every chunk is what its leaf says; the leaves are what was signed only if they have its root.
     if (received.count !== chunks || !equal(root.root(), contentRoot)) throw damaged('the hashes of a content');
-    const misdescribed = outputs.end();
+    misdescribed = outputs.end();
+    if (misdescribed !== undefined) {
+      fsyncSync(into);
+      syncFolder(dirname(job.saltsPath));
+    }
     right = true;
     return misdescribed === undefined ? { kind: 'right' } : { kind: 'misdescribed', file: misdescribed };
   } finally {
     received.close();
+    if (salts !== undefined) closeSync(salts);
+    if (misdescribed === undefined) rmSync(job.saltsPath, { force: true });
     if (!right) outputs.discard();
   }
 }

@@ -132,6 +132,8 @@ export function createContentStore(archive: Archive, root: string) {
     },
     leaves: (folder: string): string => at(folder, 'leaves'),
     sealed: (folder: string): string => at(folder, 'ciphertext'),
+    /** Of a content that its note describes wrongly: with its files they prove it. */
+    salts: (folder: string): string => at(folder, 'salts'),
     file: (folder: string, index: number): string => at(folder, 'files', String(index)),
     /** Takes away what is not needed any more. */
     discard: (folder: string): Promise<void> => rm(at(folder), { recursive: true, force: true }),

@@ -9,6 +9,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoreOp } from '../archive/store.ts';
@@ -57,6 +58,8 @@ export interface DeliveryView {
   readonly trouble: string | null;
   /** Once it is opened: where each file lies. */
   readonly files: readonly { readonly name: string; readonly size: number; readonly path: string | null }[];
+  /** Where the salts lie that prove with the files that the note describes them wrongly; null if it does not. */
+  readonly salts: string | null;
 }
 
 interface DeliveryParts extends FetchesParts, RemainsParts {
@@ -116,6 +119,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const found = await work.run('open', {
         leavesPath: contents.leaves(entry.folder),
         sealedPath: contents.sealed(entry.folder),
+        saltsPath: contents.salts(entry.folder),
         bytes: content.bytes,
         x: key,
         point: sealed.point,
@@ -285,8 +289,10 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         size,
         path: found.kind === 'in' && found.phase === 'opened' ? contents.file(found.folder, index) : null,
       }));
-      if (found.kind === 'out') return { direction: 'out', phase: 'offered', done: total, total, trouble: null, files };
+      if (found.kind === 'out')
+        return { direction: 'out', phase: 'offered', done: total, total, trouble: null, files, salts: null };
       const { phase } = found;
+      const salts = contents.salts(found.folder);
       const state = fetches.of(document);
       const here = phase === 'fetching' ? (state?.done ?? 0) : phase === 'failed' ? 0 : total;
       return {
@@ -296,6 +302,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         total,
         trouble: state === undefined ? found.trouble : state.trouble,
         files,
+        salts: phase === 'opened' && existsSync(salts) ? salts : null,
       };
     },
 

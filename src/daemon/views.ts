@@ -217,6 +217,7 @@ export function createViews(parts: Parts, deals: Deals) {
         total: content.bytes,
         trouble: null,
         files: content.files.map(({ name, size }) => ({ name, size, path: null })),
+        salts: null,
       };
     },
 

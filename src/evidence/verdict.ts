@@ -50,6 +50,8 @@ export interface Verdict {
   readonly document: string | null;
   /** SHA-256 of the documents that a delivery note refers to, hex: of the contract that it fulfils. */
   readonly references: readonly string[];
+  /** Root of the content of a delivery, hex. */
+  readonly content: string | null;
   /** What was delivered. */
   readonly files: readonly VerdictFile[];
   /** The first gap or mismatch; code as in fit-evidence(5), message ours. */
@@ -69,6 +71,7 @@ export const NOTHING: Verdict = {
   title: null,
   deal: null,
   document: null,
+  content: null,
   references: [],
   files: [],
   problem: null,

@@ -3,6 +3,7 @@
  * record is the one that the note describes, sender and receiver signed them for one time before the deadline with the
  * certificates that the note names; never good with the arbiter's word that the exchange is void.
  */
+import { CHUNK_BYTES, contentLeaf, createRoot, SALT_BYTES } from '../crypto/content.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
 import { verifyAnswer } from '../exchange/answers.ts';
@@ -98,7 +99,15 @@ export function judgeDelivery(base: Verdict, parts: DeliveryParts, options: Veri
       return { name, size, sha256: toHex(digest), compared: false };
     });
     const missing = attachments.map((file) => file.name);
-    verdict = { ...verdict, title, deal, missing, files, references: references.map(toHex) };
+    verdict = {
+      ...verdict,
+      title,
+      deal,
+      missing,
+      files,
+      content: toHex(content.root),
+      references: references.map(toHex),
+    };
     const { record, origin, receipt, certificates } = parts;
     checkRecord(note, record);
     const parties = partiesIn(note, record, certificates);
@@ -152,6 +161,43 @@ export interface GivenFile {
   readonly size: number;
   /** Hex. */
   readonly sha256: string;
+}
+
+/** The root of content and of the salts of its chunks, which `fill` reads from their file (PROTOCOL §8). */
+export async function rootOfContent(
+  content: AsyncIterable<Uint8Array>,
+  fill: (salt: Uint8Array, position: number) => Promise<void>,
+): Promise<Uint8Array> {
+  const root = createRoot('content');
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  let [index, filled] = [0, 0];
+  const add = async (): Promise<void> => {
+    const salt = new Uint8Array(SALT_BYTES);
+    await fill(salt, index * SALT_BYTES);
+    root.add(contentLeaf(index, salt, chunk.subarray(0, filled)));
+    index += 1;
+    filled = 0;
+  };
+  for await (const part of content)
+    for (let at = 0; at < part.length; ) {
+      const taken = part.subarray(at, at + CHUNK_BYTES - filled);
+      chunk.set(taken, filled);
+      filled += taken.length;
+      at += taken.length;
+      if (filled === CHUNK_BYTES) await add();
+    }
+  if (filled > 0 || index === 0) await add();
+  return root.root();
+}
+
+/**
+ * The verdict on a sender that described its content wrongly: `root` is that of the files that its receiver has and of their
+ * salts. The sender signed that root together with a note that names another digest of one of them.
+ */
+export function judgeDescription(verdict: Verdict, root: Uint8Array): Verdict {
+  if (verdict.problem?.code !== 'other-content' || toHex(root) !== verdict.content) return verdict;
+  const message = `the sender signed the root of exactly these files, and a note that says otherwise: ${verdict.problem.message}`;
+  return { ...verdict, problem: { code: 'misdescribed', message } };
 }
 
 /** The verdict with these files compared: each must be one that the note names. */

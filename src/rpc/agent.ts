@@ -150,6 +150,8 @@ export interface DeliveryResult {
   readonly trouble: string | null;
   /** Names are the sender's, checked to be names. `path`: where the daemon keeps an opened file. */
   readonly files: readonly { readonly name: string; readonly size: number; readonly path: string | null }[];
+  /** Where the daemon keeps the salts that prove with the opened files that the note describes one wrongly. */
+  readonly salts: string | null;
 }
 
 export interface DealChange {

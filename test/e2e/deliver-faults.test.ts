@@ -4,9 +4,10 @@
  * messages one by one. Windows end because the clocks of all daemons are moved, not because anybody waits.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import type { Verdict } from '../../src/evidence/verify.ts';
 import { keyIn } from '../../src/exchange/completion.ts';
 import { xidOf } from '../../src/exchange/record.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
@@ -252,6 +253,24 @@ test('a note that describes its file wrongly: the receiver is told which one', a
   const { trouble } = await (await oak.agent()).deliveryShow({ deal: sender.deal });
   assert.match(trouble ?? '', /plan\.pdf .* has another SHA-256 than the note says/);
   assert.ok((await oak.fit('deal', 'show', sender.deal)).stdout.includes(trouble ?? ''));
+  // Taken with what proves it: the sender signed the root of these very bytes, and a note with another digest.
+  const to = join(folder, 'misdescribed');
+  const said = await oak.fit('deal', 'receive', sender.deal, '--to', to, ...oak.pw);
+  const salts = join(to, `${sender.deal}.salts`);
+  assert.ok(said.stderr.includes(salts), said.stderr);
+  const [plan, evidence] = [join(to, 'plan.pdf'), join(folder, 'misdescribed-evidence')];
+  assert.deepEqual(readFileSync(plan), Buffer.from(sender.content.data));
+  await oak.ok('deal', 'export', sender.deal, '--dir', evidence);
+  const problem = async (...more: readonly string[]): Promise<string | undefined> => {
+    const { code, stdout } = await oak.fit('verify', evidence, '--content', plan, ...more, '--json');
+    assert.equal(code, 1);
+    return (JSON.parse(stdout) as Verdict).problem?.code;
+  };
+  assert.equal(await problem(), 'other-content');
+  assert.equal(await problem('--salts', salts), 'misdescribed');
+  // A receiver that changed the file afterwards shows nothing.
+  writeFileSync(plan, Buffer.from(sender.content.data).fill(0, 5, 6));
+  assert.equal(await problem('--salts', salts), 'other-content');
 });
 
 test('a receiver takes the ciphertext and is silent: aborted, and it never gets the key', async (t) => {

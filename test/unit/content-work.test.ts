@@ -29,6 +29,7 @@ import {
   decodeWrongChunk,
   merklePath,
   provesWrong,
+  SALT_BYTES,
   SEALED_CHUNK_BYTES,
   saltOf,
   sealChunk,
@@ -115,6 +116,7 @@ async function pull(one: Delivery, count: number): Promise<string> {
 const received = (one: Delivery, sealedPath: string) => ({
   sealedPath,
   leavesPath: one.offer.leavesPath,
+  saltsPath: join(one.folder, 'salts'),
   bytes: bytesOf(one),
 });
 
@@ -274,6 +276,24 @@ test('right chunks of files that are described otherwise: the file is named, and
     files,
   });
   assert.deepEqual(opened, { kind: 'misdescribed', file: 1 });
+  // With the salts the files have the root that was signed; of files that are described rightly no salts stay.
+  const saltsPath = join(one.folder, 'salts');
+  const salts = await readFile(saltsPath);
+  const data = Buffer.concat(await Promise.all(files.map(({ path }) => readFile(path))));
+  const root = createRoot('content');
+  for (let index = 0; index * CHUNK_BYTES < data.length; index += 1)
+    root.add(
+      contentLeaf(
+        index,
+        salts.subarray(index * SALT_BYTES, (index + 1) * SALT_BYTES),
+        data.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES),
+      ),
+    );
+  assert.equal(toHex(root.root()), toHex(roots.contentRoot));
+  assert.equal((await stat(saltsPath)).mode & 0o777, 0o600);
+  const described = { ...received(one, sealedPath), ...roots, ...sealing, files: outputs(one) };
+  assert.deepEqual(await one.work.run('open', described), { kind: 'right' });
+  await assert.rejects(stat(saltsPath), { code: 'ENOENT' });
 });
 
 /** A content of six chunks in two files, as its receiver holds it. */
@@ -504,7 +524,7 @@ test('memory does not grow with the content, the event loop stays free, and prog
         await once(sealed, 'drain');
     sealed.end();
     await once(sealed, 'close');
-    const job = { ...prepared, sealedPath, leavesPath: offer.leavesPath };
+    const job = { ...prepared, sealedPath, leavesPath: offer.leavesPath, saltsPath: join(folder, 'salts') };
     assert.equal(await work.run('compare', job), 'right');
     const files = [{ path: join(folder, `${name}-out`), size, sha256: digest }];
     assert.deepEqual(await work.run('open', { ...job, ...sealing, files }), { kind: 'right' });

@@ -68,6 +68,7 @@ const view = (change: Partial<DeliveryResult>): DeliveryResult => ({
   deal: 'dddd00000000',
   direction: 'in',
   phase: 'fetching',
+  salts: null,
   done: 0,
   total: 0,
   trouble: null,

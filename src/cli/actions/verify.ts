@@ -1,11 +1,12 @@
 /** fit verify: the verdict on evidence, offline, without a daemon or a home. Whatever it is given, it says 0 or 1. */
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ASICS_MAX_BYTES } from '../../evidence/asics.ts';
 import { type EvidenceFile, FILE } from '../../evidence/bundle.ts';
 import { type Verdict, type VerifyOptions, verifyEvidence, verifyFiles } from '../../evidence/verify.ts';
-import { compareContent, type GivenFile } from '../../evidence/verify-delivery.ts';
+import { compareContent, type GivenFile, judgeDescription, rootOfContent } from '../../evidence/verify-delivery.ts';
 import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
@@ -15,6 +16,13 @@ interface Options {
   readonly content: readonly string[];
   readonly require?: 'pinned' | 'ca';
   readonly root: readonly string[];
+  readonly salts?: string;
+}
+
+/** What the evidence is held against. */
+interface Given {
+  readonly content: readonly string[];
+  readonly salts: string | undefined;
 }
 
 const MAX_ROOTS_BYTES = 4 * 1024 * 1024;
@@ -75,8 +83,24 @@ async function described(path: string): Promise<GivenFile> {
   return { name: basename(path), size, sha256: hash.digest('hex') };
 }
 
+async function* bytesOf(paths: readonly string[]): AsyncIterable<Uint8Array> {
+  for (const path of paths) yield* createReadStream(path) as AsyncIterable<Buffer>;
+}
+
+/** Of files one after the other, with the salts of their chunks. */
+async function rootOf(paths: readonly string[], saltsFile: string): Promise<Uint8Array> {
+  const salts = await open(saltsFile);
+  try {
+    return await rootOfContent(bytesOf(paths), async (salt, position) => {
+      await salts.read(salt, 0, salt.length, position);
+    });
+  } finally {
+    await salts.close();
+  }
+}
+
 /** The verdict with the files compared that were given: each by itself, of a folder all that the note names. */
-async function withContent(verdict: Verdict, content: readonly string[]): Promise<Verdict> {
+async function withContent(verdict: Verdict, { content, salts }: Given): Promise<Verdict> {
   if (content.length === 0 || !verdict.ok || verdict.type === 'p7s') return verdict;
   if (verdict.proof !== 'delivery') {
     throw new FitError('usage', '--content is for a .p7s file or a delivery', {
@@ -94,11 +118,20 @@ async function withContent(verdict: Verdict, content: readonly string[]): Promis
       return { ...verdict, ok: false, problem: { code: 'unreadable', message: `cannot read ${path}` } };
     }
   }
-  return compareContent(verdict, given);
+  const compared = compareContent(verdict, given);
+  if (salts === undefined || compared.ok) return compared;
+  const inOrder = verdict.files.map(({ name }) => paths.find((path) => basename(path) === name));
+  const all = inOrder.filter((path) => path !== undefined);
+  if (all.length < inOrder.length) throw new FitError('usage', '--salts needs all files that the note names');
+  try {
+    return judgeDescription(compared, await rootOf(all, salts));
+  } catch {
+    return { ...compared, problem: { code: 'unreadable', message: `cannot read ${salts}` } };
+  }
 }
 
 /** One byte tells a signature (a DER sequence) from a container. */
-async function judgeFile(file: string, content: readonly string[], options: VerifyOptions): Promise<Verdict> {
+async function judgeFile(file: string, { content }: Given, options: VerifyOptions): Promise<Verdict> {
   const bytes = await readInput(file, ASICS_MAX_BYTES);
   if (bytes[0] !== 0x30) return verifyEvidence(bytes, options);
   const [document, ...more] = content;
@@ -107,12 +140,12 @@ async function judgeFile(file: string, content: readonly string[], options: Veri
   return verifyEvidence(bytes, { ...options, content: await readInput(document, ASICS_MAX_BYTES) });
 }
 
-async function judge(file: string, content: readonly string[], options: VerifyOptions): Promise<Verdict> {
+async function judge(file: string, given: Given, options: VerifyOptions): Promise<Verdict> {
   try {
     const verdict = isFolder(file)
       ? verifyFiles(await readFolder(file), options)
-      : await judgeFile(file, content, options);
-    return await withContent(verdict, content);
+      : await judgeFile(file, given, options);
+    return await withContent(verdict, given);
   } catch (error) {
     if (isFitError(error) && error.code === 'bad-file') return unreadable(error.message);
     if (error instanceof Error && 'code' in error && !isFitError(error)) return unreadable(`cannot read ${file}`);
@@ -170,9 +203,10 @@ export async function verify(context: Context, options: Options, file: string): 
       hint: 'a PEM file of certificates that you trust',
     });
   }
+  const required = options.require === undefined ? {} : { require: options.require };
   const verdict = await context.out.busy(
     'verifying',
-    judge(file, options.content, { roots, ...(options.require === undefined ? {} : { require: options.require }) }),
+    judge(file, { content: options.content, salts: options.salts }, { roots, ...required }),
   );
   if (context.out.isJson) context.out.json({ file, ...verdict });
   else print(context, verdict, roots.length > 0);

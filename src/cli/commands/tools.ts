@@ -43,6 +43,10 @@ export function registerTools(program: Command): void {
         (value: string, before: readonly string[]) => [...before, value],
         [],
       )
+      .option(
+        '--salts <file>',
+        'of a delivery whose note describes a file wrongly: what proves it with all of the files',
+      )
       .addOption(
         new Option('--require <how>', 'how the signers must be known: among your roots, or by any of them').choices([
           'pinned',
