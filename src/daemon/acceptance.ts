@@ -75,7 +75,10 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const accepted = parts.consents
       .of(deal.id)
       .some((one) => one.kind === 'acceptance' && one.document === digest && one.status === 'granted');
-    if (accepted && authority.granting === undefined) return offered;
+    // Accepting twice is one acceptance; a request beside it has nothing left to ask for.
+    if (accepted && authority.granting !== undefined)
+      throw new FitError('wrong-state', 'this has been accepted already', { hint: `fit deal show ${deal.id}` });
+    if (accepted) return offered;
     const { other } = document.terms;
     const isSwap = document.terms.format === 'swap/1';
     const parties = partiesFor(isSwap ? 'O' : 'R', contact, arbiter, undefined);
@@ -107,8 +110,8 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       keep: [],
     };
     return approvals.gate(wanted, authority, async (grant) => {
-      const { op, begin } = parts.deliveries.accept(digest, deal.id, toHex(deal.them), rate);
-      await writes.record([grant], ours === undefined ? [op] : [op, ours]);
+      const { ops, begin } = await parts.deliveries.accept(digest, deal.id, toHex(deal.them), rate);
+      await writes.record([grant], ours === undefined ? ops : [...ops, ours]);
       begin();
       return offered;
     });

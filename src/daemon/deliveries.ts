@@ -241,8 +241,21 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
 
     checkRoom: fetches.checkRoom,
 
-    /** The write that an acceptance makes, and the beginning once it is durable. */
-    accept(document: string, deal: string, peer: string, rate: number | null): { op: StoreOp; begin: () => void } {
+    /**
+     * The write that an acceptance makes, and the beginning once it is durable. Accepted again (the consent before was withdrawn)
+     * it goes on with what is here: a fetch may be under way.
+     */
+    async accept(
+      document: string,
+      deal: string,
+      peer: string,
+      rate: number | null,
+    ): Promise<{ ops: readonly StoreOp[]; begin: () => void }> {
+      const before = await contents.in(document);
+      if (before?.phase === 'fetching' || before?.phase === 'fetched') {
+        if (before.rate !== rate) await update(document, { rate });
+        return { ops: [], begin: () => void (before.phase === 'fetching' && fetches.start(document)) };
+      }
       const entry: Incoming = {
         kind: 'in',
         deal,
@@ -253,14 +266,14 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         rate,
         trouble: null,
       };
-      return { op: contents.put(document, entry), begin: () => void fetches.start(document) };
+      return { ops: [contents.put(document, entry)], begin: () => void fetches.start(document) };
     },
 
     /** What the other side of a swap gives for ours; its text was consented to when it was offered. */
     async fetch(document: string, deal: string, peer: string): Promise<void> {
       if ((await contents.in(document)) !== undefined) return;
-      const { op, begin } = this.accept(document, deal, peer, null);
-      await parts.archive.batch([op]);
+      const { ops, begin } = await this.accept(document, deal, peer, null);
+      await parts.archive.batch(ops);
       begin();
     },
 

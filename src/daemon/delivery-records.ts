@@ -6,6 +6,7 @@ import { parseDocument } from '../commerce/document.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
+import { createMutex } from '../lib/mutex.ts';
 import type { ContentStore, Delivery, Incoming, Outgoing } from './content-store.ts';
 import type { DealStore } from './deal-store.ts';
 
@@ -31,10 +32,13 @@ export function createDeliveryRecords(
   const incoming = async (document: string): Promise<Incoming> =>
     present(await contents.in(document), 'content that we accepted');
 
-  const update = async (document: string, change: Partial<Incoming>, more: readonly StoreOp[] = []): Promise<void> => {
-    const before = await incoming(document);
-    await archive.batch([contents.put(document, { ...before, ...change }), ...more]);
-  };
+  const updates = createMutex();
+  /** One after the other: who fetches, opens and accepts changes the same record. */
+  const update = (document: string, change: Partial<Incoming>, more: readonly StoreOp[] = []): Promise<void> =>
+    updates.run(document, async () => {
+      const before = await incoming(document);
+      await archive.batch([contents.put(document, { ...before, ...change }), ...more]);
+    });
 
   /** Whether nothing can happen to it any more. */
   const isOver = (id: string): boolean => {

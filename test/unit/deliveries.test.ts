@@ -28,6 +28,7 @@ import { toHex, utf8 } from '../../src/lib/bytes.ts';
 import { FitError } from '../../src/lib/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { systemRng } from '../../src/lib/rng.ts';
+import { withResolvers } from '../../src/p2p/polyfill.ts';
 import type { FitEvent } from '../../src/rpc/agent.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -197,8 +198,8 @@ async function offered(t: TestContext, contents: readonly Uint8Array[], names?: 
     serve,
     folderOf,
     async accept(rate: number | null = null) {
-      const { op, begin } = oak.deliveries.accept(document, DEAL, toHex(ELM), rate);
-      await oak.archive.batch([op]);
+      const { ops, begin } = await oak.deliveries.accept(document, DEAL, toHex(ELM), rate);
+      await oak.archive.batch(ops);
       begin();
     },
     view: async (one = oak) => (await one.deliveries.view(document)) ?? assert.fail('no view'),
@@ -244,6 +245,31 @@ test('damage on our own disk while the key was on its way is made good: fetched 
   assert.equal(it.oak.told.filter((event) => event.kind === 'peer-fault').length, 0);
   // A crash before what follows from it: the same answer again, with nothing left to compare.
   assert.equal(existsSync(it.oak.contents.sealed(folder)), false);
+  assert.deepEqual(await it.opened(), { kind: 'right' });
+});
+
+test('accepted again while it is fetched, it goes on: one fetch, one folder, and the new rate', async (t) => {
+  const it = await offered(t, [randomBytes(3 * MIB)]);
+  const [first, hold] = [withResolvers<void>(), withResolvers<void>()];
+  it.oak.wire.request = async (request, body) => {
+    if (request.kind === 'chunks') {
+      first.resolve();
+      await hold.promise;
+    }
+    return it.serve(body);
+  };
+  await it.accept();
+  await first.promise;
+  const folder = await it.folderOf(it.oak);
+  await it.accept(10 * MIB);
+  hold.resolve();
+  await until('fetched', async () => (await it.phase()) === 'fetched', it.clock);
+  assert.equal(await it.folderOf(it.oak), folder);
+  assert.deepEqual(await it.oak.folders(), [folder]);
+  assert.equal((await it.oak.contents.in(it.document))?.rate, 10 * MIB);
+  // And once it is here.
+  await it.accept();
+  assert.equal(await it.phase(), 'fetched');
   assert.deepEqual(await it.opened(), { kind: 'right' });
 });
 
