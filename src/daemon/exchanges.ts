@@ -427,11 +427,14 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
           break;
         }
         case 'release': {
-          if (machine.peerPromise === null || machine.release === null) break;
+          if (machine.release === null) break;
+          // A receipt before message 2: its giver has the key from the arbiter, who would give us the receipt after the window.
+          const early = machine.peerPromise === null;
+          if (early && (exchange.role !== 'originator' || record.itemR.kind !== 'statement')) break;
           const witness = checkRelease(record, theirs, message.release, machine.peerPromise, parties);
           const own = witnessIn(machine.release);
           const contract = complete(record, parties, theirs === 'O' ? { O: witness, R: own } : { O: own, R: witness });
-          await apply(entry, () => ({ kind: 'release', contract, now: now() }));
+          await apply(entry, () => ({ kind: early ? 'resolved' : 'release', contract, now: now() }));
           break;
         }
         case 'declined':

@@ -184,20 +184,20 @@ export function witnessIn(release: Uint8Array): Uint8Array {
 }
 
 /**
- * The sender's witness. Its signature must be the promised one: same nonce, low s. Throws `PeerFault`.
+ * The sender's witness. Its signature must be the promised one (if a promise has come): same nonce, low s. Throws `PeerFault`.
  */
 export function checkRelease(
   record: ExchangeRecord,
   sender: Role,
   release: Uint8Array,
-  promise: Uint8Array,
+  promise: Uint8Array | null,
   parties: Parties,
 ): Uint8Array {
   const [version, found] = read.array(decode(release, RELEASE_MAX_BYTES), 2, 'release');
   if (version !== VERSION) throw new PeerFault('unknown-version', 'release: unknown version');
   const witness = read.bytes(found, witnessBytes(record, sender), 'witness');
-  const promised = decodePromise(promise, record.mode);
-  if (promised.kind === 'escrow' && !equal(rOf(promised.noncePoint), witness.subarray(0, 32)))
+  const promised = promise === null ? null : decodePromise(promise, record.mode);
+  if (promised?.kind === 'escrow' && !equal(rOf(promised.noncePoint), witness.subarray(0, 32)))
     throw new PeerFault('bad-signature', 'another signature than the promised one');
   if (!isWitnessOf(record, sender, parties, witness))
     throw new PeerFault('bad-signature', 'the signature or key does not verify');

@@ -332,10 +332,7 @@ test('a receiver takes the key and denies the receipt, complaining of right cont
   assert.equal((await receiver.say(receiver.release(record, forged.witness))).kind, 'no');
   for (const proof of proofs)
     assert.ok(['refused', 'released'].includes((await receiver.ask(record, 'misbehaviour', { proof })).kind));
-  const until = async (phase: string): Promise<void> => {
-    while ((await shown(elm, deal)).exchange?.phase !== phase) await elm.event(({ deal: one }) => one === deal);
-  };
-  await until('resolving');
+  await elm.event((event) => event.deal === deal && event.kind === 'resolve');
   while ((await lastCase()) !== 'pending') await notary.event(({ kind }) => kind === 'case');
   for (const proof of proofs)
     assert.equal((await receiver.ask(record, 'misbehaviour', { proof })).kind, 'released', 'nothing is void by it');
@@ -358,19 +355,23 @@ async function keyFromArbiter(t: TestContext) {
   const { path } = fileOf(elm);
   const deal = await offer(elm, rogue.card.name, path);
   const { record, promise } = await receiver.begin();
+  const own = receiver.promise(record);
   return {
     deal,
     async resolve(): Promise<void> {
-      const promises = { O: promise, R: receiver.promise(record).promise };
+      const promises = { O: promise, R: own.promise };
       assert.equal((await receiver.ask(record, 'resolve', { promises })).kind, 'released');
     },
+    /** Message 4. */
+    receipt: () => receiver.say(receiver.release(record, own.witness)),
+    forged: () => receiver.say(receiver.release(record, receiver.promise({ ...record, margin: 1 }).witness)),
   };
 }
 
 test('a receiver has the key from the arbiter and has never promised to the sender, who wants to abort: it gets the receipt', async (t) => {
   const { deal, resolve } = await keyFromArbiter(t);
   await resolve();
-  while ((await shown(elm, deal)).exchange?.phase !== 'aborting') await elm.event((event) => event.deal === deal);
+  await elm.event((event) => event.deal === deal && event.kind === 'abort');
   await pass(WINDOW + 1);
   assert.equal(await elm.waitFor(deal, ENDED), 'completed');
   assert.ok((await elm.evidence(deal)).has('receipt.p7s'));
@@ -400,13 +401,25 @@ test('the arbiter is away for hours: what needs it waits and goes on when it is 
   await sameDelivery(elm, oak, deal, data);
 });
 
+test('the same receiver gives its receipt itself: no window is waited for', async (t) => {
+  const { deal, resolve, receipt, forged } = await keyFromArbiter(t);
+  await resolve();
+  await elm.event((event) => event.deal === deal && event.kind === 'abort');
+  assert.deepEqual(await forged(), { kind: 'no', why: 'bad-signature' });
+  assert.equal((await shown(elm, deal)).state, 'signing');
+  assert.equal((await receipt()).kind, 'ok');
+  assert.equal(await elm.waitFor(deal, ENDED), 'completed');
+  assert.equal((await shown(elm, deal)).via, 'arbiter');
+  assert.ok((await elm.evidence(deal)).has('receipt.p7s'));
+});
+
 test('wrong content while the arbiter is away: the receiver complains until it is heard', async () => {
   await Promise.all([notary.kill(), elm.kill()]);
   await start(elm, 'chunk');
   const { path } = fileOf(elm);
   const deal = await offer(elm, 'oak', path);
   await accept(oak, deal);
-  while ((await shown(oak, deal)).exchange?.phase !== 'complaining') await oak.event((event) => event.deal === deal);
+  await oak.event((event) => event.deal === deal && event.kind === 'complaint');
   assert.equal((await shown(oak, deal)).waitsFor, 'arbiter');
   await pass(5 * 3600);
   await oak.kill();
