@@ -14,7 +14,8 @@ import type { Trader } from './traders.ts';
 const WAIT = 900_000;
 const MIB = 1024 * 1024;
 
-function writeRandom(path: string, bytes: number): void {
+/** A file of random bytes, on the disk. */
+export function writeRandom(path: string, bytes: number): void {
   const fd = openSync(path, 'w');
   for (let left = bytes; left > 0; ) left -= writeSync(fd, randomBytes(Math.min(left, 4 * MIB)));
   fsyncSync(fd);

@@ -3,7 +3,7 @@
  *
  * Measures the budgets of DESIGN §14, each side by side with what it is compared to, in one run; prints a table, and the
  * same as one line of JSON (on standard output, or in FILE). Exit code 1 if a budget is missed. By default under a minute;
- * `--full` makes 1,000 contracts and 1,000,000 records. `--profile` has Node write CPU profiles of the daemons.
+ * `--full` makes 1,000 contracts and 1,000,000 records. The part `survival` (a large delivery through kills) is made when named. `--profile` has Node write CPU profiles of the daemons.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -16,10 +16,11 @@ import { measureDeliveries } from './deliveries.ts';
 import { json, type Row, table, within } from './report.ts';
 import { measureSigning } from './signing.ts';
 import { measureStart } from './start.ts';
+import { measureSurvival } from './survival.ts';
 import { measureTerminal } from './terminal.ts';
 import { introduce, makeTrader, type Trader } from './traders.ts';
 
-const PARTS = ['start', 'contracts', 'signing', 'archive', 'bulk', 'deliveries', 'terminal'] as const;
+const PARTS = ['start', 'contracts', 'signing', 'archive', 'bulk', 'deliveries', 'terminal', 'survival'] as const;
 
 const { values: options } = parseArgs({
   options: {
@@ -27,7 +28,7 @@ const { values: options } = parseArgs({
     records: { type: 'string' },
     rounds: { type: 'string', default: '15' },
     full: { type: 'boolean', default: false },
-    only: { type: 'string', default: PARTS.join(',') },
+    only: { type: 'string', default: PARTS.filter((part) => part !== 'survival').join(',') },
     json: { type: 'string' },
     profile: { type: 'string' },
   },
@@ -69,6 +70,14 @@ async function withDaemons(folder: string, started: Trader[]): Promise<Row[]> {
     rows.push(
       ...(await measureDeliveries(folder, elm, oak, options.full ? [100, 1024] : [100], Math.max(3, rounds >> 1))),
     );
+  if (wants('survival')) {
+    const people = { elm, oak, notary };
+    try {
+      rows.push(...(await measureSurvival(folder, people, options.full ? 1024 : 256)));
+    } finally {
+      started.push(...Object.values(people).filter((one) => !started.includes(one)));
+    }
+  }
   return rows;
 }
 
@@ -83,7 +92,7 @@ const circumstances = {
   date: new Date().toISOString(),
 };
 try {
-  if (wants('start') || wants('contracts') || wants('deliveries')) {
+  if (wants('start') || wants('contracts') || wants('deliveries') || wants('survival')) {
     rows.push(...(await withDaemons(folder, started)));
     for (const trader of started.splice(0)) await trader.stop();
   }
