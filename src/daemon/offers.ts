@@ -184,6 +184,12 @@ export function createOffers(
     const digest = toHex(document.digest);
     const result = { deal: id, document: document.bytes, digest, warnings: warningsFor(contact, arbiter) };
     checkValidity(document.terms.content?.credential ?? null, document.terms.notAfter);
+    const { other } = document.terms;
+    // Theirs, which is fetched as soon as they have accepted: nobody here is asked again.
+    if (other !== null) {
+      checkValidity(other.credential, document.terms.notAfter);
+      await parts.deliveries.checkRoom(other);
+    }
     const { after, negotiation } = withVersion(made);
     if (dryRun) return { ...result, state: after.state };
     const wanted = {

@@ -1,10 +1,12 @@
 /** A peer that cheats in a swap, message by message, against a real daemon and a real arbiter. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { chunksOf, MAX_CONTENT_BYTES } from '../../src/crypto/content.ts';
 import type { ContentTerms } from '../../src/exchange/terms.ts';
 import { isFitError } from '../../src/lib/errors.ts';
+import { MAX_WINDOW } from '../../src/lib/window.ts';
 import { type Rogue, startRogue } from '../support/rogue.ts';
-import { expectSwap } from '../support/rogue-delivery.ts';
+import { claimSwap, expectSwap } from '../support/rogue-delivery.ts';
 import { consenting, fileOf, move, start, WINDOW } from '../support/rogue-trio.ts';
 import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
 
@@ -61,6 +63,31 @@ test('an answer that describes our content otherwise than we did is not accepted
     );
     assert.equal((await (await elm.agent()).dealShow({ deal })).state, 'offered');
   }
+});
+
+const claimed = (bytes: number, credential: ContentTerms['credential'] = null): ContentTerms => ({
+  root: new Uint8Array(32).fill(1),
+  bytes,
+  chunks: chunksOf(bytes),
+  credential,
+  files: [{ name: 'scan.bin', size: bytes, sha256: new Uint8Array(32).fill(2) }],
+});
+
+test('a swap is not answered whose content has no room here, or is a certificate that ends too early', async () => {
+  const agent = await consenting(elm);
+  const answer = async (content: ContentTerms): Promise<void> => {
+    const deal = await claimSwap(rogue, content, MAX_WINDOW);
+    await elm.waitFor(deal, ['offered']);
+    await agent.dealDeliver({ files: [fileOf(elm).path], deal, swap: true, window: MAX_WINDOW });
+  };
+  await assert.rejects(answer(claimed(MAX_CONTENT_BYTES)), (error) => isFitError(error) && error.code === 'disk-full');
+  const validUntil = Math.floor(Date.now() / 1000) + 86_400;
+  const certificate = { subject: 'CN=rogue', fingerprint: new Uint8Array(32).fill(3), validUntil };
+  await assert.rejects(
+    answer(claimed(1000, { kind: 'certificate', certificate })),
+    (error) => isFitError(error) && error.code === 'wrong-state' && /certificate/.test(error.message),
+  );
+  await answer(claimed(1000));
 });
 
 test('an answer that describes it as we did is accepted', async () => {

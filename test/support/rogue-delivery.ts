@@ -286,6 +286,37 @@ export function expectSwap(rogue: Rogue) {
   };
 }
 
+/** A swap that a peer offers: nothing but its note, whatever that says of the content. The deal. */
+export async function claimSwap(rogue: Rogue, content: ContentTerms, window: number): Promise<string> {
+  const { card, victimCard, arbiterCard } = rogue;
+  const deal = newId(systemRng);
+  const swap = { want: 'a plan' };
+  const document = completeDocument(utf8(noteOf(content, window, undefined, swap)), {
+    deal,
+    author: { name: card.name, certificate: card.certificate.hash },
+    addressee: { name: victimCard.name, certificate: victimCard.certificate.hash },
+    arbiter: {
+      name: arbiterCard.name,
+      certificate: arbiterCard.certificate.hash,
+      terms: arbiterRole(arbiterCard).termsDigest,
+    },
+    mode: 'invisible',
+    offerUntil: nowSec() + 86_400,
+    notAfter: nowSec() + 20 * 86_400,
+    margin: 90_000,
+    delivery: { content, check: `window=${window}`, swap },
+  });
+  const { offerUntil } = parseDocument(document).terms;
+  await rogue.say(deal, null, {
+    kind: 'offer',
+    version: 1,
+    document,
+    arbiterCard: arbiterCard.bytes,
+    offerUntil,
+  });
+  return deal;
+}
+
 /** A receiver that waits for what its victim delivers. */
 export function expectAsReceiver(rogue: Rogue) {
   const side = createSide(rogue, 'R');
