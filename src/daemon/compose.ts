@@ -328,7 +328,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   undo.push(
     events.listen(undefined, ({ kind, deal, detail }) => {
       if (kind !== 'peer-fault' || deal === undefined || !isMismatch(detail)) return;
-      deals.decline(deal, MISMATCH).catch((error) => log.warn({ deal, error }, 'a delivery could not be refused'));
+      deals.giveUp(deal, MISMATCH).catch((error) => log.warn({ deal, error }, 'a delivery could not be refused'));
     }),
   );
 

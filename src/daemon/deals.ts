@@ -234,6 +234,11 @@ export function createDeals(parts: Parts) {
 
     decline: (prefix: string, reason: string) => end(prefix, 'decline', reason),
     withdraw: (prefix: string) => end(prefix, 'withdraw', ''),
+    /** Ends it for a reason of the daemon's, whoever wrote the current version. */
+    async giveUp(id: string, reason: string): Promise<Deal> {
+      const version = currentVersion(held(id));
+      return end(id, version !== undefined && equal(version.by, us()) ? 'withdraw' : 'decline', reason);
+    },
 
     async message(prefix: string, text: string): Promise<Deal> {
       checkText(text);

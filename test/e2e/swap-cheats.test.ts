@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chunksOf, MAX_CONTENT_BYTES } from '../../src/crypto/content.ts';
+import { encodeMessage } from '../../src/exchange/messages.ts';
 import type { ContentTerms } from '../../src/exchange/terms.ts';
+import { fromHex } from '../../src/lib/bytes.ts';
 import { isFitError } from '../../src/lib/errors.ts';
 import { MAX_WINDOW } from '../../src/lib/window.ts';
 import { type Rogue, startRogue } from '../support/rogue.ts';
-import { claimSwap, expectSwap } from '../support/rogue-delivery.ts';
+import { claimSwap, expectSwap, serveAnything } from '../support/rogue-delivery.ts';
 import { consenting, fileOf, move, start, WINDOW } from '../support/rogue-trio.ts';
 import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
 
@@ -88,6 +90,16 @@ test('a swap is not answered whose content has no room here, or is a certificate
     (error) => isFitError(error) && error.code === 'wrong-state' && /certificate/.test(error.message),
   );
   await answer(claimed(1000));
+});
+
+test('who answered a swap is sent something else than its text names: the deal ends, nothing was signed', async () => {
+  const deal = await claimSwap(rogue, claimed(1000), WINDOW);
+  await elm.waitFor(deal, ['offered']);
+  const files = [fileOf(elm).path];
+  const { document } = await (await consenting(elm)).dealDeliver({ files, deal, swap: true, window: WINDOW });
+  serveAnything(rogue, { bytes: 1000 });
+  await rogue.request('/fit/exchange/1', encodeMessage({ kind: 'ready', deal, document: fromHex(document) }));
+  assert.equal(await elm.waitFor(deal, ['withdrawn', 'declined', 'aborted']), 'withdrawn');
 });
 
 test('an answer that describes it as we did is accepted', async () => {

@@ -286,6 +286,11 @@ export function expectSwap(rogue: Rogue) {
   };
 }
 
+/** Whoever is asked for content gives this, whatever its note said. */
+export function serveAnything(rogue: Rogue, fields: ContentFields): void {
+  serveContent(rogue, makeContent(fields));
+}
+
 /** A swap that a peer offers: nothing but its note, whatever that says of the content. The deal. */
 export async function claimSwap(rogue: Rogue, content: ContentTerms, window: number): Promise<string> {
   const { card, victimCard, arbiterCard } = rogue;
