@@ -1,6 +1,6 @@
 /**
  * Files that containers are made of and from: read and written in blocks, with room for others between them.
- * Guarantees: no link is followed; nothing that exists is written over; what is half-made goes away with the program.
+ * Guarantees: no link is followed unless a person named it; nothing that exists is written over; what is half-made goes away with the program.
  */
 import {
   closeSync,
@@ -70,11 +70,11 @@ export function fileError(error: unknown, path: string): unknown {
   }
 }
 
-/** Opens a plain file; its size is that of now. */
-export function openPlain(path: string): { readonly fd: number; readonly bytes: number } {
+/** Opens a plain file, also behind links if they are to be followed; its size is that of now. */
+export function openPlain(path: string, follows = false): { readonly fd: number; readonly bytes: number } {
   let fd: number | undefined;
   try {
-    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    fd = openSync(path, O_RDONLY | O_NONBLOCK | (follows ? 0 : O_NOFOLLOW));
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new FitError('bad-file', `${path} is not a plain file`);
     return { fd, bytes: stat.size };

@@ -142,7 +142,10 @@ export async function plan(named: Named, now: number, work: Work): Promise<reado
       throw new FitError('bad-file', `folders of more than ${MAX_LEVELS} levels: ${found.source.slice(0, 200)}`);
     const isLeaf = found.kind !== 'folder';
     work.entries += 1;
-    return nodes.push({ ...found, parent, depth, count: 0, leaves: isLeaf ? 1 : 0, attributes: NONE }) - 1;
+    const { kind, name, source, bytes, inline } = found;
+    const leaves = isLeaf ? 1 : 0;
+    nodes.push({ kind, name, parent, depth, source, bytes, count: 0, leaves, attributes: NONE, inline });
+    return nodes.length - 1;
   };
   const root = add({ name: '', source: '', kind: 'folder', bytes: 0, inline: null }, -1);
   present(nodes[root], 'container').count = top.length;

@@ -108,7 +108,7 @@ export async function openContainer(
   demandsFor: Demands | ((asked: ReadonlySet<Attribute>) => Promise<Demands>),
   work: Work,
 ): Promise<Container> {
-  const { fd, bytes } = openPlain(file);
+  const { fd, bytes } = openPlain(file, true);
   try {
     const head = decodeHead(readAt(fd, new Uint8Array(HEAD_BYTES), 0));
     const size = HEAD_BYTES + head.treeBytes + head.contentBytes + head.sealsBytes;
@@ -176,7 +176,8 @@ export function receiptsOf({ tree, verdicts }: Container, target: number): reado
   const found: number[] = [];
   // One below as well as one above, since nothing is taken out of it otherwise.
   for (let at = tree.nodes[target]?.parent ?? -1; at >= 0; at = tree.nodes[at]?.parent ?? -1) found.push(at);
-  for (let index = target; index < endOf(tree.nodes, target); index += 1) found.push(index);
+  const end = endOf(tree.nodes, target);
+  for (let index = target; index < end; index += 1) found.push(index);
   return found.filter(
     (index) => tree.nodes[index]?.attributes.includes('receipt') === true && !verdicts.refused.has(index),
   );
@@ -187,7 +188,8 @@ export async function compareAll(container: Container, folder: number, work: Wor
   const { nodes } = container.tree;
   const block = new Uint8Array(BLOCK_BYTES);
   const turn = createTurns();
-  for (let index = folder; index < endOf(nodes, folder); index += 1) {
+  const end = endOf(nodes, folder);
+  for (let index = folder; index < end; index += 1) {
     const why =
       container.verdicts.refused.get(index) ??
       (await readLeaf(

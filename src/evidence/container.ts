@@ -11,7 +11,7 @@ export {
   packageOf,
   pathOf,
 } from '../exchange/container.ts';
-export type { Work } from './container-io.ts';
+export { createTurns, type Work } from './container-io.ts';
 export { type Packed, pack, type Sealer } from './container-pack.ts';
 export { demand, type Planned, plan } from './container-plan.ts';
 export {

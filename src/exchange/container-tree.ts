@@ -228,7 +228,8 @@ function entriesOf(nodes: readonly TreeNode[], folder: number): Entry[] {
   const depth = present(nodes[folder], 'folder').depth + 1;
   const entries: Entry[] = [];
   let from = 0;
-  for (let index = folder + 1; index < endOf(nodes, folder); index = endOf(nodes, index)) {
+  const end = endOf(nodes, folder);
+  for (let index = folder + 1; index < end; index = endOf(nodes, index)) {
     const node = present(nodes[index], 'entry');
     assert(node.depth === depth, 'an entry of the folder');
     const record = decodeRecord(node.record);

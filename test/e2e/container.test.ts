@@ -111,6 +111,8 @@ test('one part is taken out or shown alone', async () => {
   await said(0, 'unpack', 'south.fitc', '--to', 'shown', '--root', whole.root);
   assert.equal(readFileSync(at('shown', 'plans', 'roof', 'south.txt'), 'utf8'), 'south\n');
   await refused(2, /exists already/, 'unpack', 'plain.fitc', '--only', 'plans', '--as', 'south.fitc');
+  symlinkSync(at('south.fitc'), at('linked.fitc'));
+  await said(0, 'inspect', 'linked.fitc');
 });
 
 test('a damaged file is refused alone, and inspect reads contents only when asked to', async () => {

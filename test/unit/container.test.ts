@@ -102,6 +102,14 @@ test('each entry of folders of every size is shown alone, with the same root and
   }
 });
 
+test('one of twenty thousand entries is shown in a few kilobytes', () => {
+  const many = Array.from({ length: 20_000 }, (_, at) => file(`n${String(at).padStart(5, '0')}`, ''));
+  const whole = readTree(container(folder('in', ...many)));
+  const { records } = show(whole, present(findPath(whole.nodes, 'in/n12345'), 'n12345'));
+  assert.ok(Buffer.concat(records).length < 2048);
+  assert.equal(checkShown(whole.root, records).faults.size, 0);
+});
+
 test('what is shown is shown of one container, at one place', () => {
   const whole = readTree(MIXED);
   const { records } = show(whole, present(findPath(whole.nodes, 'b/d/f'), 'f'));

@@ -9,6 +9,7 @@ import {
   certificatesOf,
   closeContainer,
   compareAll,
+  createTurns,
   type Demands,
   demand,
   evidenceOf,
@@ -369,6 +370,7 @@ async function linesOf(container: Container, isFull: boolean, work: Work): Promi
   const lines: Line[] = [];
   const block = new Uint8Array(1024 * 1024);
   const paths: string[] = [];
+  const turn = createTurns();
   for (const [index, { kind, name, depth, bytes, attributes }] of tree.nodes.entries()) {
     paths.length = depth;
     paths.push(name);
@@ -383,6 +385,7 @@ async function linesOf(container: Container, isFull: boolean, work: Work): Promi
           work.bytes += count;
         },
       );
+    await turn();
     const path = kind === 'hidden' ? `${paths.slice(1, -1).join('/')}/` : paths.slice(1).join('/');
     const verdict = kind === 'hidden' ? 'hidden' : why === null ? 'good' : 'refused';
     lines.push({ path: index === 0 ? '.' : path, kind, bytes, attributes, verdict, why });
