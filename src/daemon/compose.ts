@@ -474,6 +474,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       open = true;
       // What a connection of the last run held has nobody to decide it any more.
       await deals.approvals.sweep((consent) => consent.held);
+      await deals.statements.recover();
       await deals.policyChanged();
     } catch (error) {
       await closeUp();

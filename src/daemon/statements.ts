@@ -48,13 +48,18 @@ export function createStatements(parts: Parts, writes: DealWrites, approvals: Ap
     keep: [keep(statement)],
   });
 
-  const signature = (statement: Statement): Uint8Array => {
+  const withdraw = (consent: Consent) => writes.record([consents.move(consent, 'withdrawn', now())]);
+
+  /** What cannot be signed gives its consent back. */
+  const signature = async (statement: Statement, consent: Consent): Promise<Uint8Array> => {
     const certificate = present(keyring.chain[0], 'certificate');
     const signingTime = timeOf(statement);
-    if (signingTime < certificate.notBefore || signingTime > certificate.notAfter)
+    if (signingTime < certificate.notBefore || signingTime > certificate.notAfter) {
+      await withdraw(consent);
       throw new FitError('clock-wrong', 'your certificate is not valid at this time: nothing was signed', {
         hint: 'fit doctor',
       });
+    }
     const { digest } = statement;
     const attributes = signedAttributes({ digest, signingTime, certificateHash: certificate.hash });
     const signed = signP256(keyring.secrets().signing, attributes);
@@ -72,7 +77,7 @@ export function createStatements(parts: Parts, writes: DealWrites, approvals: Ap
   /** The consent is durable, then the signature is made, then it is kept as the one that used the consent. */
   const make = async (statement: Statement, grant: Change): Promise<StatementResult> => {
     await writes.record([grant], [keep(statement)]);
-    const p7s = signature(statement);
+    const p7s = await signature(statement, grant.consent);
     const used = consents.move(grant.consent, 'used', now(), { usedAt: now() });
     await writes.record([used], [{ kind: 'put', space: 'evidence', key: keyOf(grant.consent.id), value: p7s }]);
     return resultOf(used.consent, statement, p7s);
@@ -96,6 +101,14 @@ export function createStatements(parts: Parts, writes: DealWrites, approvals: Ap
       const statement = statementOf(await store.fetch('document', consent.document));
       await gated(statement, authority, consent.expires);
       return { deal: '', state: 'signed' };
+    },
+
+    /** Consents that the end of a run has left between the grant and the signature: nobody will use them. */
+    async recover(): Promise<void> {
+      await writes.locks.run('', async () => {
+        for (const one of [...consents.all()])
+          if (one.kind === 'statement' && one.status === 'granted') await withdraw(one);
+      });
     },
 
     async show(consent: Consent): Promise<StatementResult> {

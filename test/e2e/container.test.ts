@@ -14,12 +14,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parseCard } from '../../src/commerce/card.ts';
 import { toPem } from '../../src/crypto/pki/pem.ts';
 import type { ApprovalRequest, AuditEntry, PolicyStatus } from '../../src/rpc/approvals.ts';
 import { needsOpenssl, openssl } from '../support/openssl.ts';
 import { endAll, fit, introduce, parsed, Trader, temporary } from '../support/traders.ts';
 
+const CRASHING = fileURLToPath(new URL('../support/crashing-fitd.program.js', import.meta.url));
 const folder = temporary();
 const elm = new Trader(folder, 'elm');
 const clock = new Trader(folder, 'clock');
@@ -424,4 +426,25 @@ test('a rule decides about statements only if it names them', async () => {
   assert.ok(rules[0]?.conditions.includes('it is a statement'));
   await elm.restart();
   await elm.ok('audit', 'verify');
+});
+
+test('a daemon that dies between the consent and the signature leaves neither a signature nor a consent for one', async () => {
+  const orders = at('orders.json');
+  await elm.kill();
+  await elm.start({ program: CRASHING, env: { FIT_TEST_DAEMON: JSON.stringify({ orders }) } });
+  // The first write of a consent is the grant; the second one has the signature.
+  writeFileSync(orders, JSON.stringify({ space: 'consents', n: 2, when: 'before', signal: 'SIGKILL' }));
+  const ran = await elm.fit('pack', 'plans', '--out', 'died.fitc', '--sign', '--json', ...elm.pw);
+  assert.notEqual(ran.code, 0);
+  assert.equal(await elm.exited, 137);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('died.fitc')),
+    [],
+  );
+  await elm.start();
+  await elm.ok('audit', 'verify');
+  const { requests } = await elm.ok<{ requests: ApprovalRequest[] }>('approve', 'list', '--all');
+  const states = requests.filter(({ kind }) => kind === 'statement').map(({ state }) => state);
+  assert.equal(states.filter((state) => state === 'withdrawn').length, 1);
+  assert.ok(!states.includes('granted'), states.join());
 });
