@@ -51,6 +51,9 @@ const CASES: readonly (readonly [line: string, yes: Partial<Facts>, no: Partial<
   ['', {}, { peer: { contact: null, certificate: 'bb'.repeat(32), attested: true } }, /no contact, not oak/],
   ['', {}, { template: '22'.repeat(32) }, /another text than the template/],
   ['kind = "acceptance"', {}, { kind: 'offer' }, /this is an offer/],
+  ['kind = "acceptance"', {}, { kind: 'statement' }, /this is a statement/],
+  ['', {}, { kind: 'statement' }, /only rules that name statements/],
+  ['kind = ["offer", "statement"]', { kind: 'statement' }, {}, /this is an acceptance/],
   ['verified = true', {}, { peer: { ...FACTS.peer, attested: false } }, /with the passphrase/],
   [
     'arbiter = "notary"',
