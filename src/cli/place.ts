@@ -2,6 +2,7 @@
  * Puts the files of a delivery where a person wants them. Guarantees: under its final name a file is whole and verified; nothing
  * is overwritten; a name that is more than a name is refused.
  */
+import { statSync } from 'node:fs';
 import { constants, copyFile, link, lstat, mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FitError } from '../lib/errors.ts';
@@ -20,6 +21,12 @@ const namesOf = (view: DeliveryResult): readonly string[] => [
   ...view.files.map(({ name }) => name),
   ...(view.salts === null ? [] : [saltsName(view)]),
 ];
+
+/** Refuses a folder that cannot be one, before anything is waited for. */
+export function checkFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new FitError('file-exists', `${folder} is no folder`, { hint: 'name a folder; it is made if it is missing' });
+}
 
 /** Refuses before anything is signed what could not be put there afterwards. */
 export async function checkPlace(folder: string, view: DeliveryResult): Promise<void> {

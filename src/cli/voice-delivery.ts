@@ -47,7 +47,7 @@ function percent({ done, total }: DeliveryResult): string {
 export function progress(view: DeliveryResult): string {
   switch (view.phase) {
     case 'offered':
-      return 'yours, fetched by the receiver once it has accepted';
+      return 'yours, fetched by the other side once both agreed';
     case 'waiting':
       return 'not fetched: it is, once you have accepted';
     case 'fetching':
@@ -73,9 +73,13 @@ export function content(view: DeliveryResult): readonly (readonly [string, strin
   ];
 }
 
-/** What a person does next about a delivery. */
-export function next(deal: DealSummary, view: DeliveryResult, short: string): string | undefined {
-  if (view.direction === 'in' && (deal.state === 'offered' || view.phase === 'opened'))
-    return `fit deal receive ${short} --to DIR`;
-  return undefined;
+/** How an offer of theirs is accepted. A swap is one that can be once it has been answered, by another version. */
+export function accepting({ kind, version }: Pick<DealSummary, 'kind' | 'version'>, short: string): string {
+  if (kind === 'contract') return `fit deal accept ${short}`;
+  return kind === 'swap' && version === 1 ? `fit deal swap ${short} --give FILE` : `fit deal receive ${short} --to DIR`;
+}
+
+/** What a person does next about content, if something. */
+export function next(view: DeliveryResult, short: string): string | undefined {
+  return view.phase === 'opened' ? `fit deal receive ${short} --to DIR` : undefined;
 }

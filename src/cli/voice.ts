@@ -7,7 +7,6 @@ import type {
   CaseResult,
   ContactResult,
   DealResult,
-  DealStateName,
   DealSummary,
   DeliveryResult,
   ExplainResult,
@@ -235,17 +234,17 @@ export function outcome(result: DealSummary, via: 'peer' | 'arbiter' | null, too
   return [...parts, ...(end === '' ? [] : [end])].join('  ');
 }
 
-/** What a person does next, by state. */
-export function next(state: DealStateName, id: string, byYou: boolean): string | undefined {
-  const short = id.slice(0, MIN_SHORT_ID);
-  switch (state) {
+/** What a person does next. */
+export function next(deal: Pick<DealSummary, 'deal' | 'kind' | 'state' | 'version' | 'offeredBy'>): string | undefined {
+  const short = deal.deal.slice(0, MIN_SHORT_ID);
+  switch (deal.state) {
     case 'offered':
-      return byYou ? `fit deal wait ${short}` : `fit deal accept ${short}`;
+      return deal.offeredBy === 'you' ? `fit deal wait ${short}` : delivery.accepting(deal, short);
     case 'signing':
       return `fit deal wait ${short}`;
     case 'contracted':
     case 'completed':
-      return `fit deal export ${short} --out ${short}.asics`;
+      return `fit deal export ${short} ${deal.kind === 'swap' ? `--dir ${short}` : `--out ${short}.asics`}`;
     default:
       return undefined;
   }

@@ -2,7 +2,8 @@
  * New versions of ours: a text is completed, linted and shown as a draft; with a consent it becomes an offer, in one write
  * with the message that carries it. What a request for an offer keeps is the draft's exact bytes; granted, they are offered.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { StoreOp } from '../archive/store.ts';
 import { type Card, parseCard } from '../commerce/card.ts';
 import { currentVersion, type Deal, newDeal, tipOf } from '../commerce/deal.ts';
@@ -35,6 +36,7 @@ import type { Consent } from './consents.ts';
 import type { Contact } from './contacts.ts';
 import { createDealParties, roleOf } from './deal-parties.ts';
 import type { DealWrites } from './deal-writes.ts';
+import { sourceOf } from './delivery-names.ts';
 import type { Parts } from './parts.ts';
 
 export interface OfferRequest {
@@ -99,11 +101,20 @@ type Swap = NonNullable<NonNullable<DocumentContext['delivery']>['swap']>;
 async function credentialOf(files: readonly string[]): Promise<CredentialTerms> {
   const [path] = files;
   if (path === undefined || files.length !== 1) throw new FitError('usage', 'a credential is one file');
-  const { size } = await stat(path).catch((cause: unknown) => {
+  await sourceOf(path);
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
     throw new FitError('bad-file', `${path} cannot be read`, { cause });
   });
-  if (size > MAX_CREDENTIAL_BYTES) throw new FitError('bad-file', 'a credential has at most 64 KiB');
-  return describeCredential(await readFile(path));
+  try {
+    // Whatever it says of its size, and has become meanwhile.
+    const bytes = new Uint8Array(MAX_CREDENTIAL_BYTES + 1);
+    let filled = 0;
+    for (let read = -1; read !== 0; filled += read)
+      ({ bytesRead: read } = await file.read(bytes, filled, bytes.length - filled));
+    return describeCredential(bytes.slice(0, filled));
+  } finally {
+    await file.close();
+  }
 }
 
 export function createOffers(
@@ -115,6 +126,13 @@ export function createOffers(
   const { store, contacts, identity, outbox, rng } = parts;
   const { arbiterOf, pinnedArbiter, timesFor, warningsFor } = createDealParties(parts);
   const { now, us } = writes;
+
+  const peerOf = (deal: Deal): Contact => {
+    const contact = contacts.of(toHex(deal.them));
+    if (contact === undefined)
+      throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+    return contact;
+  };
 
   const draft = (
     before: Deal | undefined,
@@ -262,9 +280,7 @@ export function createOffers(
       writes.locks.run(id, async () => {
         const deal = writes.held(id);
         const version = present(currentVersion(deal), 'version');
-        const contact = contacts.of(toHex(deal.them));
-        if (contact === undefined)
-          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+        const contact = peerOf(deal);
         const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
         if (terms.content === null || terms.want === null || equal(version.by, deal.us))
           throw new FitError('wrong-state', 'this does not wait for files of yours', { hint: `fit deal show ${id}` });
@@ -293,13 +309,15 @@ export function createOffers(
       const found = request.deal === undefined ? undefined : store.find(request.deal);
       const about = found === undefined ? undefined : currentVersion(found);
       const wanted = about === undefined ? null : parseDocument(await store.fetch('document', toHex(about.document)));
-      if (request.swap && found !== undefined && wanted?.terms.want != null)
-        return answer((await settle(found)).id, request, authority);
+      const isAnswer = wanted !== null && wanted.terms.want !== null;
+      if (request.swap && isAnswer && request.want !== undefined)
+        throw new FitError('usage', 'this is a swap already: an answer to it says nothing of what is wanted', {
+          hint: 'leave --want away',
+        });
+      if (request.swap && found !== undefined && isAnswer) return answer((await settle(found)).id, request, authority);
       if (request.swap && request.want === undefined)
         throw new FitError('usage', 'what is wanted for it?', { hint: 'add --want' });
-      const to = found === undefined ? contacts.named(request.to ?? '') : contacts.of(toHex(found.them));
-      if (to === undefined)
-        throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+      const to = found === undefined ? contacts.named(request.to ?? '') : peerOf(found);
       const arbiter =
         request.arbiter !== undefined
           ? contacts.named(request.arbiter)
@@ -326,9 +344,7 @@ export function createOffers(
       const { id } = await settle(store.find(prefix));
       return writes.locks.run(id, async () => {
         const deal = writes.held(id);
-        const contact = contacts.of(toHex(deal.them));
-        if (contact === undefined)
-          throw new FitError('not-found', 'the other side is no longer a contact', { hint: 'fit contact add' });
+        const contact = peerOf(deal);
         const version = present(currentVersion(deal), 'version');
         const { card, contact: pinned } = await arbiterOf(version);
         const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));

@@ -58,6 +58,8 @@ export const FILE = {
   origin: 'origin.txt',
   originSignature: 'origin.p7s',
   record: 'record.cbor',
+  // Of a swap (swap.ts).
+  swap: 'swap.md',
 } as const;
 
 /** Whose certificates the evidence carries, by hash, in the document's order, the arbiter last. */

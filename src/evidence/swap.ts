@@ -9,7 +9,7 @@ import type { Parties } from '../exchange/frame.ts';
 import { ROLES } from '../exchange/items.ts';
 import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
 import { utf8 } from '../lib/bytes.ts';
-import type { EvidenceFile } from './bundle.ts';
+import { type EvidenceFile, FILE } from './bundle.ts';
 import { certificatesFile } from './certificates.ts';
 
 export interface SwapInput {
@@ -44,7 +44,7 @@ export function buildSwap({ note, record, parties, witnesses, certificates }: Sw
   const concerned = [record.originator, record.responder, record.arbiter];
   return [
     { name: 'README.txt', data: utf8(README) },
-    { name: 'swap.md', data: note },
+    { name: FILE.swap, data: note },
     ...statements.flatMap(({ name, text, p7s }) => [
       { name: `${name}.txt`, data: text },
       { name: `${name}.p7s`, data: p7s },

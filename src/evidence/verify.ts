@@ -13,7 +13,7 @@ import { verifyAnswer } from '../exchange/answers.ts';
 import type { Document } from '../exchange/document.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { readAsics, writeAsics } from './asics.ts';
-import { buildEvidence, type EvidenceFile, type Proof } from './bundle.ts';
+import { buildEvidence, type EvidenceFile, FILE, type Proof } from './bundle.ts';
 import { checkKnown, checkLog, problemOf, readDocument, signerOf } from './checks.ts';
 import { checkRecord, partiesIn } from './parties.ts';
 import { fileOf, type Parts, partsOf } from './parts.ts';
@@ -137,6 +137,8 @@ function verifyAll(
   options: VerifyOptions,
 ): Verdict {
   try {
+    if (fileOf(files, FILE.swap) !== undefined)
+      refuse('not-judged', 'this is the evidence of a swap: its README.txt says how openssl checks it');
     let verdict: Verdict;
     let made: () => readonly EvidenceFile[];
     if (isDelivery(files)) {

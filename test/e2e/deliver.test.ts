@@ -138,6 +138,9 @@ test('several files without a contract, empty ones too; nothing is overwritten',
   mkdirSync(to);
   writeFileSync(join(to, 'b.bin'), 'mine');
   await oak.fails(2, 'deal', 'receive', deal, '--to', to, ...oak.pw);
+  await oak.fails(2, 'deal', 'receive', deal, '--to', join(to, 'b.bin'), ...oak.pw);
+  const unknown = await oak.fails(3, 'deal', 'receive', 'zzzz', '--to', to, ...oak.pw);
+  assert.match(unknown.stderr, /^fit: there is no such deal\nfit: hint: fit deal list\n$/);
   assert.equal((await oak.ok<DealResult>('deal', 'show', deal)).state, 'offered');
   const other = `${to}-2`;
   const received = await oak.fit('deal', 'receive', deal, '--to', other, '--timeout', '60', ...oak.pw, '--json');

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Verdict } from '../../src/evidence/verify.ts';
 import type { DealResult, ExplainResult } from '../../src/rpc/agent.ts';
 import { openssl } from '../support/openssl.ts';
 import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
@@ -53,6 +54,9 @@ test('each gets the files of the other, with a statement of origin that openssl 
   // Nothing can be accepted that names one side only.
   const said = await oak.fails(3, 'deal', 'accept', deal, ...oak.pw);
   assert.match(said.stderr, /fit deal swap/);
+  await oak.fails(2, 'deal', 'swap', deal, '--give', deed.path, '--want', 'more', ...oak.pw);
+  const shown = await oak.fit('deal', 'show', deal);
+  assert.match(shown.stderr, /fit deal swap \w+ --give/);
 
   const receiving = elm.fit(
     'deal',
@@ -91,7 +95,10 @@ test('each gets the files of the other, with a statement of origin that openssl 
 
   for (const trader of [elm, oak]) {
     const folder = join(trader.home, `evidence-${deal}`);
-    await trader.ok('deal', 'export', deal, '--dir', folder);
+    const exported = await trader.fit('deal', 'export', deal, '--dir', folder);
+    assert.match(exported.stderr, /README\.txt/);
+    const judged = await trader.fit('verify', folder, '--json');
+    assert.deepEqual([judged.code, parsed<Verdict>(judged).problem?.code], [1, 'not-judged']);
     for (const name of ['origin-originator', 'origin-responder']) {
       const command = `cms -verify -cades -binary -inform der -in ${name}.p7s -content ${name}.txt`;
       const verified = openssl([...command.split(' '), '-CAfile', 'certificates.pem', '-out', '/dev/null'], {

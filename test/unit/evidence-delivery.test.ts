@@ -49,6 +49,11 @@ function flipped(bytes: Uint8Array, at: number): Uint8Array {
   return altered;
 }
 
+test('the evidence of a swap is told apart, and not called a contract with a file missing', () => {
+  const swap = { name: FILE.swap, data: input.note };
+  assert.equal(verifyFiles([swap, ...without(FILE.note)]).problem?.code, 'not-judged');
+});
+
 test('a container and a folder are told by content and are good', () => {
   for (const [type, verdict] of [
     ['asics', verifyEvidence(container)],

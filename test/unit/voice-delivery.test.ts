@@ -113,13 +113,19 @@ test('how far a content is: part of it, all of it, trouble', () => {
   assert.doesNotMatch(voice.deal(deal).join('\n'), /content/);
 });
 
-test('what is next: receive what is offered or can be taken, else as for any deal', () => {
-  const deal = summary('dddd', 'delivery');
-  assert.equal(
-    next({ ...deal, state: 'offered' }, view({ phase: 'waiting' }), 'dddd'),
-    'fit deal receive dddd --to DIR',
-  );
-  assert.equal(next(deal, view({ phase: 'opened' }), 'dddd'), 'fit deal receive dddd --to DIR');
-  assert.equal(next(deal, view({ phase: 'taken' }), 'dddd'), undefined);
-  assert.equal(next({ ...deal, state: 'offered' }, view({ direction: 'out', phase: 'offered' }), 'dddd'), undefined);
+test('what is next: accept as its kind is accepted, take what can be taken, export as it can be exported', () => {
+  const of = (kind: DealKind, change: Partial<DealSummary>) => voice.next({ ...summary('dddd', kind), ...change });
+  const theirs = { state: 'offered', offeredBy: 'them' } as const;
+  assert.equal(of('contract', theirs), 'fit deal accept dddd');
+  assert.equal(of('delivery', theirs), 'fit deal receive dddd --to DIR');
+  assert.equal(of('swap', theirs), 'fit deal swap dddd --give FILE');
+  assert.equal(of('swap', { ...theirs, version: 2 }), 'fit deal receive dddd --to DIR');
+  for (const kind of ['contract', 'delivery', 'swap'] as const)
+    assert.equal(of(kind, { ...theirs, offeredBy: 'you' }), 'fit deal wait dddd');
+  assert.equal(of('delivery', { state: 'completed' }), 'fit deal export dddd --out dddd.asics');
+  assert.equal(of('swap', { state: 'completed' }), 'fit deal export dddd --dir dddd');
+  assert.equal(of('swap', { state: 'declined' }), undefined);
+  assert.equal(next(view({ phase: 'opened' }), 'dddd'), 'fit deal receive dddd --to DIR');
+  assert.equal(next(view({ phase: 'taken' }), 'dddd'), undefined);
+  assert.equal(next(view({ direction: 'out', phase: 'offered' }), 'dddd'), undefined);
 });

@@ -1,4 +1,5 @@
 /** fit deal list|show|diff|explain|wait|export: looking at deals and taking the evidence out. */
+import { FILE } from '../../evidence/bundle.ts';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { EXIT, FitError } from '../../lib/errors.ts';
 import type { AgentClient } from '../../rpc/client.ts';
@@ -57,8 +58,8 @@ export async function show(context: Context, options: ShowOptions, deal: string)
   if (context.out.isJson) context.out.json(view === null ? result : { ...result, delivery: view });
   else {
     for (const line of voice.deal(result, view)) context.out.line(line);
-    const taking = view === null ? undefined : nextOf(result, view, result.deal.slice(0, 4));
-    const next = taking ?? voice.next(result.state, result.deal, result.offeredBy === 'you');
+    const taking = view === null ? undefined : nextOf(view, result.deal.slice(0, 4));
+    const next = taking ?? voice.next(result);
     if (next !== undefined) context.out.hint(next);
   }
   return undefined;
@@ -143,7 +144,8 @@ export async function exportEvidence(context: Context, options: ExportOptions, g
     if (out.isJson) out.json({ deal, dir: options.dir, files: files.map((file) => file.name) });
     else {
       out.talk(`wrote ${written.length} files to ${options.dir}`);
-      out.hint(`fit verify ${options.dir}`);
+      const isSwap = files.some((file) => file.name === FILE.swap);
+      out.hint(isSwap ? `${options.dir}/README.txt says how openssl checks it` : `fit verify ${options.dir}`);
     }
     return EXIT.done;
   }

@@ -6,7 +6,7 @@ import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { DealChange, DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
-import { checkPlace, takeFiles } from '../place.ts';
+import { checkFolder, checkPlace, takeFiles } from '../place.ts';
 import { FINAL_STATES, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { size } from '../voice-delivery.ts';
@@ -15,7 +15,6 @@ import { type Waited, warn } from './outcome.ts';
 
 interface DeliverOptions {
   readonly arbiter?: string;
-  readonly to?: string;
   readonly check?: string;
   readonly expires?: string;
   readonly text?: string;
@@ -43,7 +42,6 @@ async function follow(
 ): Promise<Waited> {
   let said = `waiting for the end of ${deal}`;
   let before: { readonly at: number; readonly done: number } | undefined;
-  let stop = false;
   const look = async (): Promise<void> => {
     const view = await agent.deliveryShow({ deal });
     const at = Date.now();
@@ -56,13 +54,12 @@ async function follow(
     if (view.trouble !== null) said += ` (${view.trouble})`;
   };
   const timer = setInterval(() => {
-    if (!stop) look().catch(() => {});
+    look().catch(() => {});
   }, 500);
   try {
     const waiting = agent.dealWait({ deal, for: FINAL_STATES, timeoutMs: parseTimeoutMs(timeout) });
     return await context.out.busy(() => said, waiting);
   } finally {
-    stop = true;
     clearInterval(timer);
   }
 }
@@ -83,7 +80,7 @@ async function report(
     out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
     for (const file of files) out.line(`  ${voice.peer(file, 4096)}`);
     if (shown.reason !== null && !reached) out.talk(voice.peer(shown.reason, 500));
-    const next = voice.next(waited.state, waited.deal, true);
+    const next = voice.next({ ...shown, state: waited.state });
     if (next !== undefined) out.hint(next);
   }
   return reached ? EXIT.done : EXIT.negative;
@@ -137,7 +134,7 @@ async function withoutFolders(
 
 async function offer(
   context: Context,
-  options: Omit<DeliverOptions, 'to'>,
+  options: DeliverOptions,
   files: readonly string[],
   whom: {
     readonly deal?: string;
@@ -176,13 +173,15 @@ async function offer(
     throw error;
   });
   warn(context, change.warnings);
+  const said = whom.swap === true ? 'offered to swap' : 'offered to deliver';
   const { text: _, ...fields } = change;
   if (!options.wait) {
     if (out.isJson) out.json(fields);
-    else out.line(`offered to deliver  ${change.deal}  (${change.state})`);
+    else out.line(`${said}  ${change.deal}  (${change.state})`);
     return undefined;
   }
-  if (!out.isJson) out.talk(`offered to deliver as ${change.deal}; the other side: fit deal receive ${change.deal}`);
+  const theirs = whom.want === undefined ? 'receive' : 'swap';
+  if (!out.isJson) out.talk(`${said} as ${change.deal}; the other side: fit deal ${theirs} ${change.deal}`);
   const started = Date.now();
   const waited = await follow(context, agent, change.deal, options.timeout);
   const placed = folder === undefined ? [] : await takeInto(context, agent, change.deal, folder);
@@ -200,24 +199,22 @@ export async function deliver(
 
 export async function send(
   context: Context,
-  options: DeliverOptions,
+  options: DeliverOptions & { readonly to: string; readonly arbiter: string },
   files: readonly string[],
 ): Promise<number | undefined> {
-  if (options.to === undefined) throw new FitError('usage', 'to whom?', { hint: 'add --to' });
-  if (options.arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
   return offer(context, options, files, { to: options.to });
 }
 
 /** A credential for a signed receipt. */
 export async function grant(
   context: Context,
-  options: Omit<DeliverOptions, 'to'> & { readonly credential: string },
+  options: DeliverOptions & { readonly credential: string },
   deal: string,
 ): Promise<number | undefined> {
   return offer(context, options, [options.credential], { deal, credential: true });
 }
 
-interface SwapOptions extends Omit<DeliverOptions, 'to'> {
+interface SwapOptions extends DeliverOptions {
   readonly give: readonly string[];
   readonly credential?: boolean;
   readonly want?: string;
@@ -227,6 +224,7 @@ interface SwapOptions extends Omit<DeliverOptions, 'to'> {
 /** Offers files for files, or answers a swap of theirs; with --receive-to what comes for them is put there at the end. */
 export async function swap(context: Context, options: SwapOptions, deal: string): Promise<number | undefined> {
   const folder = options.receiveTo === undefined ? undefined : resolve(options.receiveTo);
+  if (folder !== undefined) checkFolder(folder);
   const want = options.want === undefined ? {} : { want: options.want };
   const credential = options.credential === true ? { credential: true } : {};
   return offer(context, options, options.give, { deal, swap: true, ...want, ...credential }, folder);
@@ -287,6 +285,8 @@ async function awaitOffer(
     else if (!deals.some((one) => one.deal.startsWith(id)) && id.length < 12)
       throw new FitError('not-found', 'there is no such deal', { hint: 'fit deal list' });
   };
+  // Once nobody waits any longer, neither does anybody hear that the daemon has ended.
+  promise.catch(() => {});
   agent.onEvent((event) => {
     if (event.deal !== undefined) look().catch(reject);
   });
@@ -317,6 +317,7 @@ async function takeInto(
 
 export async function receive(context: Context, options: ReceiveOptions, id: string): Promise<number | undefined> {
   const folder = resolve(options.to ?? '.');
+  checkFolder(folder);
   const rate = rateOf(options.limitRate);
   const agent = await context.agent();
   await requireUnlocked(agent);
@@ -340,6 +341,7 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
   }
   const waited = await follow(context, agent, deal, options.timeout);
   const placed = await takeInto(context, agent, deal, folder);
+  if (before.phase === 'taken') context.out.talk('its files were put into a folder before, and are kept nowhere else');
   const unpacked = options.unpack === true ? await unpackAll(context, placed, folder) : [];
   return report(context, agent, waited, fields, [...placed, ...unpacked], started);
 }

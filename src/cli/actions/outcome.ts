@@ -45,7 +45,7 @@ export async function reportWaited(
     const shown = await agent.dealShow({ deal: waited.deal });
     out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
     if (shown.reason !== null && waited.state !== 'contracted') out.talk(voice.peer(shown.reason, 500));
-    const next = voice.next(waited.state, waited.deal, true);
+    const next = voice.next({ ...shown, state: waited.state });
     if (next !== undefined) out.hint(next);
   }
   return waited.reached ? EXIT.done : EXIT.negative;
@@ -66,7 +66,7 @@ export async function finish(
     if (out.isJson) out.json(fields);
     else {
       out.line(`${said}  ${change.deal}  (${change.state})`);
-      const next = voice.next(change.state, change.deal, true);
+      const next = voice.next(await agent.dealShow({ deal: change.deal }));
       if (next !== undefined) out.hint(next);
     }
     return undefined;

@@ -201,7 +201,7 @@ export function registerDeal(program: Command): void {
       .command('wait')
       .description('wait until a deal is in one of the states: exit 0 reached, 1 ended otherwise, 3 timeout')
       .argument(...ID)
-      .option('--for <states>', 'the states, separated by commas', 'contracted')
+      .option('--for <states>', 'the states, separated by commas', 'contracted,completed')
       .option('--timeout <time>', 'give up after this time (60, 90s, 2m); without it, never'),
     'fit deal wait k7q2 --for contracted,aborted --timeout 60 --json',
   ).action(run(async () => (await looking()).wait));
