@@ -6,7 +6,7 @@
  * is opened only into files of our own, and is right only if every leaf and every file's digest is.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   CHUNK_BYTES,
@@ -99,7 +99,8 @@ function openSources(files: readonly SourceFile[]) {
     open = undefined;
     let fd: number;
     try {
-      fd = openSync(file.path, 'r');
+      // What has become a pipe is opened without waiting for whoever writes into it, and is no file below.
+      fd = openSync(file.path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       throw new FitError('file-changed', `${file.path} cannot be read`, {
         hint: 'see to its rights, or offer it again',

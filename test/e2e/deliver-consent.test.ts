@@ -1,5 +1,7 @@
 /** A delivery is accepted once, whoever asked for it, and whatever was asked for beside it. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isFitError } from '../../src/lib/errors.ts';
 import { connect } from '../../src/rpc/client.ts';
@@ -17,6 +19,17 @@ before(async () => {
 after(endAll);
 
 const code = (wanted: string) => (error: unknown) => isFitError(error) && error.code === wanted;
+
+test('what is no file is no credential: a program that names a pipe or a device keeps nobody waiting', async () => {
+  const pipe = join(elm.folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const program = await connect(elm.paths.socket);
+  for (const file of [pipe, '/dev/zero']) {
+    const asked = { files: [file], to: 'oak', arbiter: 'notary', credential: true };
+    await assert.rejects(program.dealDeliver(asked), code('bad-file'), file);
+  }
+  program.close();
+});
 
 test('a request that waits is no second acceptance: granted afterwards it begins nothing anew', async () => {
   const deal = await offer(elm, 'oak', fileOf(elm).path, 3600);

@@ -1,5 +1,6 @@
 // The file work of deliveries on the built worker: round trips, changed files, proofs of wrong chunks, memory, its end.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, type writeSync } from 'node:fs';
@@ -228,6 +229,18 @@ test('leaves or ciphertext other than the roots name are told apart', async (t) 
   assert.equal(await compare(), 'wrong-ciphertext');
   await writeFile(sealedPath, sealed);
   assert.equal(await compare(), 'right');
+});
+
+test('a pipe in the place of a file is a changed file, and nobody waits for who writes into it', {
+  timeout: 20_000,
+}, async (t) => {
+  const one = await delivery(t, [pattern(100, 3)]);
+  await one.work.run('prepare', one.offer);
+  const path = one.offer.files[0]?.path ?? assert.fail('a file');
+  await rm(path);
+  execFileSync('mkfifo', [path]);
+  await assert.rejects(one.work.run('seal', { ...one.offer, from: 0, count: 1 }), isCode('file-changed'));
+  await assert.rejects(one.work.run('prepare', one.offer), isCode('file-changed'));
 });
 
 /** The root of whatever ciphertext lies there. */
