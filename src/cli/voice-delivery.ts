@@ -73,10 +73,14 @@ export function content(view: DeliveryResult): readonly (readonly [string, strin
   ];
 }
 
-/** How an offer of theirs is accepted. A swap is one that can be once it has been answered, by another version. */
-export function accepting({ kind, version }: Pick<DealSummary, 'kind' | 'version'>, short: string): string {
-  if (kind === 'contract') return `fit deal accept ${short}`;
-  return kind === 'swap' && version === 1 ? `fit deal swap ${short} --give FILE` : `fit deal receive ${short} --to DIR`;
+/** A swap that says only what is wanted: its answer is another version. */
+export const needsAnswer = ({ kind, version }: Pick<DealSummary, 'kind' | 'version'>): boolean =>
+  kind === 'swap' && version === 1;
+
+/** How an offer of theirs is accepted. */
+export function accepting(deal: Pick<DealSummary, 'kind' | 'version'>, short: string): string {
+  if (deal.kind === 'contract') return `fit deal accept ${short}`;
+  return needsAnswer(deal) ? `fit deal swap ${short} --give FILE` : `fit deal receive ${short} --to DIR`;
 }
 
 /** What a person does next about content, if something. */

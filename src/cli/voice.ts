@@ -234,6 +234,12 @@ export function outcome(result: DealSummary, via: 'peer' | 'arbiter' | null, too
   return [...parts, ...(end === '' ? [] : [end])].join('  ');
 }
 
+/** How evidence in a folder is checked. Of a swap, which `swap.md` tells, by hand. */
+export function checking(dir: string, files: readonly { readonly name: string }[]): string {
+  const isSwap = files.some(({ name }) => name === 'swap.md');
+  return isSwap ? `${dir}/README.txt says how openssl checks it` : `fit verify ${dir}`;
+}
+
 /** What a person does next. */
 export function next(deal: Pick<DealSummary, 'deal' | 'kind' | 'state' | 'version' | 'offeredBy'>): string | undefined {
   const short = deal.deal.slice(0, MIN_SHORT_ID);

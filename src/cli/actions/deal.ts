@@ -1,5 +1,4 @@
 /** fit deal list|show|diff|explain|wait|export: looking at deals and taking the evidence out. */
-import { FILE } from '../../evidence/bundle.ts';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { EXIT, FitError } from '../../lib/errors.ts';
 import type { AgentClient } from '../../rpc/client.ts';
@@ -144,8 +143,7 @@ export async function exportEvidence(context: Context, options: ExportOptions, g
     if (out.isJson) out.json({ deal, dir: options.dir, files: files.map((file) => file.name) });
     else {
       out.talk(`wrote ${written.length} files to ${options.dir}`);
-      const isSwap = files.some((file) => file.name === FILE.swap);
-      out.hint(isSwap ? `${options.dir}/README.txt says how openssl checks it` : `fit verify ${options.dir}`);
+      out.hint(voice.checking(options.dir, files));
     }
     return EXIT.done;
   }

@@ -5,6 +5,7 @@ import { fromUtf8 } from '../../../lib/bytes.ts';
 import type { Agent, DealResult, DeliveryResult, ExplainResult } from '../../../rpc/agent.ts';
 import { changesBetween, formatChanges } from '../../diff.ts';
 import * as voice from '../../voice.ts';
+import { needsAnswer } from '../../voice-delivery.ts';
 import { counter, deliver, exportEvidence, signHeld, takeDelivered } from '../flows.ts';
 import { ask, confirm } from '../modals/ask.tsx';
 import { type Pair, pairsBeside, rowsOf } from '../model.ts';
@@ -86,6 +87,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
   };
   const state = known?.deal.state;
   const theirs = known?.deal.offeredBy === 'them';
+  const isToAnswer = known !== undefined && theirs && needsAnswer(known.deal);
   const bindings: Binding[] = [
     { keys: ['escape', 'q'], label: 'back', does: 'back', run: () => void navigation.pop() },
     {
@@ -100,7 +102,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
     },
   ];
   if (state === 'offered') {
-    if (theirs)
+    if (theirs && !isToAnswer)
       bindings.push({
         keys: ['a'],
         label: 'accept',
@@ -152,7 +154,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
         run: () =>
           void order(
             'Abort?',
-            ['the arbiter is asked to complete it for nobody; if they were faster, you get the contract'],
+            ['the arbiter is asked to complete it for nobody; if they were faster, it is completed'],
             'abort',
             () => session.agent.dealAbort({ deal: id }),
           ),
@@ -164,7 +166,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
         run: () =>
           void order(
             'Resolve?',
-            ['the arbiter is asked for their signature; you get the contract without them'],
+            ['the arbiter is asked for what they have not given, and completes it without them'],
             'resolve',
             () => session.agent.dealResolve({ deal: id }),
           ),
@@ -184,7 +186,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
       does: 'deliver files under this contract, for a signed receipt',
       run: () => void attempt(() => deliver(ui, id, false)),
     });
-  if (state === 'offered' && theirs && known?.deal.kind === 'swap')
+  if (state === 'offered' && isToAnswer)
     bindings.push({
       keys: ['v'],
       label: 'give files',

@@ -4,6 +4,7 @@ import { type ReactElement, useEffect, useMemo, useState } from 'react';
 import { fromUtf8 } from '../../../lib/bytes.ts';
 import type { DealSummary } from '../../../rpc/agent.ts';
 import * as voice from '../../voice.ts';
+import { stateWord } from '../../voice-delivery.ts';
 import { propose } from '../flows.ts';
 import { ask } from '../modals/ask.tsx';
 import type { Screen } from '../navigation.ts';
@@ -34,7 +35,7 @@ export function dealRow(deal: DealSummary, width: number, marked: boolean): stri
     `${deal.deal.slice(0, 4)}${marked ? '*' : ' '}`,
     fit(voice.peer(deal.title, 80), title),
     fit(`${voice.peer(deal.with, 30)} ${deal.verified ? '✓' : '?'}`, 14),
-    fit(deal.state === 'offered' ? `offered v${deal.version}` : deal.state, 11),
+    fit(deal.state === 'offered' ? `offered v${deal.version}` : stateWord(deal), 11),
     fit(WAITS[deal.waitsFor], 7),
     day(deal.until),
   ].join(' ');
@@ -107,7 +108,7 @@ function Deals(): ReactElement {
     () =>
       wanted === ''
         ? all
-        : all.filter((one) => `${one.deal} ${one.title} ${one.with} ${one.state}`.toLowerCase().includes(wanted)),
+        : all.filter((one) => `${one.deal} ${one.title} ${one.with} ${stateWord(one)}`.toLowerCase().includes(wanted)),
     [all, wanted],
   );
   const { at, item: deal, select } = useSelected('deals', deals, idOf);
