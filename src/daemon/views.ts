@@ -253,13 +253,23 @@ export function createViews(parts: Parts, deals: Deals) {
           ...(word === undefined ? {} : { answer: word.bytes }),
         };
       }
-      if (open === undefined) return undefined;
-      if (finished !== undefined && machine?.course === 'swap' && machine.contract !== null) {
-        const { record, parties } = finished;
+      if (finished !== undefined && machine?.course === 'swap') {
+        if (machine.contract === null) return undefined;
+        const { record, parties, role } = finished;
+        // Only who complained has the proof: to the other side a void swap leaves nothing.
+        const word = machine.voided ? await exchanges.answerTo(finished.xid, 'void') : undefined;
+        if (machine.phase !== 'contracted' && (word === undefined || machine.proof === null)) return undefined;
+        const wrong = role === 'originator' ? 'R' : 'O';
+        const voided =
+          word === undefined || machine.proof === null
+            ? {}
+            : { voided: { wrong, answer: word.bytes, proof: machine.proof } as const };
         const { O, R, T } = parties;
         const certificates = [O, R, T].map((one) => one.certificate.der);
-        return { kind: 'swap', note, record, parties, witnesses: decodeDelivery(machine.contract), certificates };
+        const witnesses = decodeDelivery(machine.contract);
+        return { kind: 'swap', note, record, parties, witnesses, certificates, ...voided };
       }
+      if (open === undefined) return undefined;
       const proof = present(await store.evidence(toHex(open.document)), 'evidence of a contract');
       const answer = await exchanges.answerTo(proof.xid);
       return { kind: 'contract', document: note, proof, certificates: [...proof.certificates, ...chains], log, answer };

@@ -1,10 +1,16 @@
 /** A peer that cheats in a swap, message by message, against a real daemon and a real arbiter. */
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chunksOf, MAX_CONTENT_BYTES } from '../../src/crypto/content.ts';
+import { decodeAnswer } from '../../src/exchange/answers.ts';
 import { encodeMessage } from '../../src/exchange/messages.ts';
+import { provesMisbehaviour } from '../../src/exchange/misbehaviour.ts';
+import { encodeRecord } from '../../src/exchange/record.ts';
 import type { ContentTerms } from '../../src/exchange/terms.ts';
 import { fromHex } from '../../src/lib/bytes.ts';
+import { decode } from '../../src/lib/cbor.ts';
 import { isFitError } from '../../src/lib/errors.ts';
 import { MAX_WINDOW } from '../../src/lib/window.ts';
 import { type Rogue, startRogue } from '../support/rogue.ts';
@@ -129,4 +135,15 @@ test('a peer that keeps message 1 and is silent does not outwait the window: its
   assert.equal(await elm.waitFor(deal, ['aborted', 'completed']), 'aborted');
   const { transactions } = await (await elm.agent()).dealShow({ deal });
   assert.deepEqual(transactions.map((one) => one.kind).slice(-4), ['abort', 'key', 'complaint', 'void']);
+  // Who was cheated can show it: what the other side signed, the proof, and the arbiter's word.
+  const out = join(folder, 'void-swap');
+  await elm.ok('deal', 'export', deal, '--dir', out);
+  assert.ok(!existsSync(join(out, 'origin-originator.p7s')), 'nothing of ours, which counts for nothing now');
+  const file = (name: string): Buffer => readFileSync(join(out, name));
+  assert.match(file('README.txt').toString(), /void/);
+  const [, answer] = decode(file('answer.cbor'), 20_000) as readonly Uint8Array[];
+  assert.equal(decodeAnswer(answer ?? new Uint8Array()).kind, 'void');
+  assert.deepEqual(file('record.cbor'), Buffer.from(encodeRecord(record)));
+  assert.ok(provesMisbehaviour(record, swap.parties, 'R', file('proof.cbor')));
+  assert.ok(!provesMisbehaviour(record, swap.parties, 'O', file('proof.cbor')));
 });

@@ -97,6 +97,8 @@ test('each gets the files of the other, with a statement of origin that openssl 
     const folder = join(trader.home, `evidence-${deal}`);
     const exported = await trader.fit('deal', 'export', deal, '--dir', folder);
     assert.match(exported.stderr, /README\.txt/);
+    const readme = readFileSync(join(folder, 'README.txt'), 'utf8');
+    assert.match(readme, /does not show that they got the other side's key[\s\S]*is void/);
     const judged = await trader.fit('verify', folder, '--json');
     assert.deepEqual([judged.code, parsed<Verdict>(judged).problem?.code], [1, 'not-judged']);
     for (const name of ['origin-originator', 'origin-responder']) {

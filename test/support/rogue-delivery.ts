@@ -282,6 +282,7 @@ export function expectSwap(rogue: Rogue) {
       });
       return { deal: terms.deal, digest: sha256(document), content };
     },
+    parties: partiesOf(rogue, 'R'),
     promise: (record: ExchangeRecord, key: Uint8Array): Made => makePromise(rogue, record, 'R', key),
   };
 }
