@@ -67,6 +67,10 @@ interface DeliveryParts extends FetchesParts, RemainsParts {
   readonly rng: Rng;
 }
 
+/** A file that has changed is looked at again after this, and for at most one part in so many of the time. */
+const LOOK_AGAIN_MS = 60_000;
+const LOOK_SHARE = 10;
+
 export type Deliveries = ReturnType<typeof createDeliveries>;
 
 /** Whether what is opened is the credential that the note says, if it says one. */
@@ -76,7 +80,7 @@ async function isAsDescribed({ credential, bytes }: ContentTerms, path: string):
 }
 
 export function createDeliveries(parts: DeliveryParts, contents: ContentStore, work: ContentWork) {
-  const { store, log, events, rng } = parts;
+  const { store, clock, log, events, rng } = parts;
   const records = createDeliveryRecords(parts.archive, store, contents);
   const { termsOf, outgoing, incoming, update, isOver } = records;
   const fetches = createFetches(parts, records, contents, work);
@@ -87,10 +91,27 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const fresh = new Set<string>();
   const remains = createRemains(parts, records, contents, { locks, fresh, halt: fetches.halt });
 
+  /** Files of ours that were found changed, by document: when (ms), and until when nobody looks again. */
+  const changed = new Map<string, { readonly from: number; readonly until: number }>();
+
+  const isKnownChanged = (document: string): boolean => {
+    const found = changed.get(document);
+    // A clock that was set back ends it too.
+    return found !== undefined && found.from <= clock.now() && clock.now() < found.until;
+  };
+
+  /** A peer may ask as often as it likes: it makes us read what has changed now and then, and its owner be told as often. */
+  const foundChanged = (document: string, deal: string, begun: number): void => {
+    const from = clock.now();
+    changed.set(document, { from, until: from + Math.max(LOOK_AGAIN_MS, LOOK_SHARE * (from - begun)) });
+    events.emit({ kind: 'file-changed', deal });
+  };
+
   /** Makes the leaves of content of ours again: they follow from its files and what the record keeps. */
   const mend = (document: string, { deal, folder, files, x, point, seed, contentRoot, sealedRoot }: Outgoing): void => {
     if (mending.has(document)) return;
     const leavesPath = contents.leaves(folder);
+    const begun = clock.now();
     const mended = work
       .run('prepare', { files, leavesPath, x, point, seed })
       .then(async (made) => {
@@ -100,7 +121,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       })
       .catch((error) => {
         log.warn({ deal, error }, 'the hashes of a content cannot be made again');
-        if (isFitError(error) && error.code === 'file-changed') events.emit({ kind: 'file-changed', deal });
+        if (isFitError(error) && error.code === 'file-changed') foundChanged(document, deal, begun);
       })
       .finally(() => mending.delete(document));
     mending.set(document, mended);
@@ -340,7 +361,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const { files, x, point, seed, folder, contentRoot } = found;
       const leavesPath = contents.leaves(folder);
       if (mending.has(document)) throw new FitError('busy', 'the hashes of this content are being made again');
+      if (isKnownChanged(document)) return encodeBulkReply({ kind: 'no', why: 'file-changed' });
       const bytes = files.reduce((sum, { size }) => sum + size, 0);
+      const begun = clock.now();
       try {
         const { from: first, count } = request;
         const data =
@@ -353,7 +376,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         if (error.code === 'archive-corrupt') mend(document, found);
         if (error.code !== 'file-changed') throw error;
         log.warn({ deal: found.deal, error }, 'content is not what it was when it was offered');
-        events.emit({ kind: 'file-changed', deal: found.deal });
+        foundChanged(document, found.deal, begun);
         return encodeBulkReply({ kind: 'no', why: 'file-changed' });
       }
     },

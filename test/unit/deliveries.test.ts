@@ -15,7 +15,7 @@ import { parseDocument } from '../../src/commerce/document.ts';
 import { noteOf } from '../../src/commerce/note.ts';
 import { HASH_BYTES, SEALED_CHUNK_BYTES } from '../../src/crypto/content.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
-import { type BulkRequest, decodeBulkRequest, encodeBulkRequest } from '../../src/daemon/bulk.ts';
+import { type BulkRequest, decodeBulkReply, decodeBulkRequest, encodeBulkRequest } from '../../src/daemon/bulk.ts';
 import type { Consent } from '../../src/daemon/consents.ts';
 import { createContentStore } from '../../src/daemon/content-store.ts';
 import { createContentWork } from '../../src/daemon/content-work.ts';
@@ -271,6 +271,30 @@ test('accepted again while it is fetched, it goes on: one fetch, one folder, and
   await it.accept();
   assert.equal(await it.phase(), 'fetched');
   assert.deepEqual(await it.opened(), { kind: 'right' });
+});
+
+test('a file that has changed since is looked at again now and then, however often the peer asks', async (t) => {
+  const it = await offered(t, [randomBytes(300_000)]);
+  await changeByte(it.paths[0] ?? '', 5);
+  const told = () => it.elm.told.filter(({ kind }) => kind === 'file-changed').length;
+  const ask = async (kind: 'leaves' | 'chunks') =>
+    decodeBulkReply(await it.serve(encodeBulkRequest({ kind, document: it.digest, from: 0, count: 1 })));
+  const no = { kind: 'no', why: 'file-changed' };
+  assert.deepEqual(await ask('chunks'), no);
+  for (let more = 0; more < 20; more += 1) assert.deepEqual(await ask('chunks'), no);
+  assert.equal(told(), 1, 'one look, one word to its owner');
+  // Nor are the hashes made again each time that they are asked for.
+  await it.clock.pass(60_000);
+  await rm(it.elm.contents.leaves(await it.folderOf(it.elm)), { force: true });
+  await assert.rejects(ask('leaves'));
+  await until('it is told', () => told() === 2);
+  for (let more = 0; more < 20; more += 1) assert.deepEqual(await ask('leaves'), no);
+  assert.equal(told(), 2);
+  // The right file in its place again is served again.
+  await changeByte(it.paths[0] ?? '', 5);
+  await it.clock.pass(600_000);
+  await assert.rejects(ask('leaves'));
+  await until('made again', async () => (await ask('leaves').catch(() => undefined))?.kind === 'data');
 });
 
 test('leaves gone, and damage that a restart finds half fetched again', async (t) => {
