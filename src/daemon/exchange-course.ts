@@ -50,8 +50,13 @@ export function course(
       return [['key', state.via === 'arbiter' ? arbiter : peer]];
     case 'complaining':
       return [['complaint', own]];
-    case 'contracted':
-      return [[state.course === 'contract' ? 'contract' : 'completion', state.via === 'arbiter' ? arbiter : peer]];
+    case 'contracted': {
+      const from = state.via === 'arbiter' ? arbiter : peer;
+      if (state.course === 'contract') return [['contract', from]];
+      // Whoever opened content has completed it: the key, and whose it is, went before.
+      const opened = exchange.role === 'responder' || state.course !== 'delivery';
+      return [['completion', opened ? own : from]];
+    }
     case 'aborted':
       return [[state.voided ? 'void' : 'aborted', arbiter]];
     case 'dropped':

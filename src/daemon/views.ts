@@ -74,9 +74,12 @@ export function createViews(parts: Parts, deals: Deals) {
   };
 
   const viaOf = (deal: Deal): 'peer' | 'arbiter' | null => {
-    const contract = deal.transactions.find(({ payload: { kind } }) => kind === 'contract' || kind === 'completion');
-    if (contract === undefined) return null;
-    return equal(contract.by, deal.them) || equal(contract.by, deal.us) ? 'peer' : 'arbiter';
+    const of = (kinds: readonly string[]) => deal.transactions.filter(({ payload }) => kinds.includes(payload.kind));
+    if (of(['contract', 'completion']).length === 0) return null;
+    // Whoever opened content completed it itself; its key came from somebody.
+    return of(['contract', 'completion', 'key']).every(({ by }) => equal(by, deal.them) || equal(by, deal.us))
+      ? 'peer'
+      : 'arbiter';
   };
 
   const summary = async (deal: Deal): Promise<DealSummary> => {

@@ -102,7 +102,13 @@ test('a file under a contract: the receiver was there first; the same bytes, a r
   assert.match(receiver.youHold, /^the files as the delivery note says, and .*'s statement of origin$/);
   assert.equal(receiver.theyHold, 'your receipt');
   const told = await oak.fit('deal', 'show', mine.deal);
-  for (const part of [/state +delivered/, /brings +1 file, 293\.0 KiB/, /content +received, compared and taken/])
+  for (const part of [
+    /state +delivered/,
+    /brings +1 file, 293\.0 KiB/,
+    /content +received, compared and taken/,
+    /key by them/,
+    /completion by you/,
+  ])
     assert.match(told.stdout, part);
   const folders = [join(elm.home, `e-${mine.deal}`), join(oak.home, `e-${mine.deal}`)] as const;
   await elm.ok('deal', 'export', mine.deal, '--dir', folders[0]);

@@ -59,6 +59,9 @@ export async function confirm(context: Context, options: { readonly hash?: strin
   await prove(context, agent, 'passphrase, to confirm');
   const confirmed = await agent.policyConfirm({ hash: status.hash });
   if (out.isJson) out.json(confirmed);
-  else out.line(`confirmed  ${confirmed.rules.length} rules are in force until the file is changed`);
+  else {
+    const count = confirmed.rules.length;
+    out.line(`confirmed  ${count === 1 ? '1 rule is' : `${count} rules are`} in force until the file is changed`);
+  }
   return undefined;
 }

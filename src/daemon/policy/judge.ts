@@ -127,7 +127,7 @@ function withinTotals(rule: Rule, facts: Facts, reserved: readonly Reserved[]): 
   for (const [key, words, scope] of COUNTS) {
     const limit = rule[key];
     if (limit !== undefined && reserved.filter(counts(rule, facts, scope)).length >= limit)
-      return `${limit} signatures ${words} are given already`;
+      return limit === 1 ? `1 signature ${words} is given already` : `${limit} signatures ${words} are given already`;
   }
   return undefined;
 }
