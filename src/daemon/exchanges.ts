@@ -255,10 +255,12 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
    * Of a swap's originator, in ms: when its patience is over at the latest. The window can begin as soon as message 1 leaves, and
    * no acknowledgement and no restart begins it again.
    */
-  const endOfPatience = ({ record, role }: Exchange): number | undefined =>
-    role === 'originator' && record.itemR.kind === 'content'
-      ? record.signingTime * 1000 + patienceWithin(windowOf(record.check), Number.POSITIVE_INFINITY)
-      : undefined;
+  const endOfPatience = ({ record, role }: Exchange): number | undefined => {
+    if (role !== 'originator' || record.itemR.kind !== 'content') return undefined;
+    // Whichever is first, so that a clock that was set back since makes it no later.
+    const begun = Math.min(record.signingTime * 1000, ports.clock.now());
+    return begun + patienceWithin(windowOf(record.check), Number.POSITIVE_INFINITY);
+  };
 
   const startTimer = (entry: Live, timer: 'patience' | 'deadline', atMs: number): void => {
     entry.timers.get(timer)?.();

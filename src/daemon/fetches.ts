@@ -11,7 +11,7 @@ import { chunksOf, HASH_BYTES, sealedBytes } from '../crypto/content.ts';
 import { encodeMessage } from '../exchange/messages.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
-import { fromHex } from '../lib/bytes.ts';
+import { equal, fromHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -39,6 +39,9 @@ export interface FetchesParts {
   readonly events: Events;
   readonly outbox: () => Pick<Outbox, 'post'>;
 }
+
+/** What content of so many bytes takes until it is opened: ciphertext, hashes, files. */
+const roomOf = (bytes: number): number => sealedBytes(bytes) + bytes + chunksOf(bytes) * HASH_BYTES;
 
 type Kind = 'leaves' | 'chunks';
 
@@ -92,6 +95,19 @@ export function createFetches(
   const freeBytes = async (): Promise<number> => {
     const { bavail, bsize } = await statfs(dirname(contents.root));
     return bavail * bsize;
+  };
+
+  /** What the other contents that were accepted before still need. */
+  const promised = async (but: Uint8Array): Promise<number> => {
+    let sum = 0;
+    for await (const [document, one] of contents.all()) {
+      if (one.kind === 'out' || isOver(one.deal)) continue;
+      const { bytes, root } = await termsOf(document, one);
+      if (equal(root, but)) continue;
+      if (one.phase === 'fetching') sum += roomOf(bytes) - (running.get(document)?.done ?? 0);
+      else if (one.phase === 'fetched') sum += bytes;
+    }
+    return sum;
   };
 
   /** What was fetched is not of its roots. True when that is its sender's doing, and the end of it. */
@@ -247,11 +263,11 @@ export function createFetches(
     of: (document: string): Running | undefined => running.get(document),
 
     /** Refuses what has no room here. */
-    async checkRoom({ bytes }: ContentTerms): Promise<void> {
-      const needed = sealedBytes(bytes) + bytes + chunksOf(bytes) * HASH_BYTES + SPARE_BYTES;
-      const free = await freeBytes();
+    async checkRoom({ bytes, root }: ContentTerms): Promise<void> {
+      const needed = roomOf(bytes) + SPARE_BYTES;
+      const free = (await freeBytes()) - (await promised(root));
       if (free < needed)
-        throw new FitError('disk-full', `this needs ${needed} bytes, and ${free} are free`, {
+        throw new FitError('disk-full', `this needs ${needed} bytes, and ${Math.max(free, 0)} are free for it`, {
           hint: 'make room, then receive it again; nothing was signed',
         });
     },

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -13,7 +13,7 @@ import { createArchive } from '../../src/archive/sealed-store.ts';
 import { type Deal, type DealState, newDeal } from '../../src/commerce/deal.ts';
 import { parseDocument } from '../../src/commerce/document.ts';
 import { noteOf } from '../../src/commerce/note.ts';
-import { HASH_BYTES, SEALED_CHUNK_BYTES } from '../../src/crypto/content.ts';
+import { chunksOf, HASH_BYTES, SEALED_CHUNK_BYTES } from '../../src/crypto/content.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { type BulkRequest, decodeBulkReply, decodeBulkRequest, encodeBulkRequest } from '../../src/daemon/bulk.ts';
 import type { Consent } from '../../src/daemon/consents.ts';
@@ -295,6 +295,25 @@ test('a file that has changed since is looked at again now and then, however oft
   await it.clock.pass(600_000);
   await assert.rejects(ask('leaves'));
   await until('made again', async () => (await ask('leaves').catch(() => undefined))?.kind === 'data');
+});
+
+test('room is counted once: what was accepted before and is not here yet needs its own', async (t) => {
+  const it = await offered(t, [randomBytes(100)]);
+  const { bavail, bsize } = await statfs(it.oak.folder);
+  const bytes = Math.floor(bavail * bsize * 0.3);
+  const files = [{ name: 'film.bin', size: bytes, sha256: OAK }];
+  const content: ContentTerms = { root: ELM, bytes, chunks: chunksOf(bytes), credential: null, files };
+  await it.oak.deliveries.checkRoom(content);
+  const text = note(content);
+  const document = toHex(sha256(text));
+  it.oak.documents.set(document, text);
+  const { ops } = await it.oak.deliveries.accept(document, DEAL, toHex(ELM), null);
+  await it.oak.archive.batch(ops);
+  await it.oak.deliveries.checkRoom(content);
+  const other = { ...content, root: OAK };
+  await assert.rejects(it.oak.deliveries.checkRoom(other), isCode('disk-full'));
+  it.oak.set('declined', it.digest);
+  await it.oak.deliveries.checkRoom(other);
 });
 
 test('leaves gone, and damage that a restart finds half fetched again', async (t) => {
