@@ -65,6 +65,16 @@ async function place(from: string, to: string): Promise<void> {
   }
 }
 
+/** The daemon's own go next: the names must outlast a loss of power. A system that syncs no folders has done what it can. */
+async function makeDurable(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync().catch(() => {});
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Puts what has been opened into the folder, and lets the daemon's own go. Nothing if nothing has been. */
 export async function takeFiles(
   agent: Agent,
@@ -81,11 +91,13 @@ export async function takeFiles(
     placed.push(to);
   }
   if (view.salts === null || view.trouble === null) {
+    await makeDurable(folder);
     await agent.deliveryTaken({ deal });
     return { placed, trouble: view.trouble };
   }
   const salts = join(folder, saltsName(view));
   await place(view.salts, salts);
+  await makeDurable(folder);
   await agent.deliveryTaken({ deal });
   return { placed, trouble: `${view.trouble}; keep ${salts}, which proves it: fit verify --content --salts` };
 }

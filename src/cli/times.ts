@@ -1,4 +1,4 @@
-/** Times and states as commands take them. */
+/** Times, states and digests as commands take them. */
 import { parseDuration } from '../lib/duration.ts';
 import { FitError } from '../lib/errors.ts';
 import { DEAL_STATES, type DealStateName } from '../rpc/agent.ts';
@@ -29,6 +29,12 @@ export function parseStates(text: string): readonly DealStateName[] {
 export function parseNumber(text: string, what: string): number {
   if (!/^[0-9]{1,15}$/.test(text)) throw new FitError('usage', `${what} must be a whole number`);
   return Number(text);
+}
+
+/** `what`: the option that names a SHA-256. */
+export function checkDigest(text: string | undefined, what: string): void {
+  if (text !== undefined && !/^[0-9a-f]{64}$/.test(text))
+    throw new FitError('usage', `${what} takes 64 lower-case hexadecimal digits`);
 }
 
 /** The states in which nothing more happens by itself. */

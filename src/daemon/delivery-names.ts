@@ -13,7 +13,7 @@ export async function sourceOf(path: string): Promise<SourceFile> {
     throw new FitError('bad-file', `${path} cannot be read`, { cause: error });
   });
   if (!stats.isFile())
-    throw new FitError('bad-file', `${path} is not a file`, { hint: 'deliver files, or one archive of a folder' });
+    throw new FitError('bad-file', `${path} is not a file`, { hint: 'deliver files, or folders, which are packed' });
   return { path, size: stats.size };
 }
 

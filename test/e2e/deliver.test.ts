@@ -145,6 +145,8 @@ test('several files without a contract, empty ones too; nothing is overwritten',
   writeFileSync(join(to, 'b.bin'), 'mine');
   await oak.fails(2, 'deal', 'receive', deal, '--to', to, ...oak.pw);
   await oak.fails(2, 'deal', 'receive', deal, '--to', join(to, 'b.bin'), ...oak.pw);
+  const named = await oak.fails(2, 'deal', 'receive', deal, '--document', 'dead', ...oak.pw);
+  assert.match(named.stderr, /--document takes 64/);
   const unknown = await oak.fails(3, 'deal', 'receive', 'zzzz', '--to', to, ...oak.pw);
   assert.match(unknown.stderr, /^fit: there is no such deal\nfit: hint: fit deal list\n$/);
   assert.equal((await oak.ok<DealResult>('deal', 'show', deal)).state, 'offered');

@@ -5,6 +5,7 @@ import { FitError } from '../../lib/errors.ts';
 import type { ApprovalRequest } from '../../rpc/approvals.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
+import { checkDigest } from '../times.ts';
 import * as voice from '../voice.ts';
 import * as approvals from '../voice-approvals.ts';
 import { prove } from './consent.ts';
@@ -81,8 +82,7 @@ interface GrantOptions extends WaitOptions {
 export async function grant(context: Context, options: GrantOptions, id: string): Promise<number | undefined> {
   checkWaitOptions(options);
   const { document } = options;
-  if (document !== undefined && !/^[0-9a-f]{64}$/.test(document))
-    throw new FitError('usage', '--document takes 64 lower-case hexadecimal digits');
+  checkDigest(document, '--document');
   const agent = await context.agent();
   const given = await context.givenPassphrase();
   let digest = document;

@@ -7,7 +7,7 @@ import type { DealChange, DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { checkFolder, checkPlace, takeFiles } from '../place.ts';
-import { FINAL_STATES, parseTimeoutMs } from '../times.ts';
+import { checkDigest, FINAL_STATES, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { size } from '../voice-delivery.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
@@ -318,6 +318,7 @@ async function takeInto(
 export async function receive(context: Context, options: ReceiveOptions, id: string): Promise<number | undefined> {
   const folder = resolve(options.to ?? '.');
   checkFolder(folder);
+  checkDigest(options.document, '--document');
   const rate = rateOf(options.limitRate);
   const agent = await context.agent();
   await requireUnlocked(agent);

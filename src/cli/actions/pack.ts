@@ -36,7 +36,7 @@ import type { StatementResult } from '../../rpc/approvals.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { readInput, writeFolder } from '../files.ts';
-import { parseTimeoutMs } from '../times.ts';
+import { checkDigest, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
 import { checkWaitOptions } from './outcome.ts';
@@ -55,7 +55,6 @@ interface PackOptions {
 }
 
 const now = (): number => seconds(Date.now());
-const DIGEST = /^[0-9a-f]{64}$/;
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
@@ -251,13 +250,8 @@ async function reading<T>(
   use: (container: Container, work: Work) => Promise<T>,
 ): Promise<T> {
   const { root, signer } = options;
-  for (const [flag, value] of [
-    ['--root', root],
-    ['--signer', signer],
-  ] as const) {
-    if (value !== undefined && !DIGEST.test(value))
-      throw new FitError('usage', `${flag} takes 64 lower-case hexadecimal digits`);
-  }
+  checkDigest(root, '--root');
+  checkDigest(signer, '--signer');
   const work: Work = { bytes: 0, entries: 0 };
   const run = async (): Promise<T> => {
     const demands = async (asked: ReadonlySet<Attribute>): Promise<Demands> => ({

@@ -2,6 +2,7 @@
 import { FitError, isFitError } from '../../lib/errors.ts';
 import type { PolicyVerdict } from '../../rpc/approvals.ts';
 import type { Context } from '../context.ts';
+import { checkDigest } from '../times.ts';
 import * as approvals from '../voice-approvals.ts';
 import { prove } from './consent.ts';
 
@@ -33,8 +34,7 @@ export async function check(context: Context, _options: object, id: string): Pro
 
 export async function confirm(context: Context, options: { readonly hash?: string }): Promise<undefined> {
   const { out } = context;
-  if (options.hash !== undefined && !/^[0-9a-f]{64}$/.test(options.hash))
-    throw new FitError('usage', '--hash takes 64 lower-case hexadecimal digits');
+  checkDigest(options.hash, '--hash');
   const agent = await context.agent();
   const status = await agent.policyShow();
   if (status.problem !== null)

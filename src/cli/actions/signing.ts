@@ -1,6 +1,6 @@
 /** fit deal accept|abort|resolve. */
-import { FitError } from '../../lib/errors.ts';
 import type { Context } from '../context.ts';
+import { checkDigest } from '../times.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
 import { checkWaitOptions, finish, type WaitOptions } from './outcome.ts';
 
@@ -10,9 +10,7 @@ interface AcceptOptions extends WaitOptions {
 
 export async function accept(context: Context, options: AcceptOptions, deal: string): Promise<number | undefined> {
   checkWaitOptions(options);
-  if (options.document !== undefined && !/^[0-9a-f]{64}$/.test(options.document)) {
-    throw new FitError('usage', '--document takes 64 lower-case hexadecimal digits');
-  }
+  checkDigest(options.document, '--document');
   const agent = await context.agent();
   await requireUnlocked(agent);
   const named = options.document === undefined ? {} : { document: options.document };

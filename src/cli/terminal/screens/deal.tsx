@@ -61,7 +61,9 @@ function Deal({ id }: { readonly id: string }): ReactElement {
         session.agent.dealShow({ deal: id }),
         session.agent.dealExplain({ deal: id }),
       ]);
-      const delivery = deal.kind === 'contract' ? null : await session.agent.deliveryShow({ deal: id });
+      // The deal is shown also where its content cannot be asked about.
+      const delivery =
+        deal.kind === 'contract' ? null : await session.agent.deliveryShow({ deal: id }).catch(() => null);
       if (isOn) setKnown({ deal, explained, delivery });
     };
     void look(stamp).catch(() => {});
