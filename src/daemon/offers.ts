@@ -286,7 +286,9 @@ export function createOffers(
           throw new FitError('wrong-state', 'this does not wait for files of yours', { hint: `fit deal show ${id}` });
         const { card, contact: pinned } = await arbiterOf(version);
         const swap = { other: terms.content };
-        const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap) }, keep };
+        // The answer is a text of its own, and fulfils what the offer fulfils.
+        const { references } = terms;
+        const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap), references }, keep };
         const rest = restOf(content, request, swap);
         const made = draft(deal, id, contact, pinnedArbiter(pinned, id), card, rest, terms, delivered);
         return offer(made, request.dryRun, authority);

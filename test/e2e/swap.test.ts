@@ -90,7 +90,9 @@ test('each gets the files of the other, with a statement of origin that openssl 
   assert.deepEqual(readFileSync(join(elm.home, 'in', 'deed.pdf')), deed.data);
   assert.deepEqual(readFileSync(join(oak.home, 'in', 'scan.pdf')), scan.data);
   assert.equal((await (await trio.notary.agent()).status()).received.arbiter, asked);
-  assert.equal((await elm.ok<DealResult>('deal', 'show', deal)).kind, 'swap');
+  const shownLast = await elm.ok<DealResult>('deal', 'show', deal);
+  const { document } = await elm.ok<DealResult>('deal', 'show', contract);
+  assert.deepEqual([shownLast.kind, shownLast.references], ['swap', [document]]);
   assert.match((await oak.ok<ExplainResult>('deal', 'explain', deal)).youHold, /their files/);
 
   for (const trader of [elm, oak]) {
