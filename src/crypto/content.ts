@@ -9,7 +9,7 @@
  * PROTOCOL §8 salts the chunk keys with the xid. That is circular, since X contains the root of the ciphertext; the point,
  * which is as new as x, stands in its place.
  */
-import { createCipheriv, createHash, hkdfSync } from 'node:crypto';
+import { createCipheriv, createHash, createHmac } from 'node:crypto';
 import { assert, present } from '../lib/assert.ts';
 import { concat, equal, utf8 } from '../lib/bytes.ts';
 import { type Cbor, decode, enc, read } from '../lib/cbor.ts';
@@ -61,12 +61,24 @@ export type Tree = 'content' | 'sealed';
 const LEAF: Readonly<Record<Tree, Uint8Array>> = { content: Uint8Array.of(0), sealed: Uint8Array.of(2) };
 const NODE: Readonly<Record<Tree, Uint8Array>> = { content: Uint8Array.of(1), sealed: Uint8Array.of(3) };
 
+function leafOf(tree: Tree, index: number, bytes: Uint8Array): Uint8Array {
+  return createHash('sha256')
+    .update(concat(LEAF[tree], be64(index)))
+    .update(bytes)
+    .digest();
+}
+
+/** The leaf of a chunk that stands behind its salt. */
+export function saltedLeaf(index: number, salted: Uint8Array): Uint8Array {
+  return leafOf('content', index, salted);
+}
+
 export function contentLeaf(index: number, salt: Uint8Array, chunk: Uint8Array): Uint8Array {
-  return createHash('sha256').update(LEAF.content).update(be64(index)).update(salt).update(chunk).digest();
+  return saltedLeaf(index, concat(salt, chunk));
 }
 
 export function sealedLeaf(index: number, sealed: Uint8Array): Uint8Array {
-  return createHash('sha256').update(LEAF.sealed).update(be64(index)).update(sealed).digest();
+  return leafOf('sealed', index, sealed);
 }
 
 function node(tree: Tree, left: Uint8Array, right: Uint8Array): Uint8Array {
@@ -156,10 +168,18 @@ export function rootOfPath(
   );
 }
 
-/** Derives the keys of all chunks of one content. `x`: 32 bytes, `point` = x·G, 33 bytes. */
+const FIRST_BLOCK = Uint8Array.of(1);
+
+/**
+ * Derives the keys of all chunks of one content by HKDF-SHA-256 (RFC 5869), whose first half is the same for all of them.
+ * `x`: 32 bytes, `point` = x·G, 33 bytes.
+ */
 export function chunkKeys(x: Uint8Array, point: Uint8Array): (index: number) => Uint8Array {
-  const salt = H('fit content v1', point);
-  return (index) => new Uint8Array(hkdfSync('sha256', x, salt, be64(index), 32));
+  const extracted = createHmac('sha256', H('fit content v1', point)).update(x).digest();
+  return (index) =>
+    createHmac('sha256', extracted)
+      .update(concat(be64(index), FIRST_BLOCK))
+      .digest();
 }
 
 const ZERO_IV = new Uint8Array(16);
@@ -173,27 +193,35 @@ export function sealChunk(key: Uint8Array, salt: Uint8Array, chunk: Uint8Array):
   return crypt(key, concat(salt, chunk));
 }
 
+/** The same of a chunk that stands behind its salt. */
+export function sealSalted(key: Uint8Array, salted: Uint8Array): Uint8Array {
+  return crypt(key, salted);
+}
+
 export interface OpenedChunk {
   readonly salt: Uint8Array;
   readonly chunk: Uint8Array;
 }
 
-export function openChunk(key: Uint8Array, sealed: Uint8Array): OpenedChunk {
-  const opened = crypt(key, sealed);
-  return { salt: opened.subarray(0, SALT_BYTES), chunk: opened.subarray(SALT_BYTES) };
+function apart(salted: Uint8Array): OpenedChunk {
+  return { salt: salted.subarray(0, SALT_BYTES), chunk: salted.subarray(SALT_BYTES) };
 }
 
-/** Whether a chunk of the ciphertext opens to its leaf. */
-export function isRightChunk(
+export function openChunk(key: Uint8Array, sealed: Uint8Array): OpenedChunk {
+  return apart(crypt(key, sealed));
+}
+
+/** What a chunk of the ciphertext opens to, or null if that is not what its leaf says. */
+export function openRight(
   key: Uint8Array,
   bytes: number,
   index: number,
   sealed: Uint8Array,
   leaf: Uint8Array,
-): boolean {
-  if (sealed.length !== sealedLength(bytes, index)) return false;
-  const { salt, chunk } = openChunk(key, sealed);
-  return equal(contentLeaf(index, salt, chunk), leaf);
+): OpenedChunk | null {
+  if (sealed.length !== sealedLength(bytes, index)) return null;
+  const salted = crypt(key, sealed);
+  return equal(saltedLeaf(index, salted), leaf) ? apart(salted) : null;
 }
 
 /** One chunk of the ciphertext and the leaf that it should open to, each with its path. */
@@ -253,5 +281,5 @@ export function provesWrong(facts: ContentFacts, wrong: WrongChunk): boolean {
   const inContent = rootOfPath('content', leaf, index, chunks, leafPath);
   if (inSealed === null || inContent === null) return false;
   if (!equal(inSealed, sealedRoot) || !equal(inContent, contentRoot)) return false;
-  return !isRightChunk(chunkKeys(x, point)(index), bytes, index, sealed, leaf);
+  return openRight(chunkKeys(x, point)(index), bytes, index, sealed, leaf) === null;
 }

@@ -5,7 +5,8 @@
  * have, so that a transfer goes on where it stopped, and its pace is the receiver's.
  */
 import { HASH_BYTES, SEALED_CHUNK_BYTES } from '../crypto/content.ts';
-import { decode, enc, read } from '../lib/cbor.ts';
+import { concat, equal } from '../lib/bytes.ts';
+import { blobHead, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { BULK_FRAME_BYTES } from '../p2p/link.ts';
 
@@ -52,19 +53,50 @@ export function decodeBulkRequest(bytes: Uint8Array): BulkRequest {
   return { kind, document, from: read.uint(from, 'from'), count };
 }
 
+/** Array, version and kind of a reply with data: what comes before the head of its data. */
+const DATA_START = enc(1, 'data', new Uint8Array()).subarray(0, -1);
+
+const beforeData = (bytes: number): Uint8Array => concat(DATA_START, blobHead(bytes));
+
+/** A reply with so many bytes of data, and the place in it where they belong: large data is not copied to be encoded. */
+export function dataReply(bytes: number): { readonly reply: Uint8Array; readonly data: Uint8Array } {
+  const head = beforeData(bytes);
+  const reply = new Uint8Array(head.length + bytes);
+  reply.set(head);
+  return { reply, data: reply.subarray(head.length) };
+}
+
+/**
+ * The data inside a reply, if that is the one encoding of a reply with data, without the copies of decoding and encoding again.
+ * All other replies are left to that.
+ */
+function dataOf(reply: Uint8Array): Uint8Array | undefined {
+  // How long the head of a byte string is.
+  for (const bytes of [1, 2, 3, 5]) {
+    const at = DATA_START.length + bytes;
+    if (at > reply.length) return undefined;
+    if (equal(beforeData(reply.length - at), reply.subarray(0, at))) return reply.subarray(at);
+  }
+  return undefined;
+}
+
+const MOST_DATA = Math.max(CHUNKS_PER_REPLY * SEALED_CHUNK_BYTES, LEAVES_PER_REPLY * HASH_BYTES);
+
 export function encodeBulkReply(reply: BulkReply): Uint8Array {
   switch (reply.kind) {
     case 'open':
       return enc(1, 'open', reply.point, reply.root);
     case 'data':
-      return enc(1, 'data', reply.data);
+      return concat(beforeData(reply.data.length), reply.data);
     case 'no':
       return enc(1, 'no', reply.why);
   }
 }
 
-/** Throws `PeerFault`. */
+/** Throws `PeerFault`. Data is not copied. */
 export function decodeBulkReply(bytes: Uint8Array): BulkReply {
+  const data = dataOf(bytes);
+  if (data !== undefined && data.length <= MOST_DATA) return { kind: 'data', data };
   const fields = read.list(decode(bytes, BULK_FRAME_BYTES), 4, 'bulk reply');
   if (fields[0] !== 1) throw new PeerFault('unknown-version', 'bulk reply: unknown version');
   const kind = read.oneOf(fields[1], ['open', 'data', 'no'], 'bulk reply');
@@ -73,10 +105,8 @@ export function decodeBulkReply(bytes: Uint8Array): BulkReply {
       const [, , point, root] = read.array(fields, 4, 'bulk reply');
       return { kind, point: read.bytes(point, 33, 'point'), root: read.bytes(root, 32, 'root') };
     }
-    case 'data': {
-      const most = Math.max(CHUNKS_PER_REPLY * SEALED_CHUNK_BYTES, LEAVES_PER_REPLY * HASH_BYTES);
-      return { kind, data: read.blob(read.array(fields, 3, 'bulk reply')[2], most, 'data') };
-    }
+    case 'data':
+      return { kind, data: read.blob(read.array(fields, 3, 'bulk reply')[2], MOST_DATA, 'data') };
     case 'no':
       return { kind, why: read.text(read.array(fields, 3, 'bulk reply')[2], 200, 'why') };
   }

@@ -42,10 +42,15 @@ export function readFully(fd: number, target: Uint8Array, position: number): num
   return done;
 }
 
-/** Appends all of it: a system may take less than it was given, and only the next write says why. */
-export function writeFully(fd: number, bytes: Uint8Array, write: typeof writeSync = writeSync): void {
+/** Writes all of it, at `position` or behind what was written: a system may take less than it was given, and only the next write says why. */
+export function writeFully(
+  fd: number,
+  bytes: Uint8Array,
+  write: typeof writeSync = writeSync,
+  position?: number,
+): void {
   for (let done = 0; done < bytes.length; ) {
-    const taken = write(fd, bytes, done, bytes.length - done);
+    const taken = write(fd, bytes, done, bytes.length - done, position === undefined ? null : position + done);
     if (taken === 0) throw new FitError('disk-failed', 'the disk takes no more and does not say why');
     done += taken;
   }

@@ -6,32 +6,41 @@
  * is opened only into files of our own, and is right only if every leaf and every file's digest is.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import {
   CHUNK_BYTES,
   chunkKeys,
-  chunkLength,
   chunksOf,
-  contentLeaf,
   createRoot,
   encodeWrongChunk,
   HASH_BYTES,
-  isRightChunk,
-  openChunk,
+  openRight,
   provesWrong,
+  SALT_BYTES,
   SEALED_CHUNK_BYTES,
+  saltedLeaf,
   saltOf,
-  sealChunk,
   sealedLeaf,
   sealedLength,
+  sealSalted,
   siblings,
   type Tree,
   type WrongChunk,
 } from '../crypto/content.ts';
 import { equal } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
-import { CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
+import { CHUNKS_PER_REPLY, dataReply, LEAVES_PER_REPLY } from './bulk.ts';
 import {
   createOwn,
   damaged,
@@ -133,6 +142,17 @@ function openSources(files: readonly SourceFile[]) {
   };
 }
 
+/** The chunks of the files, each behind its salt, as both trees and the cipher take it; valid until the next one. */
+function saltedChunks(source: ReturnType<typeof openSources>, seed: Uint8Array): (index: number) => Uint8Array {
+  const buffer = new Uint8Array(SEALED_CHUNK_BYTES);
+  return (index) => {
+    const salted = buffer.subarray(0, sealedLength(source.bytes, index));
+    salted.set(saltOf(seed, index));
+    source.read(salted.subarray(SALT_BYTES), index * CHUNK_BYTES);
+    return salted;
+  };
+}
+
 /** One pass: the digests of the files, both trees, and the leaves of the content into `leavesPath`. */
 export function prepare(
   job: { readonly files: readonly SourceFile[]; readonly leavesPath: string } & Sealing,
@@ -143,24 +163,24 @@ export function prepare(
     const { bytes } = source;
     const chunks = chunksOf(bytes);
     const keyOf = chunkKeys(job.x, job.point);
+    const saltedOf = saltedChunks(source, job.seed);
     const [content, sealed] = [createRoot('content'), createRoot('sealed')];
     const digests = job.files.map(() => createHash('sha256'));
     const ends = job.files.map((_, index) => job.files.slice(0, index + 1).reduce((sum, file) => sum + file.size, 0));
     let file = 0;
     writeWhole(job.leavesPath, (fd) => {
       for (let index = 0; index < chunks; index += 1) {
-        const chunk = new Uint8Array(chunkLength(bytes, index));
-        source.read(chunk, index * CHUNK_BYTES);
+        const salted = saltedOf(index);
+        const chunk = salted.subarray(SALT_BYTES);
         for (let at = 0; at < chunk.length; ) {
           while (index * CHUNK_BYTES + at >= (ends[file] ?? 0)) file += 1;
           const part = chunk.subarray(at, (ends[file] ?? 0) - index * CHUNK_BYTES);
           digests[file]?.update(part);
           at += part.length;
         }
-        const salt = saltOf(job.seed, index);
-        const leaf = contentLeaf(index, salt, chunk);
+        const leaf = saltedLeaf(index, salted);
         content.add(leaf);
-        sealed.add(sealedLeaf(index, sealChunk(keyOf(index), salt, chunk)));
+        sealed.add(sealedLeaf(index, sealSalted(keyOf(index), salted)));
         writeFully(fd, leaf);
         if (index % 256 === 0) progress(index * CHUNK_BYTES);
       }
@@ -207,7 +227,7 @@ function checkOwnLeaves(path: string, chunks: number, contentRoot: Uint8Array, l
   compared.set(path, state);
 }
 
-/** Sealed chunks `from` to `from + count - 1`, each made of what its leaf says. */
+/** The reply with the sealed chunks `from` to `from + count - 1`, each made of what its leaf says. */
 export function seal(
   job: {
     readonly files: readonly SourceFile[];
@@ -225,24 +245,23 @@ export function seal(
   try {
     leaves = openLeaves(job.leavesPath);
     const keyOf = chunkKeys(job.x, job.point);
+    const saltedOf = saltedChunks(source, job.seed);
     const last = Math.min(job.from + job.count, chunks);
     const lengths = Array.from({ length: last - job.from }, (_, at) => sealedLength(bytes, job.from + at));
-    const out = new Uint8Array(lengths.reduce((sum, one) => sum + one, 0));
+    const { reply, data } = dataReply(lengths.reduce((sum, one) => sum + one, 0));
     let at = 0;
     for (let index = job.from; index < last; index += 1) {
-      const chunk = new Uint8Array(chunkLength(bytes, index));
-      source.read(chunk, index * CHUNK_BYTES);
-      const salt = saltOf(job.seed, index);
-      if (!equal(leaves.at(index), contentLeaf(index, salt, chunk))) {
+      const salted = saltedOf(index);
+      if (!equal(leaves.at(index), saltedLeaf(index, salted))) {
         // One of the two is not what it was, and only the leaves have a root.
         if (!areLeavesOf(leaves, chunks, job.contentRoot)) throw damaged('the hashes of a content');
         throw changed('a file of this delivery');
       }
-      const sealed = sealChunk(keyOf(index), salt, chunk);
-      out.set(sealed, at);
+      const sealed = sealSalted(keyOf(index), salted);
+      data.set(sealed, at);
       at += sealed.length;
     }
-    return out;
+    return reply;
   } finally {
     source.close();
     leaves?.close();
@@ -277,12 +296,17 @@ interface Received {
   readonly bytes: number;
 }
 
-/** Calls `each` with every chunk of a received ciphertext, the last ones short if it is. */
-function eachSealed(job: Received, each: (index: number, sealed: Uint8Array) => boolean): void {
+/** Calls `each` with every chunk of a received ciphertext, the last ones short if it is, or of the part that is asked for. */
+function eachSealed(
+  job: Pick<Received, 'sealedPath' | 'bytes'>,
+  each: (index: number, sealed: Uint8Array) => boolean,
+  from = 0,
+  to = chunksOf(job.bytes),
+): void {
   const fd = openOwn(job.sealedPath, 'the parts of a content');
   try {
     const buffer = new Uint8Array(SEALED_CHUNK_BYTES);
-    for (let index = 0; index < chunksOf(job.bytes); index += 1) {
+    for (let index = from; index < to; index += 1) {
       const length = sealedLength(job.bytes, index);
       const got = readFully(fd, buffer.subarray(0, length), index * SEALED_CHUNK_BYTES);
       if (!each(index, buffer.subarray(0, got))) return;
@@ -292,21 +316,73 @@ function eachSealed(job: Received, each: (index: number, sealed: Uint8Array) => 
   }
 }
 
-/** Whether leaves and ciphertext as received are those of the roots; what is right is durable afterwards. */
-export function compare(job: Received & Roots, progress: Progress): Comparison {
+/** Chunks as they came go where they belong, and their leaves come back: what is hashed on its way is not read again for that. */
+export function keep(job: {
+  readonly sealedPath: string;
+  readonly bytes: number;
+  readonly from: number;
+  readonly sealed: Uint8Array;
+}): Uint8Array {
+  const { sealedPath, bytes, from, sealed } = job;
+  const count = Math.ceil(sealed.length / SEALED_CHUNK_BYTES);
+  checkRange(from, count, chunksOf(bytes), CHUNKS_PER_REPLY);
+  const fd = openOwn(sealedPath, 'the parts of a content', true);
+  try {
+    writeFully(fd, sealed, writeSync, from * SEALED_CHUNK_BYTES);
+  } finally {
+    closeSync(fd);
+  }
+  const out = new Uint8Array(count * HASH_BYTES);
+  for (let at = 0; at < count; at += 1)
+    out.set(
+      sealedLeaf(from + at, sealed.subarray(at * SEALED_CHUNK_BYTES, (at + 1) * SEALED_CHUNK_BYTES)),
+      at * HASH_BYTES,
+    );
+  return out;
+}
+
+/** The leaves of chunks that lie there, 32 bytes each. */
+export function hash(job: {
+  readonly sealedPath: string;
+  readonly bytes: number;
+  readonly from: number;
+  readonly count: number;
+}): Uint8Array {
+  const chunks = chunksOf(job.bytes);
+  checkRange(job.from, job.count, chunks, LEAVES_PER_REPLY);
+  const to = Math.min(job.from + job.count, chunks);
+  const out = new Uint8Array((to - job.from) * HASH_BYTES);
+  const each = (index: number, chunk: Uint8Array): boolean => {
+    out.set(sealedLeaf(index, chunk), (index - job.from) * HASH_BYTES);
+    return true;
+  };
+  eachSealed(job, each, job.from, to);
+  return out;
+}
+
+/** The root of a ciphertext that lies there. */
+function rootOfSealed(job: Received, progress: Progress): Uint8Array {
+  const root = createRoot('sealed');
+  eachSealed(job, (index, chunk) => {
+    root.add(sealedLeaf(index, chunk));
+    if (index % 256 === 0) progress(index * CHUNK_BYTES);
+    return true;
+  });
+  return root.root();
+}
+
+/**
+ * Whether leaves and ciphertext as received are those of the roots; what is right is durable afterwards. `foundRoot`: that of the
+ * ciphertext, if it was hashed as it was written; else it is read.
+ */
+export function compare(job: Received & Roots & { readonly foundRoot?: Uint8Array }, progress: Progress): Comparison {
   const received = openLeaves(job.leavesPath);
   try {
     if (!areLeavesOf(received, chunksOf(job.bytes), job.contentRoot)) return 'wrong-leaves';
   } finally {
     received.close();
   }
-  const sealed = createRoot('sealed');
-  eachSealed(job, (index, chunk) => {
-    sealed.add(sealedLeaf(index, chunk));
-    if (index % 256 === 0) progress(index * CHUNK_BYTES);
-    return true;
-  });
-  if (!equal(sealed.root(), job.sealedRoot)) return 'wrong-ciphertext';
+  if (!equal(job.foundRoot ?? rootOfSealed(job, progress), job.sealedRoot)) return 'wrong-ciphertext';
   for (const path of [job.sealedPath, job.leavesPath]) {
     const fd = openOwn(path, 'the parts of a content', true);
     try {
@@ -454,16 +530,15 @@ export function open(
     const into = createOwn(job.saltsPath);
     salts = into;
     eachSealed(job, (index, sealed) => {
-      const key = keyOf(index);
       const leaf = received.at(index);
-      if (!isRightChunk(key, bytes, index, sealed, leaf)) {
+      const opened = openRight(keyOf(index), bytes, index, sealed, leaf);
+      if (opened === null) {
         wrong = { index, sealed: Uint8Array.from(sealed) };
         return false;
       }
       root.add(leaf);
-      const { salt, chunk } = openChunk(key, sealed);
-      outputs.write(chunk);
-      writeFully(into, salt);
+      outputs.write(opened.chunk);
+      writeFully(into, opened.salt);
       if (index % 256 === 0) progress(index * CHUNK_BYTES);
       return true;
     });

@@ -1,6 +1,6 @@
 /**
- * The work on the files of deliveries off the event loop: long jobs in one worker thread, chunks for peers in another, each one
- * job at a time. A worker starts with its first job and ends after a minute without one.
+ * The work on the files of deliveries off the event loop: long jobs in one worker thread, chunks for and from peers in another, each
+ * one job at a time. A worker starts with its first job and ends after a minute without one.
  */
 import { Worker } from 'node:worker_threads';
 import { FitError } from '../lib/errors.ts';
@@ -12,9 +12,14 @@ export interface ContentWork {
     name: N,
     job: Parameters<ContentJobs[N]>[0],
     progress?: Progress,
+    /** Memory of the job's that goes over to the worker, and is not to be used again here. */
+    gone?: readonly ArrayBuffer[],
   ): Promise<ReturnType<ContentJobs[N]>>;
   close(): Promise<void>;
 }
+
+/** What peers wait for, a mebibyte at a time at most. */
+const SHORT: ReadonlySet<ContentJobName> = new Set(['seal', 'leaves', 'keep'] as const);
 
 const IDLE_MS = 60_000;
 /** More wait only if a peer asks for more than it may have under way. */
@@ -23,6 +28,7 @@ const MAX_WAITING = 256;
 interface Waiting {
   readonly job: ContentJob;
   readonly progress: Progress | undefined;
+  readonly gone: readonly ArrayBuffer[];
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -76,15 +82,15 @@ function createQueue(url: URL) {
     }
     worker ??= start();
     worker.ref();
-    worker.postMessage(current.job);
+    worker.postMessage(current.job, current.gone);
   };
 
   return {
-    run(job: ContentJob, progress: Progress | undefined): Promise<unknown> {
+    run(job: ContentJob, progress: Progress | undefined, gone: readonly ArrayBuffer[] = []): Promise<unknown> {
       if (closed) return Promise.reject(new FitError('interrupted', 'the daemon is stopping'));
       if (waiting.length >= MAX_WAITING) return Promise.reject(new FitError('busy', 'too many chunks are asked for'));
       return new Promise((resolve, reject) => {
-        waiting.push({ job, progress, resolve, reject });
+        waiting.push({ job, progress, gone, resolve, reject });
         next();
       });
     },
@@ -104,12 +110,12 @@ function createQueue(url: URL) {
 
 /** `worker`: the built entry. */
 export function createContentWork(worker: URL): ContentWork {
-  const [long, serving] = [createQueue(worker), createQueue(worker)];
+  const [long, short] = [createQueue(worker), createQueue(worker)];
   return {
-    run: (name, job, progress) =>
-      (name === 'seal' || name === 'leaves' ? serving : long).run({ name, job }, progress) as Promise<never>,
+    run: (name, job, progress, gone) =>
+      (SHORT.has(name) ? short : long).run({ name, job }, progress, gone) as Promise<never>,
     async close() {
-      await Promise.all([long.close(), serving.close()]);
+      await Promise.all([long.close(), short.close()]);
     },
   };
 }

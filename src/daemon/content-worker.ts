@@ -1,10 +1,11 @@
 /** Worker entry (dist/content-worker.js): the jobs of content-jobs.ts, one at a time; progress between. */
 import { parentPort } from 'node:worker_threads';
 import { assert, present } from '../lib/assert.ts';
+import { movable } from '../lib/bytes.ts';
 import { type FitError, isFitError } from '../lib/errors.ts';
-import { compare, leaves, open, prepare, seal } from './content-jobs.ts';
+import { compare, hash, keep, leaves, open, prepare, seal } from './content-jobs.ts';
 
-const JOBS = { prepare, seal, leaves, compare, open } as const;
+const JOBS = { prepare, seal, leaves, keep, hash, compare, open } as const;
 export type ContentJobs = typeof JOBS;
 export type ContentJobName = keyof ContentJobs;
 
@@ -39,7 +40,10 @@ port.on('message', ({ name, job }: ContentJob) => {
     const run = JOBS[name] as (job: unknown, progress: (bytes: number) => void) => unknown;
     assert(run !== undefined, 'a job that there is');
     const result = run(job, (bytes) => port.postMessage({ kind: 'progress', bytes } satisfies ContentReply));
-    port.postMessage({ kind: 'done', result } satisfies ContentReply);
+    port.postMessage(
+      { kind: 'done', result } satisfies ContentReply,
+      result instanceof Uint8Array ? movable(result) : [],
+    );
   } catch (error) {
     port.postMessage(failure(error));
   }

@@ -366,10 +366,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const begun = clock.now();
       try {
         const { from: first, count } = request;
-        const data =
-          request.kind === 'leaves'
-            ? await work.run('leaves', { leavesPath, bytes, contentRoot, from: first, count })
-            : await work.run('seal', { files, leavesPath, contentRoot, x, point, seed, from: first, count });
+        if (request.kind === 'chunks')
+          return await work.run('seal', { files, leavesPath, contentRoot, x, point, seed, from: first, count });
+        const data = await work.run('leaves', { leavesPath, bytes, contentRoot, from: first, count });
         return encodeBulkReply({ kind: 'data', data });
       } catch (error) {
         if (!isFitError(error)) throw error;

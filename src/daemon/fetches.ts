@@ -11,7 +11,7 @@ import { chunksOf, HASH_BYTES, sealedBytes } from '../crypto/content.ts';
 import { encodeMessage } from '../exchange/messages.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
-import { equal, fromHex } from '../lib/bytes.ts';
+import { equal, fromHex, movable } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -154,11 +154,16 @@ export function createFetches(
       throw new FitError('disk-full', 'there is no room for more of it');
     const begun = clock.now();
     let moved = 0;
-    const whole = await fetchContent(
+    const foundRoot = await fetchContent(
       { document: fromHex(document), bytes: content.bytes, leavesPath, sealedPath },
       {
         ask: (request) => ask(entry.peer, request),
         stopped: () => state.stop,
+        keep: (from, data) => {
+          const job = { sealedPath, bytes: content.bytes, from, sealed: data };
+          return work.run('keep', job, undefined, movable(data));
+        },
+        hash: (from, count) => work.run('hash', { sealedPath, bytes: content.bytes, from, count }),
         found: (kind, bytes) => {
           if (bytes > 0 && !state.seen.has(kind)) state.kept.add(kind);
           state.seen.add(kind);
@@ -177,9 +182,9 @@ export function createFetches(
         },
       },
     );
-    if (!whole || state.stop) return false;
+    if (foundRoot === null || state.stop) return false;
     const roots = { contentRoot: content.root, sealedRoot: sealed.root };
-    const found = await work.run('compare', { leavesPath, sealedPath, bytes: content.bytes, ...roots });
+    const found = await work.run('compare', { leavesPath, sealedPath, bytes: content.bytes, foundRoot, ...roots });
     if (state.stop) return false;
     if (found !== 'right') return mismatch(document, entry, found, state);
     const { ops, posted } = parts.outbox().post({

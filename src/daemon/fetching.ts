@@ -7,12 +7,15 @@
  */
 import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { chunksOf, HASH_BYTES, SEALED_CHUNK_BYTES, sealedBytes, sealedLength } from '../crypto/content.ts';
+import { chunksOf, createRoot, HASH_BYTES, SEALED_CHUNK_BYTES, sealedBytes, sealedLength } from '../crypto/content.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import { type BulkReply, type BulkRequest, CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
 
 /** Replies under way at once: enough to keep both ends busy, and all that is held in memory. */
 const UNDER_WAY = 4;
+
+/** Chunks that are read in one job: 64 MiB, so that a stop need not wait long. */
+const HASHED_AT_ONCE = 1024;
 
 export interface FetchPorts {
   ask(request: BulkRequest): Promise<BulkReply>;
@@ -21,6 +24,10 @@ export interface FetchPorts {
   /** Waits as long as a limit of the rate asks for. */
   pace(bytes: number): Promise<void>;
   progress(bytes: number): void;
+  /** Writes chunks from `from` on, and gives their leaves; the memory of `sealed` is not to be used again. */
+  keep(from: number, sealed: Uint8Array): Promise<Uint8Array>;
+  /** Leaves of chunks that lie there. */
+  hash(from: number, count: number): Promise<Uint8Array>;
   /** What lay there already, before anything is asked for. */
   found(kind: Series['kind'], bytes: number): void;
 }
@@ -46,6 +53,9 @@ interface Series {
   readonly count: number;
   readonly perReply: number;
   bytesOf(from: number, count: number): number;
+  /** Looks at the units that lay there. False if it was stopped. */
+  resume(count: number): Promise<boolean>;
+  store(file: FileHandle, from: number, data: Uint8Array): Promise<void>;
   /** Whole units in a file of so many bytes. */
   unitsIn(bytes: number): number;
 }
@@ -69,6 +79,7 @@ async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
     await file.truncate(series.bytesOf(0, done));
     ports.found(series.kind, series.bytesOf(0, done));
     if (series.kind === 'chunks') ports.progress(series.bytesOf(0, done));
+    if (!(await series.resume(done))) return false;
     let next = done;
     const underWay: { readonly count: number; readonly data: Promise<Uint8Array> }[] = [];
     while (done < series.count) {
@@ -85,10 +96,11 @@ async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
       const first = underWay.shift();
       if (first === undefined) break;
       const data = await first.data;
-      await writeAt(file, data, series.bytesOf(0, done));
+      const bytes = data.length;
+      await series.store(file, done, data);
       done += first.count;
       if (series.kind === 'chunks') ports.progress(series.bytesOf(0, done));
-      if (!ports.stopped()) await ports.pace(data.length);
+      if (!ports.stopped()) await ports.pace(bytes);
     }
     await file.sync();
     return done === series.count;
@@ -104,11 +116,14 @@ export interface Fetched {
   readonly sealedPath: string;
 }
 
-/** True when leaves and ciphertext are there, not yet compared with their roots. Throws what `ask` throws, `PeerFault`, `NotThere`. */
+/**
+ * The root of the ciphertext when it is there with its leaves, neither compared with what was signed; null if it was stopped. It
+ * is hashed as it comes, and only what lay there is read for it. Throws what `ask` throws, `PeerFault`, `NotThere`.
+ */
 export async function fetchContent(
   { document, bytes, leavesPath, sealedPath }: Fetched,
   ports: FetchPorts,
-): Promise<boolean> {
+): Promise<Uint8Array | null> {
   const count = chunksOf(bytes);
   const whole = sealedBytes(bytes);
   const leaves = await pullSeries(
@@ -120,11 +135,17 @@ export async function fetchContent(
       perReply: LEAVES_PER_REPLY,
       bytesOf: (_, units) => units * HASH_BYTES,
       unitsIn: (size) => Math.floor(size / HASH_BYTES),
+      resume: async () => true,
+      store: (file, from, data) => writeAt(file, data, from * HASH_BYTES),
     },
     ports,
   );
-  if (!leaves) return false;
-  return pullSeries(
+  if (!leaves) return null;
+  const root = createRoot('sealed');
+  const add = (hashes: Uint8Array): void => {
+    for (let at = 0; at < hashes.length; at += HASH_BYTES) root.add(hashes.subarray(at, at + HASH_BYTES));
+  };
+  const chunks = await pullSeries(
     {
       path: sealedPath,
       kind: 'chunks',
@@ -136,7 +157,16 @@ export async function fetchContent(
           ? (units - 1) * SEALED_CHUNK_BYTES + sealedLength(bytes, count - 1)
           : units * SEALED_CHUNK_BYTES,
       unitsIn: (size) => (size >= whole ? count : Math.floor(size / SEALED_CHUNK_BYTES)),
+      async resume(here) {
+        for (let from = 0; from < here; from += HASHED_AT_ONCE) {
+          if (ports.stopped()) return false;
+          add(await ports.hash(from, Math.min(HASHED_AT_ONCE, here - from)));
+        }
+        return true;
+      },
+      store: async (_, from, data) => add(await ports.keep(from, data)),
     },
     ports,
   );
+  return chunks ? root.root() : null;
 }

@@ -52,6 +52,15 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
+/**
+ * The memory under the bytes, to be moved to another thread instead of copied, if it is large and hardly more than theirs;
+ * Node keeps many small arrays in one.
+ */
+export function movable({ buffer, byteLength }: Uint8Array): readonly ArrayBuffer[] {
+  const own = buffer instanceof ArrayBuffer && byteLength >= 16_384 && buffer.byteLength <= byteLength + 1024;
+  return own ? [buffer] : [];
+}
+
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compare(a, b) === 0;
 }

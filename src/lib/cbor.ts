@@ -37,6 +37,14 @@ export function enc(...items: readonly Cbor[]): Uint8Array {
   return encode(items);
 }
 
+/** The head of a byte string of so many bytes, in its shortest form. */
+export function blobHead(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x40 | length);
+  if (length < 0x100) return Uint8Array.of(0x58, length);
+  if (length < 0x10000) return Uint8Array.of(0x59, length >>> 8, length & 0xff);
+  return Uint8Array.of(0x5a, length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff);
+}
+
 /**
  * Decodes at most `maxBytes` bytes. Throws `PeerFault('malformed')` for anything but the one canonical encoding.
  */

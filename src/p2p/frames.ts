@@ -9,7 +9,7 @@
  * what a peer claims as length is believed only as its bytes arrive.
  */
 import { concat, equal } from '../lib/bytes.ts';
-import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
+import { blobHead, type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 
 const FRAME_VERSION = 1;
@@ -62,14 +62,6 @@ function bodyOf(frame: Uint8Array): Uint8Array | undefined {
       return new Uint8Array(frame.buffer, frame.byteOffset + at, length);
   }
   return undefined;
-}
-
-/** The head of a CBOR byte string in its shortest form. */
-function blobHead(length: number): Uint8Array {
-  if (length < 24) return Uint8Array.of(0x40 | length);
-  if (length < 0x100) return Uint8Array.of(0x58, length);
-  if (length < 0x10000) return Uint8Array.of(0x59, length >>> 8, length & 0xff);
-  return Uint8Array.of(0x5a, length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff);
 }
 
 export function encodeRefusal(code: Refusal): Uint8Array {

@@ -4,8 +4,9 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { createRoot, HASH_BYTES, SEALED_CHUNK_BYTES, sealedLeaf } from '../../src/crypto/content.ts';
-import { compare, leaves, open, prepare, seal } from '../../src/daemon/content-jobs.ts';
-import { present } from '../../src/lib/assert.ts';
+import { decodeBulkReply } from '../../src/daemon/bulk.ts';
+import { compare, hash, keep, leaves, open, prepare, seal } from '../../src/daemon/content-jobs.ts';
+import { assert, present } from '../../src/lib/assert.ts';
 
 /**
  * `chunk`: one chunk of the ciphertext does not open to its leaf; both roots are right. `leaves`: a leaf is not in the tree that
@@ -26,8 +27,17 @@ function spoil(data: Uint8Array, at: number): Uint8Array {
 
 type Sealing = Parameters<typeof seal>[0];
 
+/** The chunks in a reply, where they lie. */
+function chunksIn(reply: Uint8Array): Uint8Array {
+  const read = decodeBulkReply(reply);
+  assert(read.kind === 'data', 'a reply with chunks');
+  return read.data;
+}
+
 function sealWrong(job: Sealing): Uint8Array {
-  return spoil(seal(job), (BAD - job.from) * SEALED_CHUNK_BYTES + 20);
+  const reply = seal(job);
+  spoil(chunksIn(reply), (BAD - job.from) * SEALED_CHUNK_BYTES + 20);
+  return reply;
 }
 
 function prepareWrong(job: Parameters<typeof prepare>[0]): ReturnType<typeof prepare> {
@@ -36,11 +46,13 @@ function prepareWrong(job: Parameters<typeof prepare>[0]): ReturnType<typeof pre
   const { contentRoot } = made;
   const root = createRoot('sealed');
   for (let from = 0; from < made.chunks; from += 1)
-    root.add(sealedLeaf(from, sealWrong({ ...job, contentRoot, from, count: 1 })));
+    root.add(sealedLeaf(from, chunksIn(sealWrong({ ...job, contentRoot, from, count: 1 }))));
   return { ...made, sealedRoot: root.root() };
 }
 
 const JOBS = {
+  keep,
+  hash,
   compare,
   open,
   prepare: prepareWrong,

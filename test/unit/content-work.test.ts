@@ -39,9 +39,11 @@ import {
 } from '../../src/crypto/content.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { publicPoint } from '../../src/crypto/p256.ts';
+import { decodeBulkReply } from '../../src/daemon/bulk.ts';
 import { writeFully } from '../../src/daemon/content-files.ts';
 import { createPath } from '../../src/daemon/content-jobs.ts';
 import { type ContentWork, createContentWork } from '../../src/daemon/content-work.ts';
+import type { ContentJobs } from '../../src/daemon/content-worker.ts';
 import { present } from '../../src/lib/assert.ts';
 import { concat, toHex } from '../../src/lib/bytes.ts';
 import { FitError } from '../../src/lib/errors.ts';
@@ -101,12 +103,19 @@ async function delivery(t: TestContext, contents: readonly Uint8Array[]): Promis
 
 const bytesOf = ({ files }: Delivery): number => files.reduce((sum, { size }) => sum + size, 0);
 
+/** What a peer gets that asks for chunks. */
+async function served(work: ContentWork, job: Parameters<ContentJobs['seal']>[0]): Promise<Uint8Array> {
+  const reply = decodeBulkReply(await work.run('seal', job));
+  assert.ok(reply.kind === 'data');
+  return reply.data;
+}
+
 /** Pulls the whole ciphertext as a receiver does, `count` chunks at a time. */
 async function pull(one: Delivery, count: number): Promise<string> {
   const path = join(one.folder, 'sealed');
   const out = createWriteStream(path);
   for (let from = 0; from < chunksOf(bytesOf(one)); from += count) {
-    const part = await one.work.run('seal', { ...one.offer, from, count });
+    const part = await served(one.work, { ...one.offer, from, count });
     if (!out.write(part)) await once(out, 'drain');
   }
   out.end();
@@ -171,11 +180,11 @@ test('several files come back as they were: empty ones, whole chunks, and border
 test('a read that goes past the end ends with the last chunk', async (t) => {
   const one = await delivery(t, [pattern(CHUNK_BYTES + 10, 3)]);
   await one.work.run('prepare', one.offer);
-  const all = await one.work.run('seal', { ...one.offer, from: 0, count: 16 });
+  const all = await served(one.work, { ...one.offer, from: 0, count: 16 });
   assert.equal(all.length, sealedBytes(CHUNK_BYTES + 10));
-  const last = await one.work.run('seal', { ...one.offer, from: 1, count: 1 });
+  const last = await served(one.work, { ...one.offer, from: 1, count: 1 });
   assert.equal(toHex(last), toHex(all.subarray(SEALED_CHUNK_BYTES)));
-  assert.equal((await one.work.run('seal', { ...one.offer, from: 2, count: 1 })).length, 0);
+  assert.equal((await served(one.work, { ...one.offer, from: 2, count: 1 })).length, 0);
 });
 
 test('a file that is not what it was is an error, in preparing and in serving, and the worker goes on', async (t) => {
@@ -190,18 +199,18 @@ test('a file that is not what it was is an error, in preparing and in serving, a
 
   const [, second] = one.files;
   const path = present(second, 'file').path;
-  const before = await one.work.run('seal', { ...one.offer, from: 1, count: 1 });
+  const before = await served(one.work, { ...one.offer, from: 1, count: 1 });
   const file = await open(path, 'r+');
   // One byte in the second chunk of the content; the size stays.
   await file.write(Uint8Array.of(255), 0, 1, CHUNK_BYTES);
   await file.close();
-  await assert.rejects(one.work.run('seal', { ...one.offer, from: 0, count: 3 }), isCode('file-changed'));
-  await assert.rejects(one.work.run('seal', { ...one.offer, from: 1, count: 1 }), isCode('file-changed'));
-  assert.equal((await one.work.run('seal', { ...one.offer, from: 0, count: 1 })).length, before.length);
+  await assert.rejects(served(one.work, { ...one.offer, from: 0, count: 3 }), isCode('file-changed'));
+  await assert.rejects(served(one.work, { ...one.offer, from: 1, count: 1 }), isCode('file-changed'));
+  assert.equal((await served(one.work, { ...one.offer, from: 0, count: 1 })).length, before.length);
   await truncate(path, 3 * CHUNK_BYTES - 1);
-  await assert.rejects(one.work.run('seal', { ...one.offer, from: 2, count: 1 }), isCode('file-changed'));
+  await assert.rejects(served(one.work, { ...one.offer, from: 2, count: 1 }), isCode('file-changed'));
   await rm(path);
-  await assert.rejects(one.work.run('seal', { ...one.offer, from: 2, count: 1 }), isCode('file-changed'));
+  await assert.rejects(served(one.work, { ...one.offer, from: 2, count: 1 }), isCode('file-changed'));
 });
 
 test('leaves or ciphertext other than the roots name are told apart', async (t) => {
@@ -413,7 +422,7 @@ test('opened files are new and ours: no link is followed, no mode kept, nothing 
   // Nor what was received.
   await rename(one.offer.leavesPath, join(one.folder, 'moved'));
   await symlink(join(one.folder, 'moved'), one.offer.leavesPath);
-  await assert.rejects(one.work.run('seal', { ...one.offer, from: 0, count: 1 }), isCode('archive-corrupt'));
+  await assert.rejects(served(one.work, { ...one.offer, from: 0, count: 1 }), isCode('archive-corrupt'));
 });
 
 test('a preparation that fails leaves nothing behind', async (t) => {
@@ -431,7 +440,7 @@ test('leaves of ours that are damaged or gone are not a changed file, and are ne
   const asked = { leavesPath, contentRoot, bytes: bytesOf(one), from: 0, count: 4 };
   const leaves = await readFile(leavesPath);
   assert.equal(toHex(await one.work.run('leaves', asked)), toHex(leaves));
-  const seal = () => one.work.run('seal', { ...one.offer, from: 0, count: 2 });
+  const seal = () => served(one.work, { ...one.offer, from: 0, count: 2 });
   for (const damage of [
     () => writeFile(leavesPath, flip(leaves, 40)),
     () => truncate(leavesPath, 32),
@@ -462,11 +471,11 @@ test('a range that is none, or larger than a reply, is refused', async (t) => {
     [0, 1.5],
     [0, Number.POSITIVE_INFINITY],
   ] as const) {
-    await assert.rejects(one.work.run('seal', { ...one.offer, from, count }), isCode('usage'), `${from} ${count}`);
+    await assert.rejects(served(one.work, { ...one.offer, from, count }), isCode('usage'), `${from} ${count}`);
     const leaves = { leavesPath, contentRoot, bytes: bytesOf(one), from, count };
     await assert.rejects(one.work.run('leaves', leaves), isCode('usage'), `${from} ${count}`);
   }
-  await assert.rejects(one.work.run('seal', { ...one.offer, from: 0, count: 17 }), isCode('usage'));
+  await assert.rejects(served(one.work, { ...one.offer, from: 0, count: 17 }), isCode('usage'));
 });
 
 test('a path made from leaves in order is the path made from all of them', () => {
@@ -533,7 +542,7 @@ test('memory does not grow with the content, the event loop stays free, and prog
     const sealedPath = join(folder, `${name}-sealed`);
     const sealed = createWriteStream(sealedPath);
     for (let from = 0; from < prepared.chunks; from += 16)
-      if (!sealed.write(await work.run('seal', { ...offer, contentRoot: prepared.contentRoot, from, count: 16 })))
+      if (!sealed.write(await served(work, { ...offer, contentRoot: prepared.contentRoot, from, count: 16 })))
         await once(sealed, 'drain');
     sealed.end();
     await once(sealed, 'close');
@@ -595,7 +604,7 @@ test('reads are answered while a long job runs', async (t) => {
     .then(() => {
       ended = true;
     });
-  assert.equal((await one.work.run('seal', { ...one.offer, from: 0, count: 1 })).length, SEALED_CHUNK_BYTES);
+  assert.equal((await served(one.work, { ...one.offer, from: 0, count: 1 })).length, SEALED_CHUNK_BYTES);
   assert.equal(ended, false);
   await preparing;
 });

@@ -9,11 +9,11 @@ import {
   contentLeaf,
   decodeWrongChunk,
   encodeWrongChunk,
-  isRightChunk,
   MAX_CONTENT_BYTES,
   merklePath,
   merkleRoot,
   openChunk,
+  openRight,
   provesWrong,
   SALT_BYTES,
   SEALED_CHUNK_BYTES,
@@ -70,8 +70,8 @@ test('three chunks of known bytes', () => {
   );
   const opened = openChunk(keyOf(2), last);
   assert.deepEqual([toHex(opened.salt), toHex(opened.chunk)], [toHex(saltOf(seed, 2)), toHex(data.subarray(-5))]);
-  assert.equal(isRightChunk(keyOf(2), bytes, 2, last, leaf), true);
-  assert.equal(isRightChunk(keyOf(1), bytes, 2, last, leaf), false);
+  assert.deepEqual(openRight(keyOf(2), bytes, 2, last, leaf), opened);
+  assert.equal(openRight(keyOf(1), bytes, 2, last, leaf), null);
 });
 
 test('empty content is one empty chunk, whose leaf is its root', () => {
