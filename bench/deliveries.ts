@@ -1,12 +1,14 @@
 /**
  * Files delivered for a signed receipt between two daemons on loopback: hashed and sealed, offered, pulled, compared, exchanged,
  * opened. Done when both daemons say `completed` and the files can be had. In turn with one raw libp2p stream of as many bytes
- * between two processes, so that a machine's changing load meets both; `cp` of the same file says what the disk does.
+ * between two processes, so that a machine's changing load meets both; `cp` of the same file says what the disk does,
+ * `scp` and `rsync` what others do, where there is an sshd.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectRaw, type Raw, startPeer } from './bulk-ends.ts';
+import { type Copying, startCopying, type Tool } from './copying.ts';
 import { cpuMs, median, medianRatio, memory, nowMs, timed } from './measure.ts';
 import type { Row } from './report.ts';
 import type { Trader } from './traders.ts';
@@ -61,6 +63,7 @@ async function measureSize(
   elm: Trader,
   oak: Trader,
   raw: Raw,
+  copying: Copying | undefined,
   size: number,
   rounds: number,
 ): Promise<Row[]> {
@@ -71,10 +74,13 @@ async function measureSize(
   const spent: Delivered[] = [];
   const plain: number[] = [];
   const copies: number[] = [];
+  const tools = new Map<Tool, number[]>();
   for (let round = 0; round < rounds; round += 1) {
     spent.push(await deliver(elm, oak, [path]));
     plain.push(await timed(() => raw.pull(size * MIB)));
     copies.push(await timed(() => copyFileSync(path, `${path}.copy`)));
+    for (const tool of copying?.tools ?? [])
+      tools.set(tool, [...(tools.get(tool) ?? []), (await copying?.copy(tool, path)) ?? Number.NaN]);
   }
   const grown = Math.max(...peaks().map((peak, at) => peak - (before[at] ?? 0)));
   rmSync(path);
@@ -89,13 +95,19 @@ async function measureSize(
       what: `${size} MiB delivered for a receipt`,
       value: speed(median(all('wall'))),
       unit: 'MiB/s',
-      note: 'read to opened',
+      note: copying === undefined ? 'read to opened; no sshd here to compare with' : 'read to opened',
     },
     { id: `${id}.prepare`, what: '  read, hashed and sealed', value: speed(of('prepare', 'wall')), unit: 'MiB/s' },
     { id: `${id}.fetch`, what: '  pulled and compared', value: speed(of('fetch', 'wall')), unit: 'MiB/s' },
     { id: `${id}.exchange`, what: '  four messages and opened', value: of('exchange', 'wall'), unit: 'ms' },
     { id: `${id}.raw`, what: '  one raw libp2p stream of the same', value: speed(median(plain)), unit: 'MiB/s' },
     { id: `${id}.ratio`, what: '  delivered over raw', value: medianRatio(plain, all('wall')), unit: '×', least: 0.4 },
+    ...[...tools].map(([tool, ms]) => ({
+      id: `${id}.${tool}`,
+      what: `  ${tool} of it over a local sshd`,
+      value: speed(median(ms)),
+      unit: 'MiB/s',
+    })),
     { id: `${id}.cp`, what: '  a copy of the file', value: speed(median(copies)), unit: 'MiB/s' },
     { id: `${id}.cpu`, what: '  CPU of both daemons', value: median(all('cpu')) / size, unit: 'ms/MiB' },
     ...PHASES.map((phase) => ({
@@ -105,6 +117,29 @@ async function measureSize(
       unit: 'ms/MiB',
     })),
     { id: `${id}.memory`, what: '  growth of a daemon’s memory', value: grown, unit: 'MB', most: 64 * 1.048576 },
+  ];
+}
+
+const FILES = 400;
+const FILE_BYTES = 10 * 1024;
+
+/** Many small files as one delivery, in `rounds` turns. */
+async function measureFiles(folder: string, elm: Trader, oak: Trader, rounds: number): Promise<Row[]> {
+  const paths = Array.from({ length: FILES }, (_, index) => join(folder, `small-${index}`));
+  for (const path of paths) writeRandom(path, FILE_BYTES);
+  const spent: Delivered[] = [];
+  for (let round = 0; round < rounds; round += 1) spent.push(await deliver(elm, oak, paths));
+  const ms = spent.map((one) => PHASES.reduce((sum, phase) => sum + one[phase].wall, 0));
+  const cpu = spent.map((one) => PHASES.reduce((sum, phase) => sum + one[phase].cpu, 0));
+  return [
+    { id: 'delivery.files', what: `${FILES} files of 10 KiB in one delivery`, value: median(ms), unit: 'ms' },
+    ...PHASES.map((phase) => ({
+      id: `delivery.files.${phase}`,
+      what: `  ${phase}`,
+      value: median(spent.map((one) => one[phase].wall)),
+      unit: 'ms',
+    })),
+    { id: 'delivery.files.cpu', what: '  CPU of both daemons', value: median(cpu), unit: 'ms' },
   ];
 }
 
@@ -120,14 +155,19 @@ export async function measureDeliveries(
   const raw = await connectRaw(peer);
   const own = mkdtempSync(join(folder, 'deliver-'));
   const rows: Row[] = [];
+  let copying: Copying | undefined;
   try {
+    copying = await startCopying(join(own, 'ssh'));
     await oak.agent.subscribe({});
     const warm = join(own, 'warm');
     writeRandom(warm, 8 * MIB);
     await deliver(elm, oak, [warm]);
     await raw.pull(8 * MIB);
-    for (const size of sizes) rows.push(...(await measureSize(own, elm, oak, raw, size, size > 100 ? 1 : rounds)));
+    rows.push(...(await measureFiles(own, elm, oak, rounds)));
+    for (const size of sizes)
+      rows.push(...(await measureSize(own, elm, oak, raw, copying, size, size > 100 ? 1 : rounds)));
   } finally {
+    await copying?.stop();
     await raw.stop();
     await peer.stop();
     rmSync(own, { recursive: true, force: true });
