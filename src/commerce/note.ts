@@ -25,6 +25,11 @@ function listOf(content: ContentTerms): string {
   return [...named, ...more].join('');
 }
 
+function titleOf({ files }: ContentTerms): string {
+  const [first] = files;
+  return files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
+}
+
 const RECEIPT = (
   window: number,
 ): string => `The receiver gives a signed receipt for it. The receipt counts if the receiver
@@ -46,9 +51,9 @@ export function noteOf(
   text?: string,
   swap?: { readonly want: string } | { readonly other: ContentTerms },
 ): string {
-  const { files, bytes } = content;
-  const [first] = files;
-  const title = files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
+  const { bytes } = content;
+  const answered = swap !== undefined && 'other' in swap ? ` for ${titleOf(swap.other)}` : '';
+  const title = `${titleOf(content)}${answered}`;
   const head =
     swap === undefined
       ? `# Delivery: ${title}\n\nThe sender delivers to the receiver, ${amount(bytes)} in all:`

@@ -93,6 +93,7 @@ test('each gets the files of the other, with a statement of origin that openssl 
   const shownLast = await elm.ok<DealResult>('deal', 'show', deal);
   const { document } = await elm.ok<DealResult>('deal', 'show', contract);
   assert.deepEqual([shownLast.kind, shownLast.references], ['swap', [document]]);
+  assert.equal(shownLast.title, 'Swap: deed.pdf for scan.pdf');
   assert.match((await oak.ok<ExplainResult>('deal', 'explain', deal)).youHold, /their files/);
 
   for (const trader of [elm, oak]) {
