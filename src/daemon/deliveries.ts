@@ -67,6 +67,8 @@ interface DeliveryParts extends FetchesParts, RemainsParts {
   readonly rng: Rng;
 }
 
+const CHANGED = 'a file of it is not what it was when it was offered: put it back as it was, or withdraw';
+
 /** A file that has changed is looked at again after this, and for at most one part in so many of the time. */
 const LOOK_AGAIN_MS = 60_000;
 const LOOK_SHARE = 10;
@@ -323,8 +325,10 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         size,
         path: found.kind === 'in' && found.phase === 'opened' ? contents.file(found.folder, index) : null,
       }));
-      if (found.kind === 'out')
-        return { direction: 'out', phase: 'offered', done: total, total, trouble: null, files, salts: null };
+      if (found.kind === 'out') {
+        const trouble = isKnownChanged(document) ? CHANGED : null;
+        return { direction: 'out', phase: 'offered', done: total, total, trouble, files, salts: null };
+      }
       const { phase } = found;
       const salts = contents.salts(found.folder);
       const state = fetches.of(document);

@@ -283,6 +283,7 @@ test('a file that has changed since is looked at again now and then, however oft
   assert.deepEqual(await ask('chunks'), no);
   for (let more = 0; more < 20; more += 1) assert.deepEqual(await ask('chunks'), no);
   assert.equal(told(), 1, 'one look, one word to its owner');
+  assert.match((await it.view(it.elm)).trouble ?? '', /not what it was/);
   // Nor are the hashes made again each time that they are asked for.
   await it.clock.pass(60_000);
   await rm(it.elm.contents.leaves(await it.folderOf(it.elm)), { force: true });
@@ -295,6 +296,7 @@ test('a file that has changed since is looked at again now and then, however oft
   await it.clock.pass(600_000);
   await assert.rejects(ask('leaves'));
   await until('made again', async () => (await ask('leaves').catch(() => undefined))?.kind === 'data');
+  assert.equal((await it.view(it.elm)).trouble, null);
 });
 
 test('room is counted once: what was accepted before and is not here yet needs its own', async (t) => {
