@@ -49,6 +49,7 @@ function statement(one: ApprovalRequest): string[] {
     ['sign', 'a statement, for whoever has it'],
     ['title', peer(one.title, 60)],
     ['sha-256', one.digest],
+    ['in words', one.words],
     ['asked by', askerOf(one.asker)],
     ['fairness', peer(one.fairness, 500)],
     ['state', one.state],
@@ -62,9 +63,7 @@ export function request(one: ApprovalRequest): string[] {
   if (one.kind === 'statement') return statement(one);
   const arbiter = one.arbiter.contact ?? `${peer(one.arbiter.name)} (not among your contacts)`;
   const power =
-    one.arbiter.mode === 'invisible'
-      ? 'can finish the signing, cannot change the text'
-      : 'signs what it saw (affidavit)';
+    one.arbiter.mode === 'invisible' ? 'can finish it, cannot change what is signed' : 'signs what it saw (affidavit)';
   const rows: [string, string][] = [
     ['request', one.id],
     ['sign', one.kind === 'offer' ? `an offer, deal ${one.deal}` : `an acceptance, deal ${one.deal}`],
@@ -75,6 +74,7 @@ export function request(one: ApprovalRequest): string[] {
   rows.push(
     ['arbiter', `${arbiter} (${power})`],
     ['sha-256', one.digest],
+    ['in words', one.words],
     ['asked by', askerOf(one.asker)],
     ['fairness', peer(one.fairness, 500)],
     ['state', one.state],

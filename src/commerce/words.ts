@@ -19,16 +19,30 @@ export interface WordsOf {
 const WORDS_EACH = 8;
 const BITS = 11;
 
-function wordsOf({ certificate, peer, verifier }: WordsOf): string[] {
-  const hash = H('fit words v1', certificate.hash, peer, verifier);
-  const bits = Array.from(hash.subarray(0, WORDS_EACH * (BITS / 8)), (byte) => byte.toString(2).padStart(8, '0')).join(
-    '',
-  );
-  return Array.from({ length: WORDS_EACH }, (_, index) => {
+/** The first `count` groups of 11 bits as words. */
+function wordsIn(hash: Uint8Array, count: number): string[] {
+  const bits = Array.from(hash.subarray(0, Math.ceil((count * BITS) / 8)), (byte) =>
+    byte.toString(2).padStart(8, '0'),
+  ).join('');
+  return Array.from({ length: count }, (_, index) => {
     const word = wordlist[Number.parseInt(bits.slice(index * BITS, (index + 1) * BITS), 2)];
     assert(word !== undefined, 'a list of 2048 words');
     return word;
   });
+}
+
+function wordsOf({ certificate, peer, verifier }: WordsOf): string[] {
+  return wordsIn(H('fit words v1', certificate.hash, peer, verifier), WORDS_EACH);
+}
+
+const WORDS_OF_DIGEST = 6;
+
+/**
+ * The first 66 bits of a SHA-256 as six words, separated by single spaces: for eye and ear beside the digits, to see that two
+ * screens show the same text. What is signed is the digest.
+ */
+export function digestWords(digest: Uint8Array): string {
+  return wordsIn(digest, WORDS_OF_DIGEST).join(' ');
 }
 
 /** 16 words, separated by single spaces; the same from both sides. */

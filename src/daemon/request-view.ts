@@ -1,9 +1,11 @@
 /** How a request for a signature looks to clients: the facts of the text it is about, read again each time. */
 import { parseCard } from '../commerce/card.ts';
 import { parseDocument } from '../commerce/document.ts';
+import { digestWords } from '../commerce/words.ts';
 import { fairness } from '../exchange/explain.ts';
 import { windowOf } from '../exchange/items.ts';
 import { courseOfTerms } from '../exchange/terms.ts';
+import { fromHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import { safeText } from '../lib/text.ts';
 import type { ApprovalRequest } from '../rpc/approvals.ts';
@@ -29,6 +31,7 @@ function statementView(consent: Consent, bytes: Uint8Array): ApprovalRequest {
     deal: '',
     title,
     digest: consent.document,
+    words: digestWords(fromHex(consent.document)),
     peer: { ...NOBODY, verified: false },
     arbiter: { ...NOBODY, mode: 'invisible' },
     record: { role: 'originator', notAfter: isoTime(consent.expires), margin: 0, check: 'none' },
@@ -76,6 +79,7 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
       deal: consent.deal,
       title: terms.title,
       digest: consent.document,
+      words: digestWords(fromHex(consent.document)),
       peer: {
         contact: contact?.name ?? null,
         name: contact?.card.name ?? theirs,

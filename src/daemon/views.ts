@@ -70,7 +70,10 @@ export function createViews(parts: Parts, deals: Deals) {
     const phase = live(deal)?.machine.phase;
     if (phase === 'aborting' || phase === 'resolving' || phase === 'complaining') return 'arbiter';
     const turn = turnOf(deal);
-    return turn === 'us' ? 'you' : turn;
+    if (turn !== 'us') return turn;
+    // Content that we accepted: it is fetched, and its sender begins.
+    const accepted = parts.consents.of(deal.id).some((one) => one.kind === 'acceptance' && one.status === 'granted');
+    return accepted ? 'them' : 'you';
   };
 
   const viaOf = (deal: Deal): 'peer' | 'arbiter' | null => {

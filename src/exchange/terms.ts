@@ -150,9 +150,14 @@ export function exchangedItems(
 ): readonly [ItemTerms, ItemTerms] {
   const [author, addressee] = [parties[0].role, parties[1].role];
   if (format === 'contract/1') return signatureItems(parties);
-  const given: ItemTerms = { from: author, to: addressee, kind: 'content', description: 'the files named below' };
+  const given: ItemTerms = {
+    from: author,
+    to: addressee,
+    kind: 'content',
+    description: 'the files that this text names',
+  };
   if (format === 'swap/1')
-    return [given, { from: addressee, to: author, kind: 'content', description: 'the files given for them' }];
+    return [given, { from: addressee, to: author, kind: 'content', description: 'the files that are given for them' }];
   return [given, { from: addressee, to: author, kind: 'receipt', description: 'signed receipt for them' }];
 }
 

@@ -62,6 +62,8 @@ export interface ApprovalRequest {
   };
   /** Without the two signatures on the text itself. */
   readonly items: readonly RequestItem[];
+  /** Six words for the digest, to compare aloud or at a glance. */
+  readonly words: string;
   /** One sentence of ours: what happens if the other side stops half-way. */
   readonly fairness: string;
   readonly asker: Asker;

@@ -232,7 +232,7 @@ test('a confirmed policy signs what its rules allow, an edited one nothing', asy
   deal = await elm.offer(oak);
   await oak.waitFor(deal, ['offered']);
   const request = await ask();
-  assert.match(request.why, /1 signatures in all/);
+  assert.match(request.why, /1 signature in all/);
   const verdict = await oak.ok<{ outcome: string; trace: { rule: string; matched: boolean }[] }>(
     'policy',
     'check',
@@ -249,7 +249,7 @@ test('a confirmed policy signs what its rules allow, an edited one nothing', asy
   const file = join(oak.folder, 'offer.md');
   await oak.fails(4, 'deal', 'propose', file, '--to', 'elm', '--arbiter', 'notary');
   writeFileSync(path, POLICY.replace('count = 1', 'count = 100'));
-  assert.match((await ask()).why, /1 signatures in all|edited/);
+  assert.match((await ask()).why, /1 signature in all|edited/);
   assert.equal((await oak.ok<PolicyStatus>('policy', 'show')).state, 'edited');
   deal = await elm.offer(oak);
   await oak.waitFor(deal, ['offered']);

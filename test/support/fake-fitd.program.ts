@@ -162,6 +162,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
       kind,
       deal: deal.deal,
       title: 'Sale',
+      words: 'zoo zoo zoo zoo zoo zoo',
       digest: sha256(text),
       peer: { ...who, verified: false },
       arbiter: { ...who, contact: 'notary', mode: 'invisible' },

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { checkBinding, makeBinding, transportStatement } from '../../src/commerce/binding.ts';
 import { type Card, type CardFields, compareCards, encodeCard, makeCard, parseCard } from '../../src/commerce/card.ts';
-import { contactWords, sameWords } from '../../src/commerce/words.ts';
+import { contactWords, digestWords, sameWords } from '../../src/commerce/words.ts';
 import { signControl } from '../../src/crypto/control.ts';
 import { parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
 import { peerIdFromText, peerIdOf, peerIdText, signTransport, verifyTransport } from '../../src/crypto/transport.ts';
@@ -291,4 +291,10 @@ test('transport signatures', () => {
   assert.ok(!verifyTransport(first.peer, utf8('other'), signature));
   assert.ok(!verifyTransport(first.peer, message, signature.subarray(1)));
   assert.ok(!verifyTransport(first.peer.subarray(1), message, signature));
+});
+
+test('a digest as words: its first 66 bits, the same for the same digest alone', () => {
+  assert.equal(digestWords(new Uint8Array(32)), 'abandon abandon abandon abandon abandon abandon');
+  assert.equal(digestWords(new Uint8Array(32).fill(255)), 'zoo zoo zoo zoo zoo zoo');
+  assert.notEqual(digestWords(Uint8Array.of(1, ...new Uint8Array(31))), digestWords(new Uint8Array(32)));
 });
