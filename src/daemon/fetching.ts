@@ -11,7 +11,7 @@ import { chunksOf, createRoot, HASH_BYTES, SEALED_CHUNK_BYTES, sealedBytes, seal
 import { FitError, PeerFault } from '../lib/errors.ts';
 import { type BulkReply, type BulkRequest, CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
 
-/** Replies under way at once: enough to keep both ends busy, and all that is held in memory. */
+/** Replies under way at once: with the one that is being stored all that is held in memory. */
 const UNDER_WAY = 4;
 
 /** Chunks that are read in one job: 64 MiB, so that a stop need not wait long. */
@@ -82,8 +82,8 @@ async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
     if (!(await series.resume(done))) return false;
     let next = done;
     const underWay: { readonly count: number; readonly data: Promise<Uint8Array> }[] = [];
-    while (done < series.count) {
-      // Stopped, it still takes what it has asked for: that need not be sent again.
+    // Stopped, it asks for no more and still takes what it has asked for: that need not be sent again.
+    const refill = (): void => {
       while (!ports.stopped() && underWay.length < UNDER_WAY && next < series.count) {
         const count = Math.min(series.perReply, series.count - next);
         const request = { kind: series.kind, document: series.document, from: next, count };
@@ -93,10 +93,15 @@ async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
         underWay.push({ count, data });
         next += count;
       }
+    };
+    while (done < series.count) {
+      refill();
       const first = underWay.shift();
       if (first === undefined) break;
       const data = await first.data;
       const bytes = data.length;
+      // The sender works on while this one is stored.
+      refill();
       await series.store(file, done, data);
       done += first.count;
       if (series.kind === 'chunks') ports.progress(series.bytesOf(0, done));
