@@ -18,7 +18,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { HASH_BYTES } from '../crypto/content.ts';
+import { createRoot, HASH_BYTES } from '../crypto/content.ts';
+import { equal } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import { checkPrivateFolder } from '../lib/private-folder.ts';
 
@@ -145,4 +146,31 @@ export function openLeaves(path: string): Leaves {
     },
     close: () => closeSync(fd),
   };
+}
+
+export interface SourceFile {
+  readonly path: string;
+  readonly size: number;
+}
+
+export interface Roots {
+  readonly contentRoot: Uint8Array;
+  readonly sealedRoot: Uint8Array;
+}
+
+export type Progress = (bytes: number) => void;
+
+/** Whether these are the leaves of that root. */
+export function areLeavesOf(leaves: Leaves, chunks: number, contentRoot: Uint8Array): boolean {
+  if (leaves.count !== chunks) return false;
+  const root = createRoot('content');
+  for (let index = 0; index < chunks; index += 1) root.add(leaves.at(index));
+  return equal(root.root(), contentRoot);
+}
+
+/** What a reply may hold: of a range that is none nothing is read. */
+export function checkRange(from: number, count: number, chunks: number, most: number): void {
+  const fits = Number.isSafeInteger(from) && from >= 0 && from <= chunks;
+  if (!fits || !Number.isSafeInteger(count) || count < 1 || count > most)
+    throw new FitError('usage', 'no such part of the content', { hint: `at most ${most} from 0 to ${chunks}` });
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
-import type { SourceFile } from './content-jobs.ts';
+import type { SourceFile } from './content-files.ts';
 
 /** Content of ours: where it is, and what seals it. 32 bytes each but `point` (33). */
 export interface Outgoing {

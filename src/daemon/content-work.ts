@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { FitError } from '../lib/errors.ts';
-import type { Progress } from './content-jobs.ts';
+import type { Progress } from './content-files.ts';
 import type { ContentJob, ContentJobName, ContentJobs, ContentReply } from './content-worker.ts';
 
 export interface ContentWork {

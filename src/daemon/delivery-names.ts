@@ -4,7 +4,7 @@ import { isAbsolute } from 'node:path';
 import { FitError } from '../lib/errors.ts';
 import { foldedName, isFileName } from '../lib/file-name.ts';
 import { isPlainLine, MAX_TEXT_BYTES } from '../lib/lint.ts';
-import type { SourceFile } from './content-jobs.ts';
+import type { SourceFile } from './content-files.ts';
 
 export async function sourceOf(path: string): Promise<SourceFile> {
   if (!isAbsolute(path) || Buffer.byteLength(path) > 4096)

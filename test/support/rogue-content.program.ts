@@ -5,7 +5,8 @@
 import { parentPort } from 'node:worker_threads';
 import { createRoot, HASH_BYTES, SEALED_CHUNK_BYTES, sealedLeaf } from '../../src/crypto/content.ts';
 import { decodeBulkReply } from '../../src/daemon/bulk.ts';
-import { compare, hash, keep, leaves, open, prepare, seal } from '../../src/daemon/content-jobs.ts';
+import { compare, hash, keep, open } from '../../src/daemon/content-receiving.ts';
+import { leaves, prepare, seal } from '../../src/daemon/content-sending.ts';
 import { assert, present } from '../../src/lib/assert.ts';
 
 /**

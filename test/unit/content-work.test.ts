@@ -41,7 +41,7 @@ import { sha256 } from '../../src/crypto/hash.ts';
 import { publicPoint } from '../../src/crypto/p256.ts';
 import { decodeBulkReply } from '../../src/daemon/bulk.ts';
 import { writeFully } from '../../src/daemon/content-files.ts';
-import { createPath } from '../../src/daemon/content-jobs.ts';
+import { createPath } from '../../src/daemon/content-receiving.ts';
 import { type ContentWork, createContentWork } from '../../src/daemon/content-work.ts';
 import type { ContentJobs } from '../../src/daemon/content-worker.ts';
 import { present } from '../../src/lib/assert.ts';
