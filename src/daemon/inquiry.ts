@@ -23,7 +23,7 @@ import type { Keyring } from './keyring.ts';
 const ARBITER_TIMEOUT_MS = 30_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
-/** While a window is open: a void may be stored any time, and is no worse for being heard of later. */
+/** The longest wait while a window is open: a void is no worse for being heard of later. */
 const WINDOW_RETRY_MS = 3_600_000;
 
 export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
@@ -165,6 +165,8 @@ export function createInquiry<S extends Subject>(
       subject.asking = true;
       const { exchange } = subject;
       let retryMs = FIRST_RETRY_MS;
+      // Wrong content is complained about soon after the key is out, so at first the sender looks often.
+      let windowMs = LONGEST_RETRY_MS;
       try {
         for (;;) {
           const kind = QUESTIONS[exchange.machine.phase];
@@ -176,7 +178,8 @@ export function createInquiry<S extends Subject>(
             ports.log.debug({ xid: exchange.xid, error }, 'the arbiter did not answer');
           }
           const until = windows.get(exchange.xid);
-          const left = until === undefined ? 0 : Math.min(until - ports.clock.now(), WINDOW_RETRY_MS);
+          const left = until === undefined ? 0 : Math.min(until - ports.clock.now(), windowMs);
+          if (until !== undefined) windowMs = Math.min(windowMs * 2, WINDOW_RETRY_MS);
           await pause(Math.max(retryMs, left));
           retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
         }
