@@ -10,6 +10,8 @@ const SIGNALS = { SIGINT: 2, SIGHUP: 1, SIGTERM: 15 } as const;
 
 for (const [signal, number] of Object.entries(SIGNALS)) {
   process.on(signal, () => {
+    // What was asked for is done and said: too late to be interrupted.
+    if (process.exitCode !== undefined) process.exit();
     // The terminal's module is loaded only if a question was asked; its own exit listener restores the mode.
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[2K');
     process.stderr.write('fit: interrupted\n');
