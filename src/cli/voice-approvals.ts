@@ -43,19 +43,26 @@ const owed = (request: ApprovalRequest, from: 'you' | 'them'): string =>
     .map(itemLine)
     .join('; ') || 'your text says';
 
-function statement(one: ApprovalRequest): string[] {
-  const rows: [string, string][] = [
-    ['request', one.id],
-    ['sign', 'a statement, for whoever has it'],
-    ['title', peer(one.title, 60)],
+/** What is said of every request: the bytes, who asks, what follows, until when. */
+function askedOf(one: ApprovalRequest): [string, string][] {
+  return [
     ['sha-256', one.digest],
     ['in words', one.words],
     ['asked by', askerOf(one.asker)],
     ['fairness', peer(one.fairness, 500)],
     ['state', one.state],
     ['until', when(one.expires)],
+    ...(one.why === '' || one.held ? [] : ([['why you', peer(one.why, 500)]] as [string, string][])),
   ];
-  if (one.why !== '' && !one.held) rows.push(['why you', peer(one.why, 500)]);
+}
+
+function statement(one: ApprovalRequest): string[] {
+  const rows: [string, string][] = [
+    ['request', one.id],
+    ['sign', 'a statement, for whoever has it'],
+    ['title', peer(one.title, 60)],
+    ...askedOf(one),
+  ];
   return facts(rows);
 }
 
@@ -71,16 +78,7 @@ export function request(one: ApprovalRequest): string[] {
     ['with', peerOf(one)],
   ];
   if (one.items.length > 0) rows.push(['you owe', owed(one, 'you')], ['you get', owed(one, 'them')]);
-  rows.push(
-    ['arbiter', `${arbiter} (${power})`],
-    ['sha-256', one.digest],
-    ['in words', one.words],
-    ['asked by', askerOf(one.asker)],
-    ['fairness', peer(one.fairness, 500)],
-    ['state', one.state],
-    ['until', when(one.expires)],
-  );
-  if (one.why !== '' && !one.held) rows.push(['why you', peer(one.why, 500)]);
+  rows.push(['arbiter', `${arbiter} (${power})`], ...askedOf(one));
   return facts(rows);
 }
 

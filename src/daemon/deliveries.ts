@@ -87,6 +87,8 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const { termsOf, outgoing, incoming, update, isOver } = records;
   const fetches = createFetches(parts, records, contents, work);
   const locks = createMutex();
+  /** The record that was served last; it holds a key, so it goes when we are locked. */
+  let served: { readonly document: string; readonly found: Outgoing } | undefined;
   /** Leaves that are being made again, by document. */
   const mending = new Map<string, Promise<void>>();
   /** Folders of this run: their records may not be written yet. */
@@ -356,7 +358,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     async serve(from: Remote, body: Uint8Array): Promise<Uint8Array> {
       const request = decodeBulkRequest(body);
       const document = toHex(request.document);
-      const found = await contents.out(document);
+      // A receiver asks thousands of times for one content: its record is read once in a row.
+      const found = served?.document === document ? served.found : await contents.out(document);
+      served = found === undefined ? undefined : { document, found };
       const deal = found === undefined ? undefined : store.get(found.deal);
       const open = deal !== undefined && (!isFinalState(deal.state) || deal.state === 'completed');
       if (found === undefined || !open || toHex(deal.them) !== from.certificate)
@@ -393,6 +397,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       for await (const [document, delivery] of contents.all())
         if (delivery.kind === 'in' && delivery.phase === 'fetching') fetches.start(document);
     },
-    pause: fetches.pause,
+    pause(): void {
+      served = undefined;
+      fetches.pause();
+    },
   };
 }

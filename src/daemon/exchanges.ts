@@ -9,24 +9,15 @@
 import type { Journal, NewEntry } from '../archive/journal.ts';
 import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
-import { signP256 } from '../crypto/ecdsa.ts';
 import type { EscrowPool } from '../crypto/escrow-pool.ts';
 import { generateKem } from '../crypto/kem.ts';
-import { complete, decodeDelivery, itemOf, joinWitness, keyIn } from '../exchange/completion.ts';
-import { type Parties, template } from '../exchange/contract.ts';
+import { complete, decodeDelivery, itemOf, keyIn } from '../exchange/completion.ts';
+import type { Parties } from '../exchange/contract.ts';
 import { windowOf } from '../exchange/items.ts';
 import { decodeMessage, type ExchangeMessage } from '../exchange/messages.ts';
 import { encodeMisbehaviour } from '../exchange/misbehaviour.ts';
 import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../exchange/party.ts';
-import {
-  affidavitPromise,
-  checkRelease,
-  encodePromise,
-  encodeRelease,
-  promiseCheck,
-  promiseJob,
-  witnessIn,
-} from '../exchange/promise.ts';
+import { checkRelease, witnessIn } from '../exchange/promise.ts';
 import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
 import { AssertionFailed, present, unreachable } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
@@ -37,21 +28,12 @@ import { createMutex } from '../lib/mutex.ts';
 import { patienceWithin } from '../lib/window.ts';
 import type { Link, Remote } from '../p2p/link.ts';
 import type { ContentOfExchanges } from './deliveries.ts';
-import {
-  answerKeyOf,
-  doneKey,
-  letter,
-  letterFor,
-  openKey,
-  otherRole,
-  ownRole,
-  storedOps,
-  summary,
-} from './exchange-effects.ts';
+import { answerKeyOf, doneKey, letter, letterFor, openKey, otherRole, storedOps, summary } from './exchange-effects.ts';
 import { courseOf, decodeExchange, type Exchange } from './exchange-record.ts';
 import { type ArbiterTrouble, createInquiry, type Subject } from './inquiry.ts';
 import type { Keyring } from './keyring.ts';
 import type { Ack, Letter, Outbox } from './outbox.ts';
+import { createPromising, type Made } from './promising.ts';
 import { decodeSpooled } from './spool.ts';
 
 /** Until what is in the way (a full disk, a dead worker) is tried again. */
@@ -139,11 +121,6 @@ export interface Exchanges {
   stop(): void;
 }
 
-interface Made {
-  readonly promise: Uint8Array;
-  readonly release: Uint8Array;
-}
-
 interface Live extends Subject {
   readonly timers: Map<'patience' | 'deadline', () => void>;
 }
@@ -226,6 +203,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     locks.run(entry.exchange.xid, () => apply(entry, () => input));
 
   const { archive, keyring, link, clock, log } = ports;
+  const { makePromise, verifyPromise } = createPromising(ports);
   const inquiry = createInquiry<Live>({ archive, keyring, link, clock, log, stopping: stopping.signal }, feed);
 
   /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
@@ -291,21 +269,6 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     if (end !== undefined && entry.exchange.machine.phase === 'promised') startTimer(entry, 'patience', end);
   };
 
-  /** Our signature and the promise of it: nothing of them leaves before they are recorded. */
-  const makePromise = async (exchange: Exchange): Promise<Made> => {
-    const role = ownRole(exchange.role);
-    const { signing } = ports.keyring.secrets();
-    const signature = signP256(signing, template(exchange.record, role, exchange.parties).signedAttributes);
-    const gives = itemOf(exchange.record, role).kind === 'content';
-    const witness = joinWitness(signature, gives ? await ports.content.key(exchange.record) : null);
-    const release = encodeRelease(exchange.record, role, witness);
-    if (exchange.record.mode === 'affidavit')
-      return { release, promise: affidavitPromise(exchange.record, role, signing, exchange.parties) };
-    const job = promiseJob(exchange.record, role, witness, exchange.parties);
-    const proof = await ports.pool.prove(job.label, job.witnesses, job.keys);
-    return { release, promise: encodePromise({ noncePoint: job.noncePoint, proof }) };
-  };
-
   /** Takes the step that records what was made. Runs under the exchange's lock. */
   const recordPromise = async (entry: Live, { promise, release }: Made): Promise<void> => {
     const { exchange } = entry;
@@ -345,17 +308,6 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const resolveRequest = (exchange: Exchange, own: Uint8Array, peer: Uint8Array): Uint8Array => {
     const promises = exchange.role === 'originator' ? { O: own, R: peer } : { O: peer, R: own };
     return inquiry.request(exchange, 'resolve', promises);
-  };
-
-  const verifyPromise = async (
-    exchange: { readonly record: ExchangeRecord; readonly parties: Parties },
-    role: 'O' | 'R',
-    promise: Uint8Array,
-  ): Promise<void> => {
-    const check = promiseCheck(exchange.record, role, promise, exchange.parties);
-    if (check.kind === 'affidavit') return;
-    if (!(await ports.pool.verify(check.label, check.proof, check.keys)))
-      throw new PeerFault('bad-proof', 'the promise does not verify');
   };
 
   const receiveOfferPromise = async (from: Remote, record: ExchangeRecord, promise: Uint8Array): Promise<Ack> => {
