@@ -159,6 +159,14 @@ test('several files without a contract, empty ones too; nothing is overwritten',
   assert.equal(readFileSync(join(to, 'b.bin'), 'utf8'), 'mine');
 });
 
+test('a window that is none is refused in words, and nothing is offered', async () => {
+  const { path } = fileOf('small.txt', 10);
+  for (const time of ['5s', '91d']) {
+    const said = await elm.fails(2, 'send', path, '--to', 'oak', '--arbiter', 'notary', '--check', `window=${time}`);
+    assert.match(said.stderr, /at least a minute and at most 90 days/);
+  }
+});
+
 test('without the passphrase a request waits, and granting it delivers', async () => {
   const { path, data } = fileOf('asked.bin', 70_000);
   const asked = await elm.fails(5, 'send', path, '--to', 'oak', '--arbiter', 'notary', '--no-wait');

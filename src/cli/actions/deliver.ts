@@ -3,6 +3,7 @@ import { rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseDuration } from '../../lib/duration.ts';
 import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
+import { MAX_WINDOW, MIN_WINDOW } from '../../lib/window.ts';
 import type { DealChange, DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
@@ -30,7 +31,12 @@ function windowOf(check: string | undefined): number | undefined {
   const [, time] = /^window=(.+)$/.exec(check) ?? [];
   if (time === undefined)
     throw new FitError('usage', '--check is window= and a time', { hint: 'for example --check window=72h' });
-  return parseDuration(time);
+  const seconds = parseDuration(time);
+  if (seconds < MIN_WINDOW || seconds > MAX_WINDOW)
+    throw new FitError('usage', 'a window is at least a minute and at most 90 days', {
+      hint: 'in it wrong content must be shown to the arbiter: the usual is --check window=72h',
+    });
+  return seconds;
 }
 
 /** Until the deal has ended, with what can be said about its content meanwhile. */
