@@ -202,7 +202,11 @@ export async function takeDelivered(ui: Ui, deal: string): Promise<void> {
   if (dir === undefined || dir === '') return;
   const { placed, trouble } = await takeFiles(ui.session.agent, deal, resolve(dir));
   if (placed.length === 0) return say(ui, 'failed', 'there is nothing to take');
-  say(ui, trouble === null ? 'done' : 'failed', voice.peer(trouble ?? `took ${placed.length} files to ${dir}`, 200));
+  say(
+    ui,
+    trouble === null ? 'done' : 'failed',
+    voice.peer(trouble ?? `took ${placed.length === 1 ? 'the file' : `${placed.length} files`} to ${dir}`, 200),
+  );
 }
 
 export async function exportEvidence(ui: Ui, deal: string): Promise<void> {

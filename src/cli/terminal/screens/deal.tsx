@@ -1,6 +1,6 @@
 /** One deal: how it stands, what may happen, its history as a tree; and everything that can be done about it. */
 import { Box } from 'ink';
-import { type ReactElement, useEffect, useState } from 'react';
+import { type ReactElement, useCallback, useEffect, useState } from 'react';
 import { fromUtf8 } from '../../../lib/bytes.ts';
 import type { Agent, DealResult, DeliveryResult, ExplainResult } from '../../../rpc/agent.ts';
 import { changesBetween, formatChanges } from '../../diff.ts';
@@ -71,17 +71,19 @@ function Deal({ id }: { readonly id: string }): ReactElement {
       isOn = false;
     };
   }, [session, id, stamp]);
+  /** No event tells how far a fetch is, nor that the files were taken. */
+  const lookAtContent = useCallback((): void => {
+    session.agent
+      .deliveryShow({ deal: id })
+      .then((delivery) => setKnown((before) => (before === undefined ? before : { ...before, delivery })))
+      .catch(() => {});
+  }, [session, id]);
   const isFetching = known?.delivery?.phase === 'fetching';
   useEffect(() => {
     if (!isFetching) return undefined;
-    const timer = setInterval(() => {
-      session.agent
-        .deliveryShow({ deal: id })
-        .then((delivery) => setKnown((before) => (before === undefined ? before : { ...before, delivery })))
-        .catch(() => {});
-    }, FETCH_MS);
+    const timer = setInterval(lookAtContent, FETCH_MS);
     return () => clearInterval(timer);
-  }, [session, id, isFetching]);
+  }, [isFetching, lookAtContent]);
 
   const order = async (title: string, lines: readonly string[], verb: string, act: () => Promise<unknown>) => {
     if (!(await confirm(ui, title, lines, verb))) return;
@@ -179,7 +181,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
       keys: ['o'],
       label: 'take files',
       does: 'put the files that came into a folder',
-      run: () => void attempt(() => takeDelivered(ui, id)),
+      run: () => void attempt(() => takeDelivered(ui, id)).then(lookAtContent),
     });
   if (state === 'contracted')
     bindings.push({
