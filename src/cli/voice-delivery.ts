@@ -1,5 +1,5 @@
 /** What `fit` says of deliveries: sizes, how far the content is, deliveries under their contract. */
-import type { DealSummary, DeliveryResult } from '../rpc/agent.ts';
+import type { DealSummary, DeliveryResult, FitEvent, ProgressPhase } from '../rpc/agent.ts';
 
 const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
@@ -61,6 +61,52 @@ export function progress(view: DeliveryResult): string {
     case 'failed':
       return 'could not be fetched';
   }
+}
+
+/** How fast a content moves: bytes a second since its phase began, and the seconds that are left at that rate. */
+export interface Pace {
+  readonly deal: string;
+  readonly direction: 'out' | 'in';
+  readonly phase: ProgressPhase;
+  readonly done: number;
+  readonly total: number;
+  readonly rate: number | null;
+  readonly left: number | null;
+  /** What was done when, in ms. */
+  readonly begun: { readonly at: number; readonly done: number };
+}
+
+/** `at`: ms, of our clock. Undefined for what is no progress. */
+export function paceOf(before: Pace | undefined, event: FitEvent, at: number): Pace | undefined {
+  const { deal, direction, phase, done, total } = event;
+  if (deal === undefined || direction === undefined || phase === undefined) return before;
+  if (done === undefined || total === undefined) return before;
+  const goesOn = before !== undefined && before.phase === phase && before.deal === deal && before.begun.done <= done;
+  const begun = goesOn ? before.begun : { at, done };
+  const moved = done - begun.done;
+  const rate = at > begun.at && moved > 0 ? Math.round((moved / (at - begun.at)) * 1000) : null;
+  const left = rate === null || rate === 0 ? null : Math.ceil((total - done) / rate);
+  return { deal, direction, phase, done, total, rate, left, begun };
+}
+
+const PHASE_WORDS: Readonly<Record<ProgressPhase, string>> = {
+  reading: 'read',
+  serving: 'fetched by the receiver',
+  fetching: 'fetched',
+  opening: 'compared',
+};
+
+const howFar = (phase: ProgressPhase, done: number, total: number): string =>
+  `${size(done)} of ${size(total)} ${PHASE_WORDS[phase]}`;
+
+/** `12.0 MiB of 40.0 MiB fetched, 3.1 MiB/s, 9 s left`. */
+export function progressLine({ phase, done, total, rate, left }: Pace): string {
+  return `${howFar(phase, done, total)}${rate === null ? '' : `, ${size(rate)}/s`}${left === null ? '' : `, ${left} s left`}`;
+}
+
+/** What an event says of a content, if it does. */
+export function eventProgress({ phase, done, total }: FitEvent): string | undefined {
+  return phase === undefined || done === undefined || total === undefined ? undefined : howFar(phase, done, total);
 }
 
 /** Rows about the content, for `voice.facts`. */

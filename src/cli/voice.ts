@@ -279,6 +279,7 @@ export function event(one: FitEvent): string {
     one.state,
     one.contact === undefined ? undefined : peer(one.contact),
     one.detail === undefined ? undefined : peer(one.detail, 200),
+    delivery.eventProgress(one),
   ]
     .filter((part) => part !== undefined)
     .join('  ');

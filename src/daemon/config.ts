@@ -25,7 +25,7 @@ const duration = z.string().transform((text, context) => {
 const LISTEN = /^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]{1,253}):([0-9]{1,5})$/;
 
 /** Kinds on which a program may be run. A failure of a hook is none: it would run itself again. */
-const HOOK_KINDS = EVENT_KINDS.filter((kind) => kind !== 'hook-failed');
+const HOOK_KINDS = EVENT_KINDS.filter((kind) => kind !== 'hook-failed' && kind !== 'progress');
 const MAX_HOOKS = 32;
 const MAX_ARGUMENTS = 64;
 const MAX_ARGUMENT = 4096;

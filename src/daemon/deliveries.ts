@@ -14,7 +14,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoreOp } from '../archive/store.ts';
 import { isFinalState } from '../commerce/deal.ts';
-import { sealedBytes } from '../crypto/content.ts';
+import { SEALED_CHUNK_BYTES, sealedBytes } from '../crypto/content.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../crypto/p256.ts';
 import { isCredential, MAX_CREDENTIAL_BYTES } from '../exchange/credential.ts';
 import type { ContentItem } from '../exchange/items.ts';
@@ -34,6 +34,7 @@ import { checkNames, sourceOf } from './delivery-names.ts';
 import { createDeliveryRecords } from './delivery-records.ts';
 import { createRemains, type RemainsParts } from './delivery-remains.ts';
 import { createFetches, type FetchesParts, NO_ROOM } from './fetches.ts';
+import { createMeter } from './progress.ts';
 
 /** What exchanges need of contents. */
 export interface ContentOfExchanges {
@@ -85,7 +86,8 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const { store, clock, log, events, rng } = parts;
   const records = createDeliveryRecords(parts.archive, store, contents);
   const { termsOf, outgoing, incoming, update, isOver } = records;
-  const fetches = createFetches(parts, records, contents, work);
+  const tell = createMeter(clock, events);
+  const fetches = createFetches(parts, records, contents, work, tell);
   const locks = createMutex();
   /** The record that was served last; it holds a key, so it goes when we are locked. */
   let served: { readonly document: string; readonly found: Outgoing } | undefined;
@@ -141,7 +143,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     const content = await termsOf(document, entry);
     const sealed = present(entry.sealed, 'key point');
     try {
-      const found = await work.run('open', {
+      const { deal } = entry;
+      const told = { deal, direction: 'in', phase: 'opening', total: content.bytes } as const;
+      const job = {
         leavesPath: contents.leaves(entry.folder),
         sealedPath: contents.sealed(entry.folder),
         saltsPath: contents.salts(entry.folder),
@@ -155,7 +159,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
           size,
           sha256,
         })),
-      });
+      };
+      const found = await work.run('open', job, (done) => tell({ ...told, done }));
+      tell({ ...told, done: content.bytes });
       if (found.kind === 'wrong') {
         await update(document, { phase: 'failed', trouble: 'a part of it is not what its sender signed' });
         return found;
@@ -181,8 +187,11 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   };
 
   return {
-    /** Hashes and seals files of ours; the terms of the note, and the write that keeps them once the note is complete. */
-    async make(paths: readonly string[], names: readonly string[] = paths.map((path) => basename(path))) {
+    /**
+     * Hashes and seals files of ours for a deal (which may not be known yet); the terms of the note, and the write that keeps them
+     * once the note is complete.
+     */
+    async make(deal: string, paths: readonly string[], names: readonly string[] = paths.map((path) => basename(path))) {
       checkNames(names);
       const files = await Promise.all(paths.map(sourceOf));
       const folder = toHex(rng(16));
@@ -194,10 +203,19 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const x = scalarBytes(scalarFromWide(new Uint8Array(randomBytes(48))));
       const sealing = { x, point: publicPoint(x), seed: rng(32) };
       const leavesPath = contents.leaves(folder);
-      const made = await work.run('prepare', { files, leavesPath, ...sealing }).catch(async (error: unknown) => {
-        await discard();
-        throw error;
-      });
+      const told = {
+        deal,
+        direction: 'out',
+        phase: 'reading',
+        total: files.reduce((sum, { size }) => sum + size, 0),
+      } as const;
+      const made = await work
+        .run('prepare', { files, leavesPath, ...sealing }, (done) => tell({ ...told, done }))
+        .catch(async (error: unknown) => {
+          await discard();
+          throw error;
+        });
+      tell({ ...told, done: told.total });
       const terms: ContentTerms = {
         root: made.contentRoot,
         bytes: made.bytes,
@@ -374,8 +392,13 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const begun = clock.now();
       try {
         const { from: first, count } = request;
-        if (request.kind === 'chunks')
-          return await work.run('seal', { files, leavesPath, contentRoot, x, point, seed, from: first, count });
+        if (request.kind === 'chunks') {
+          const job = { files, leavesPath, contentRoot, x, point, seed, from: first, count };
+          const reply = await work.run('seal', job);
+          const done = (first + count) * SEALED_CHUNK_BYTES;
+          tell({ deal: found.deal, direction: 'out', phase: 'serving', done, total: sealedBytes(bytes) });
+          return reply;
+        }
         const data = await work.run('leaves', { leavesPath, bytes, contentRoot, from: first, count });
         return encodeBulkReply({ kind: 'data', data });
       } catch (error) {

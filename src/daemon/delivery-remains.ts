@@ -90,8 +90,8 @@ export function createRemains(
     for await (const [document, one] of contents.all()) if (one.deal === id) await tidy(document);
   };
 
-  events.listen(undefined, ({ deal }) => {
-    if (deal !== undefined && isOver(deal)) later(deal, tidyDeal(deal));
+  events.listen(undefined, ({ kind, deal }) => {
+    if (kind !== 'progress' && deal !== undefined && isOver(deal)) later(deal, tidyDeal(deal));
   });
 
   return {

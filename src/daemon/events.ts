@@ -23,7 +23,8 @@ export function createEvents(clock: Clock): Events {
     emit(event) {
       seq += 1;
       const full: FitEvent = { seq, at: isoTime(seconds(clock.now())), ...event };
-      kept.push(full);
+      // How far something was is of no use later, and would push out what is.
+      if (event.kind !== 'progress') kept.push(full);
       if (kept.length > KEPT) kept.shift();
       for (const listener of [...listeners]) listener(full);
     },

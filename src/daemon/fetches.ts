@@ -24,6 +24,7 @@ import type { DeliveryRecords } from './delivery-records.ts';
 import type { Events } from './events.ts';
 import { fetchContent, NotThere } from './fetching.ts';
 import type { Outbox } from './outbox.ts';
+import type { Meter } from './progress.ts';
 
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
@@ -70,6 +71,7 @@ export function createFetches(
   records: DeliveryRecords,
   contents: ContentStore,
   work: ContentWork,
+  tell: Meter,
 ) {
   const { contacts, link, clock, log, events } = parts;
   const { termsOf, incoming, update, isOver } = records;
@@ -170,6 +172,13 @@ export function createFetches(
         },
         progress: (bytes) => {
           state.done = bytes;
+          tell({
+            deal: entry.deal,
+            direction: 'in',
+            phase: 'fetching',
+            done: bytes,
+            total: sealedBytes(content.bytes),
+          });
         },
         pace: async (bytes) => {
           moved += bytes;

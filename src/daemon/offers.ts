@@ -235,11 +235,12 @@ export function createOffers(
 
   /** Makes content of the files, and takes it away again if nothing came of it. */
   const withContent = async (
+    id: string,
     request: DeliverRequest,
     use: (content: ContentTerms, keep: Delivered['keep']) => Promise<Offered>,
   ): Promise<Offered> => {
     const credential = request.credential ? await credentialOf(request.files) : null;
-    const made = await parts.deliveries.make(request.files);
+    const made = await parts.deliveries.make(id, request.files);
     let kept = false;
     try {
       const result = await use({ ...made.content, credential }, made.keep);
@@ -276,7 +277,7 @@ export function createOffers(
 
   /** Our files for what a swap of theirs wants. */
   const answer = (id: string, request: DeliverRequest, authority: Authority): Promise<Offered> =>
-    withContent(request, (content, keep) =>
+    withContent(id, request, (content, keep) =>
       writes.locks.run(id, async () => {
         const deal = writes.held(id);
         const version = present(currentVersion(deal), 'version');
@@ -330,10 +331,11 @@ export function createOffers(
       if (to.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
       const swap = request.want === undefined ? undefined : { want: request.want };
       const references = about === undefined ? [] : [about.document];
-      return withContent(request, (content, keep) => {
+      const id = newId(rng);
+      return withContent(id, request, (content, keep) => {
         const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap), references }, keep };
         const rest = restOf(content, request, swap);
-        const made = draft(undefined, newId(rng), to, arbiter, arbiter.card, rest, undefined, delivered);
+        const made = draft(undefined, id, to, arbiter, arbiter.card, rest, undefined, delivered);
         return offer(made, request.dryRun, authority);
       });
     },

@@ -243,6 +243,8 @@ export const EVENT_KINDS = [
   'void',
   'fetched',
   'file-changed',
+  // How far its content is; not kept for `since`, and no hook is run on it.
+  'progress',
   'refused-by-peer',
   // Requests for approval, and the policy.
   'request',
@@ -271,6 +273,9 @@ export const EVENT_KINDS = [
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
+/** What is done to content: ours is read for its note and served, theirs is fetched and, with the key, opened. */
+export type ProgressPhase = 'reading' | 'serving' | 'fetching' | 'opening';
+
 export interface FitEvent {
   readonly seq: number;
   readonly at: string;
@@ -281,6 +286,11 @@ export interface FitEvent {
   /** A request for approval (rpc/approvals.ts). */
   readonly request?: string;
   readonly detail?: string;
+  /** Of `progress`: bytes of so many. While it is read, the deal is the one that it will be. */
+  readonly direction?: 'out' | 'in';
+  readonly phase?: ProgressPhase;
+  readonly done?: number;
+  readonly total?: number;
 }
 
 export interface Agent extends ApprovalAgent {

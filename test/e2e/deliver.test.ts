@@ -5,7 +5,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Verdict } from '../../src/evidence/verify.ts';
-import type { DealResult, ExplainResult } from '../../src/rpc/agent.ts';
+import type { DealResult, ExplainResult, FitEvent } from '../../src/rpc/agent.ts';
+import { connect } from '../../src/rpc/client.ts';
 import { openssl } from '../support/openssl.ts';
 import { endAll, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
 
@@ -180,4 +181,53 @@ test('without the passphrase a request waits, and granting it delivers', async (
   await Promise.all([oak.waitFor(deal, ['completed']), elm.waitFor(deal, ['completed'])]);
   await oak.ok('deal', 'receive', deal, '--to', to);
   assert.deepEqual(readFileSync(join(to, 'asked.bin')), data);
+});
+
+interface Line {
+  readonly schema: number;
+  readonly kind: string;
+  readonly deal: string;
+  readonly direction: string;
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+const linesOf = (stderr: string): readonly Line[] =>
+  stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+
+test('--progress --json: lines on standard error of what is read, served, fetched and opened, and one value at the end', async () => {
+  const { path } = fileOf('large.bin', 3_000_000);
+  const said: FitEvent[] = [];
+  const listener = await connect(oak.paths.socket);
+  const offered = new Promise<string>((done) => {
+    listener.onEvent((event) => {
+      said.push(event);
+      if (event.kind === 'offer') done(event.deal ?? '');
+    });
+  });
+  await listener.subscribe({});
+  const more = ['--timeout', '60', '--progress'];
+  const sending = elm.fit('send', path, '--to', 'oak', '--arbiter', 'notary', ...more, ...elm.pw, '--json');
+  const deal = await offered;
+  const received = await oak.fit('deal', 'receive', deal, '--to', freshFolder(), ...more, ...oak.pw, '--json');
+  const sent = await sending;
+  assert.deepEqual([sent.code, received.code], [0, 0], sent.stderr + received.stderr);
+  assert.equal(parsed<Ended>(sent).reached, true);
+  assert.equal(parsed<Ended>(received).reached, true);
+  const [mine, theirs] = [linesOf(sent.stderr), linesOf(received.stderr)];
+  assert.deepEqual([...new Set(mine.map((one) => `${one.direction} ${one.phase}`))], ['out reading', 'out serving']);
+  assert.deepEqual([...new Set(theirs.map((one) => `${one.direction} ${one.phase}`))], ['in fetching', 'in opening']);
+  for (const one of [...mine, ...theirs])
+    assert.deepEqual([one.schema, one.kind, one.deal, one.done <= one.total], [1, 'progress', deal, true]);
+  for (const phase of ['reading', 'serving', 'fetching', 'opening']) {
+    const last = [...mine, ...theirs].findLast((one) => one.phase === phase);
+    assert.equal(last?.done, last?.total, `${phase} is told to its end`);
+  }
+  // The same is told to whoever listens to events.
+  assert.ok(said.some((one) => one.kind === 'progress' && one.deal === deal && one.phase === 'fetching'));
+  listener.close();
 });

@@ -55,6 +55,7 @@ function note(content: ContentTerms): Uint8Array {
     references: [],
     parties,
     arbiter: { name: 'Notary', certificate: sha256(utf8('T')), terms: sha256(utf8('terms')), mode: 'invisible' },
+    transfer: null,
     items: exchangedItems('delivery/1', parties),
     check: 'window=3600',
     offerUntil: 1_900_000_000,
@@ -171,7 +172,7 @@ async function offered(t: TestContext, contents: readonly Uint8Array[], names?: 
   );
   await elm.deliveries.resume();
   await oak.deliveries.resume();
-  const made = await elm.deliveries.make(paths, names);
+  const made = await elm.deliveries.make(DEAL, paths, names);
   const text = note(made.content);
   const { digest } = parseDocument(text);
   const document = toHex(digest);
@@ -450,7 +451,7 @@ test('a completed delivery leaves the opened files until they are taken, and not
 test('a request that is refused leaves no files; one that waits keeps them; folders that no record names go at unlock', async (t) => {
   const it = await offered(t, [randomBytes(70_000)]);
   const kept = await it.elm.folders();
-  const request = await it.elm.deliveries.make(it.paths);
+  const request = await it.elm.deliveries.make(DEAL, it.paths);
   const [asked, refused] = ['aaaaaaaaaaaa', 'bb'.repeat(32)];
   await it.elm.archive.batch([request.keep(refused, asked)]);
   it.elm.pending(asked, refused);
@@ -463,14 +464,14 @@ test('a request that is refused leaves no files; one that waits keeps them; fold
   assert.equal(await it.elm.contents.out(refused), undefined);
 
   // Refused while we were locked or ended: found at the unlock.
-  const later = await it.elm.deliveries.make(it.paths);
+  const later = await it.elm.deliveries.make(DEAL, it.paths);
   await it.elm.archive.batch([later.keep(refused, asked)]);
   await mkdir(join(it.elm.root, 'f'.repeat(32)));
   await writeFile(join(it.elm.root, 'f'.repeat(32), 'leaves.tmp'), 'x');
   await mkdir(join(it.elm.root, 'not ours'));
   // What this run is making has no record yet.
   await it.elm.restart();
-  const making = await it.elm.deliveries.make(it.paths);
+  const making = await it.elm.deliveries.make(DEAL, it.paths);
   await it.elm.deliveries.resume();
   const left = await it.elm.folders();
   assert.equal(left.length, 3, left.join());
@@ -478,7 +479,7 @@ test('a request that is refused leaves no files; one that waits keeps them; fold
   await making.discard();
   assert.deepEqual(await it.elm.folders(), [...kept, 'not ours'].toSorted());
   // What cannot be prepared leaves nothing either.
-  await assert.rejects(it.elm.deliveries.make([join(it.elm.folder, 'missing')]), isCode('bad-file'));
+  await assert.rejects(it.elm.deliveries.make(DEAL, [join(it.elm.folder, 'missing')]), isCode('bad-file'));
   assert.deepEqual(await it.elm.folders(), [...kept, 'not ours'].toSorted());
 });
 
@@ -488,7 +489,7 @@ test('a refused text beside an open deal takes its own files away, and those of 
   const [same, own] = ['cc'.repeat(32), 'dd'.repeat(32)];
   const again = await it.elm.deliveries.again(same, DEAL, it.made.content);
   assert.ok(again !== undefined);
-  const other = await it.elm.deliveries.make(it.paths);
+  const other = await it.elm.deliveries.make(DEAL, it.paths);
   await it.elm.archive.batch([again, other.keep(own, DEAL)]);
   assert.equal((await it.elm.folders()).length, 2);
   for (const document of [same, own]) {
@@ -616,7 +617,7 @@ test('400 files are one delivery, and come back each as it was', async (t) => {
     names,
   );
   const long = contents.map((_, at) => `${'a'.repeat(100)}${at}`);
-  await assert.rejects(it.elm.deliveries.make(it.paths, long), /no room for the names of these 400 files/);
+  await assert.rejects(it.elm.deliveries.make(DEAL, it.paths, long), /no room for the names of these 400 files/);
 });
 
 const BAD_NAMES = [
@@ -668,7 +669,7 @@ test('names that some system does not take are refused at both ends before anyth
     note({ root: OAK, bytes: 7 * names.length, chunks: 1, credential: null, files: names.map(file) });
   for (const name of BAD_NAMES) {
     const what = JSON.stringify(name);
-    await assert.rejects(elm.deliveries.make([path], [name]), (error) => {
+    await assert.rejects(elm.deliveries.make(DEAL, [path], [name]), (error) => {
       assert.ok(isCode('bad-file')(error) && error instanceof FitError, what);
       assert.match(error.message, /not every system takes/);
       assert.match(error.message, /^[\x20-\x7e…é]*$/, 'a terminal takes the message');
@@ -684,11 +685,14 @@ test('names that some system does not take are refused at both ends before anyth
     ['same', 'same'],
     ['K', 'K'],
   ] as const) {
-    await assert.rejects(elm.deliveries.make([path, path], [one, other]), /one name on some systems|not every system/);
+    await assert.rejects(
+      elm.deliveries.make(DEAL, [path, path], [one, other]),
+      /one name on some systems|not every system/,
+    );
     assert.throws(() => parseDocument(noteOfNames(one, other)), isCode('bad-document'), `${one} ${other}`);
   }
   assert.deepEqual(await elm.folders(), []);
-  await assert.rejects(elm.deliveries.make([path], ['a'.repeat(161)]), /not every system takes/);
+  await assert.rejects(elm.deliveries.make(DEAL, [path], ['a'.repeat(161)]), /not every system takes/);
   for (const name of ['a'.repeat(160), 'é'.repeat(100), 'a b.tar.gz', 'console.txt', 'com10', '契約書.pdf', 'a..b'])
     assert.equal(parseDocument(noteOfNames(name)).terms.content?.files[0]?.name, name);
   assert.throws(

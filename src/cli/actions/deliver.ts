@@ -8,10 +8,10 @@ import type { DealChange, DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { checkFolder, checkPlace, takeFiles } from '../place.ts';
-import { checkDigest, FINAL_STATES, parseTimeoutMs } from '../times.ts';
+import { checkDigest, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
-import { size } from '../voice-delivery.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
+import { startProgress } from './follow.ts';
 import { type Waited, warn } from './outcome.ts';
 
 interface DeliverOptions {
@@ -22,6 +22,7 @@ interface DeliverOptions {
   readonly timeout?: string;
   /** `--no-wait`. */
   readonly wait: boolean;
+  readonly progress?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -37,37 +38,6 @@ function windowOf(check: string | undefined): number | undefined {
       hint: 'in it wrong content must be shown to the arbiter: the usual is --check window=72h',
     });
   return seconds;
-}
-
-/** Until the deal has ended, with what can be said about its content meanwhile. */
-async function follow(
-  context: Context,
-  agent: AgentClient,
-  deal: string,
-  timeout: string | undefined,
-): Promise<Waited> {
-  let said = `waiting for the end of ${deal}`;
-  let before: { readonly at: number; readonly done: number } | undefined;
-  const look = async (): Promise<void> => {
-    const view = await agent.deliveryShow({ deal });
-    const at = Date.now();
-    if (view.phase === 'fetching' && view.total > 0) {
-      const rate = before === undefined ? 0 : ((view.done - before.done) / (at - before.at)) * 1000;
-      const left = rate > 0 ? `, ${size(rate)}/s, ${Math.ceil((view.total - view.done) / rate)} s left` : '';
-      said = `${size(view.done)} of ${size(view.total)}${left}`;
-      before ??= { at, done: view.done };
-    } else said = view.direction === 'out' ? 'waiting for the receiver' : 'waiting for the sender’s key';
-    if (view.trouble !== null) said += ` (${view.trouble})`;
-  };
-  const timer = setInterval(() => {
-    look().catch(() => {});
-  }, 500);
-  try {
-    const waiting = agent.dealWait({ deal, for: FINAL_STATES, timeoutMs: parseTimeoutMs(timeout) });
-    return await context.out.busy(() => said, waiting);
-  } finally {
-    clearInterval(timer);
-  }
 }
 
 async function report(
@@ -138,6 +108,10 @@ async function withoutFolders(
   return { files, discard };
 }
 
+/** What is read of them; one that is not there is refused by the daemon. */
+const bytesOf = (files: readonly string[]): number =>
+  files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+
 async function offer(
   context: Context,
   options: DeliverOptions,
@@ -164,15 +138,18 @@ async function offer(
     ...(options.text === undefined ? {} : { text: options.text }),
   };
   const agent = await context.agent();
+  const progress = startProgress(context, agent, options.progress === true);
+  await agent.subscribe({});
+  const bytes = bytesOf(packed.files);
   if (options.dryRun === true) {
     const asked = agent.dealDeliver({ ...request, dryRun: true }).finally(packed.discard);
-    const draft = await out.busy('reading the files', asked);
+    const draft = await progress.reading(bytes, asked);
     if (out.isJson) out.json(draft);
     else await out.bytes(Buffer.from(draft.text ?? ''));
     return undefined;
   }
   const change = await consenting(context, agent, 'deliver', (hold) =>
-    out.busy('reading the files', agent.dealDeliver({ ...request, ...hold })),
+    progress.reading(bytes, agent.dealDeliver({ ...request, ...hold })),
   ).catch((error: unknown) => {
     // What a request waits for is read when it is granted.
     if (!isFitError(error) || error.code !== 'needs-approval') packed.discard();
@@ -189,7 +166,7 @@ async function offer(
   const theirs = whom.want === undefined ? 'receive' : 'swap';
   if (!out.isJson) out.talk(`${said} as ${change.deal}; the other side: fit deal ${theirs} ${change.deal}`);
   const started = Date.now();
-  const waited = await follow(context, agent, change.deal, options.timeout);
+  const waited = await progress.ended(change.deal, options.timeout);
   const placed = folder === undefined ? [] : await takeInto(context, agent, change.deal, folder);
   return report(context, agent, waited, fields, placed, started);
 }
@@ -241,6 +218,7 @@ interface ReceiveOptions {
   readonly document?: string;
   readonly limitRate?: string;
   readonly timeout?: string;
+  readonly progress?: boolean;
   readonly unpack?: boolean;
 }
 
@@ -294,7 +272,7 @@ async function awaitOffer(
   // Once nobody waits any longer, neither does anybody hear that the daemon has ended.
   promise.catch(() => {});
   agent.onEvent((event) => {
-    if (event.deal !== undefined) look().catch(reject);
+    if (event.deal !== undefined && event.kind !== 'progress') look().catch(reject);
   });
   agent.closed.then(() => reject(new FitError('daemon-unreachable', 'the daemon has ended')));
   const timer = setTimeout(
@@ -329,6 +307,7 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
   const agent = await context.agent();
   await requireUnlocked(agent);
   const deal = await awaitOffer(context, agent, id, options.timeout);
+  const progress = startProgress(context, agent, options.progress === true);
   const before = await agent.deliveryShow({ deal });
   if (before.direction === 'out')
     throw new FitError('wrong-state', 'this is a delivery of yours', { hint: `fit deal show ${deal}` });
@@ -346,7 +325,7 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
     warn(context, change.warnings);
     fields = { deal, document: change.document };
   }
-  const waited = await follow(context, agent, deal, options.timeout);
+  const waited = await progress.ended(deal, options.timeout);
   const placed = await takeInto(context, agent, deal, folder);
   if (before.phase === 'taken') context.out.talk('its files were put into a folder before, and are kept nowhere else');
   const unpacked = options.unpack === true ? await unpackAll(context, placed, folder) : [];

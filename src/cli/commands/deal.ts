@@ -5,6 +5,8 @@ import { run } from '../run.ts';
 
 const ID = ['<deal>', 'its id, or a beginning of it that no other deal has'] as const;
 
+const PROGRESS = ['--progress', 'with --json: how far the content is, as JSON Lines on standard error'] as const;
+
 const waiting = (command: Command): Command =>
   command
     .option('--wait', 'return only when the deal has come to an end')
@@ -71,6 +73,7 @@ export function registerDeal(program: Command): void {
       .option('--text <text>', 'what the delivery note says beside the names of the files')
       .option('--dry-run', 'only show the delivery note; nothing is consented or sent')
       .option('--no-wait', 'return when it is offered')
+      .option(...PROGRESS)
       .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on');
 
   examples(
@@ -120,6 +123,7 @@ export function registerDeal(program: Command): void {
       .option('--document <sha256>', 'accept only the delivery note with this SHA-256')
       .option('--limit-rate <rate>', 'bytes a second at most: 500k, 10M')
       .option('--unpack', 'take the files out of containers that come too')
+      .option(...PROGRESS)
       .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on'),
     'fit deal receive k7q2 --to in',
   ).action(run(async () => (await import('../actions/deliver.ts')).receive));

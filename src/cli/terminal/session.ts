@@ -263,6 +263,11 @@ export function createSession(options: SessionOptions): Session {
 
   function received(event: FitEvent): void {
     lastSeq = event.seq;
+    // Of use to a screen that shows that content, and no news. What is still being read belongs to no deal yet.
+    if (event.kind === 'progress') {
+      if (event.phase !== 'reading') want([], event.deal);
+      return;
+    }
     // A proof ends when the keys are put away.
     if (event.kind === 'locked' && !isReplaying) change({ isProven: false });
     change({ events: [event, ...snapshot.events].slice(0, KEPT_EVENTS) });
