@@ -270,10 +270,6 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
           hint: `fit deal show ${found.id} says how far it is`,
         });
       }
-      if (material.kind === 'swap' && form === 'asics')
-        throw new FitError('usage', 'the evidence of a swap is written as plain files', {
-          hint: `fit deal export ${found.id} --dir out`,
-        });
       const files =
         material.kind === 'swap'
           ? buildSwap(material)

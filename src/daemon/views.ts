@@ -261,19 +261,19 @@ export function createViews(parts: Parts, deals: Deals) {
       }
       if (finished !== undefined && machine?.course === 'swap') {
         if (machine.contract === null) return undefined;
-        const { record, parties, role } = finished;
-        // Only who complained has the proof: to the other side a void swap leaves nothing.
-        const word = machine.voided ? await exchanges.answerTo(finished.xid, 'void') : undefined;
-        if (machine.phase !== 'contracted' && (word === undefined || machine.proof === null)) return undefined;
-        const wrong = role === 'originator' ? 'R' : 'O';
-        const voided =
-          word === undefined || machine.proof === null
-            ? {}
-            : { voided: { wrong, answer: word.bytes, proof: machine.proof } as const };
-        const { O, R, T } = parties;
-        const certificates = [O, R, T].map((one) => one.certificate.der);
+        const { record, role } = finished;
+        const { O, R, T } = finished.parties;
         const witnesses = decodeDelivery(machine.contract);
-        return { kind: 'swap', note, record, parties, witnesses, certificates, ...voided };
+        const [one, two] = [signatureIn(witnesses.O), signatureIn(witnesses.R)];
+        const certificates = [...[O, R, T].map((party) => party.certificate.der), ...chains];
+        const of = { kind: 'swap', note, record, certificates, log } as const;
+        const word = machine.voided ? await exchanges.answerTo(finished.xid, 'void') : undefined;
+        if (word === undefined)
+          return machine.phase === 'contracted' ? { ...of, origins: { O: one, R: two } } : undefined;
+        // Only who complained has the proof: to the other side a void swap leaves nothing.
+        if (machine.proof === null) return undefined;
+        const origins = role === 'originator' ? { O: null, R: two } : { O: one, R: null };
+        return { ...of, origins, answer: word.bytes, proof: machine.proof };
       }
       if (open === undefined) return undefined;
       const proof = present(await store.evidence(toHex(open.document)), 'evidence of a contract');

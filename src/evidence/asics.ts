@@ -16,17 +16,24 @@ const MIMETYPE = { name: 'mimetype', data: utf8('application/vnd.etsi.asic-s+zip
 const SIGNATURE = 'META-INF/signature.p7s';
 const OWN = 'META-INF/fit/';
 
+interface Layout {
+  readonly root: string;
+  readonly signature: string;
+}
+
+const CONTRACT: Layout = { root: FILE.document, signature: FILE.signature };
 /** What lies at the root and what signs it: the first of these that the evidence has. */
-const LAYOUTS = [
+const LAYOUTS: readonly Layout[] = [
   { root: FILE.statement, signature: FILE.statementSignature },
   { root: FILE.receipt, signature: FILE.receiptSignature },
   { root: FILE.origin, signature: FILE.originSignature },
-  { root: FILE.document, signature: FILE.signature },
-] as const;
-type Layout = (typeof LAYOUTS)[number];
+  { root: FILE.originO, signature: FILE.originOSignature },
+  { root: FILE.originR, signature: FILE.originRSignature },
+  CONTRACT,
+];
 
 function layoutOf(names: readonly string[]): Layout {
-  return LAYOUTS.find(({ root }) => names.includes(root)) ?? LAYOUTS[3];
+  return LAYOUTS.find(({ root }) => names.includes(root)) ?? CONTRACT;
 }
 
 /** Name in the folder → name in the container. */
@@ -43,11 +50,11 @@ function folderName(name: string, { signature }: Layout): string {
 /** 1980-01-01 00:00 local time, which is how ZIP counts: the same bytes in every time zone. */
 const ZERO_TIME = () => new Date(1980, 0, 1);
 
-/** The container with these files (as `buildEvidence` or `buildDelivery` orders and names them). */
+/** The container with these files (as `buildEvidence`, `buildDelivery` or `buildSwap` orders and names them). */
 export function writeAsics(files: readonly EvidenceFile[]): Uint8Array {
   const layout = layoutOf(files.map((file) => file.name));
   const named = files.map(({ name, data }) => ({ name: containerName(name, layout), data }));
-  const rank = ({ name }: EvidenceFile) => [layout.root as string, SIGNATURE].indexOf(name) >>> 0;
+  const rank = ({ name }: EvidenceFile) => [layout.root, SIGNATURE].indexOf(name) >>> 0;
   const ordered = [MIMETYPE, ...named.sort((a, b) => rank(a) - rank(b))];
   assert(new Set(ordered.map((file) => file.name)).size === ordered.length, 'each file once');
   const entries: Zippable = {};

@@ -60,6 +60,11 @@ export const FILE = {
   record: 'record.cbor',
   // Of a swap (swap.ts).
   swap: 'swap.md',
+  originO: 'origin-originator.txt',
+  originOSignature: 'origin-originator.p7s',
+  originR: 'origin-responder.txt',
+  originRSignature: 'origin-responder.p7s',
+  proof: 'proof.cbor',
 } as const;
 
 /** Whose certificates the evidence carries, by hash, in the document's order, the arbiter last. */

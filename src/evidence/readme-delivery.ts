@@ -3,39 +3,7 @@ import { sha256 } from '../crypto/hash.ts';
 import type { Document } from '../exchange/document.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
-
-const VERIFY = 'openssl cms -verify -cades -binary -inform der';
-
-type Statement = 'receipt' | 'origin';
-
-function command(signature: string, content: string, certificates: string): readonly string[] {
-  return [`  ${VERIFY} -in ${signature} \\`, `    -content ${content} -CAfile ${certificates} -out /dev/null`];
-}
-
-/** In a container the first statement is the object that it signs (ASiC-S); the other lies with the rest. */
-function commands(statements: readonly Statement[]): readonly string[] {
-  const own = 'META-INF/fit/';
-  return [
-    'In a folder written by `fit deal export --dir`:',
-    '',
-    ...statements.flatMap((name) => command(`${name}.p7s`, `${name}.txt`, 'certificates.pem')),
-    '  openssl dgst -sha256 delivery.md',
-    '',
-    'In a .asics file, after unpacking it with any ZIP program:',
-    '',
-    ...statements.flatMap((name, at) =>
-      at === 0
-        ? command('META-INF/signature.p7s', `${name}.txt`, `${own}certificates.pem`)
-        : command(`${own}${name}.p7s`, `${own}${name}.txt`, `${own}certificates.pem`),
-    ),
-    `  openssl dgst -sha256 ${own}delivery.md`,
-    '',
-    'OpenSSL says "CAdES Verification successful" if a signature is good; the digest must be the',
-    'one that the statements name as the delivery note. The note names each file by its SHA-256:',
-    '',
-    '  openssl dgst -sha256 FILE',
-  ];
-}
+import { README_END, statementCommands } from './readme-statements.ts';
 
 /**
  * `received`: whether there is a receipt; without one the arbiter has signed that the exchange is void. `certificates`: the
@@ -81,14 +49,8 @@ export function deliveryReadme({ terms, digest }: Document, received: boolean, c
     '',
     'To check it without fit',
     '',
-    ...commands(received ? ['receipt', 'origin'] : ['origin']),
-    '',
-    'certificates.pem shows that the evidence is whole. Whose certificates they are, only you can',
-    'know: compare the SHA-256 values above with those the parties gave you.',
-    '',
-    'OpenSSL checks certificates as of now. For certificates that have expired since, add',
-    '`-attime SECONDS` with the signing time that the statements name.',
-    '',
+    ...statementCommands('delivery.md', 'delivery note', received ? ['receipt', 'origin'] : ['origin']),
+    ...README_END,
   ];
   return utf8(lines.join('\n'));
 }

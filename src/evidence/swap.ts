@@ -1,95 +1,78 @@
 /**
- * The evidence of a swap as plain files: the note, both statements of origin with their signatures, the record from which they
- * follow, certificates, how to check them. `fit verify` does not judge it; `openssl` does. Of a void swap: what the side signed
- * whose content was wrong, the proof, the arbiter's word. A key is only in that proof: it is of the content that was wrong.
+ * The evidence of a swap (fit-evidence(5)), under the names its files have in a folder: the note, both statements of origin as
+ * signed texts, the record of the exchange from which both follow. The same files make the `.asics` container; at its root lies
+ * the statement of who accepted. Of a void swap: what the side signed whose content was wrong, the proof, the arbiter's word.
+ *
+ * Guarantees: everything but note, record, signatures, log, answer and proof is derived, so that the verifier builds the files
+ * again and refuses any difference; no key is in it but, in the proof, that of the content that was wrong.
  */
-
 import { parseCertificate } from '../crypto/pki/certificate.ts';
-import { signatureIn, statementOf, type Witnesses } from '../exchange/completion.ts';
-import type { Parties } from '../exchange/frame.ts';
+import { decodeAnswer } from '../exchange/answers.ts';
+import { statementOf } from '../exchange/completion.ts';
+import { parseDocument } from '../exchange/document.ts';
 import { ROLES, type Role } from '../exchange/items.ts';
+import { formatLog, type LogEntry } from '../exchange/log.ts';
 import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
-import { statementName } from '../exchange/statements.ts';
-import { utf8 } from '../lib/bytes.ts';
 import { enc } from '../lib/cbor.ts';
+import { FitError } from '../lib/errors.ts';
 import { type EvidenceFile, FILE } from './bundle.ts';
 import { certificatesFile } from './certificates.ts';
+import { partiesIn } from './parties.ts';
+import { swapReadme } from './readme-swap.ts';
 
 export interface SwapInput {
   readonly note: Uint8Array;
   readonly record: ExchangeRecord;
-  readonly parties: Parties;
-  readonly witnesses: Witnesses;
-  /** DER. */
+  /** Raw signatures, 64 bytes each. null: the arbiter voided the exchange, and `answer` shows it. */
+  readonly origins: Readonly<Record<Role, Uint8Array | null>>;
+  /** DER: both sides and the arbiter, their chains and roots, in any order. */
   readonly certificates: readonly Uint8Array[];
-  /** The proof that content of `wrong` is, and the arbiter's word for it (an opened answer). */
-  readonly voided?: { readonly wrong: Role; readonly answer: Uint8Array; readonly proof: Uint8Array };
+  readonly log?: readonly LogEntry[];
+  /** What the arbiter answered, opened. */
+  readonly answer?: Uint8Array;
+  /** That content of one side is wrong (exchange/misbehaviour.ts). */
+  readonly proof?: Uint8Array;
 }
 
-const README = `This folder holds what both sides of a swap have signed about the files that the note
-names: each, that its own files are those, and that their key opens them.
+/** Statement and signature of each role. */
+export const ORIGIN_FILES: Readonly<Record<Role, { readonly text: string; readonly p7s: string }>> = {
+  O: { text: FILE.originO, p7s: FILE.originOSignature },
+  R: { text: FILE.originR, p7s: FILE.originRSignature },
+};
 
-A statement counts against who signed it: its signature left them together with the
-key. It does not show that they got the other side's key; that is what the statement
-of the other side shows. If the arbiter named in the note has signed that this
-exchange is void, files were proven wrong, and nothing here says that they were right.
-
-  swap.md                 the note that both agreed on
-  origin-originator.txt   statement of origin of who accepted it, with its signature .p7s
-  origin-responder.txt    statement of origin of who offered it, with its signature .p7s
-  record.cbor             the record of the exchange
-  certificates.pem        the certificates of both and of the arbiter
-
-Each signature is a detached CMS SignedData:
-
-  openssl cms -verify -cades -binary -inform der -in origin-originator.p7s -content origin-originator.txt -CAfile certificates.pem
-  openssl cms -verify -cades -binary -inform der -in origin-responder.p7s -content origin-responder.txt -CAfile certificates.pem
-
-Both statements name the note by its SHA-256 (sha256sum swap.md), and the note names
-each file by its own.
-`;
-
-const VOID_README = `This folder shows that a swap is void because the files that one side gave were
-proven wrong.
-
-  swap.md           the note that both agreed on
-  NAME.txt          that side's statement of origin, with its signature NAME.p7s
-  proof.cbor        its signature and key, and one part of its encrypted files that does not
-                    open to what statement and record name
-  answer.cbor       the arbiter's signed word that the exchange is void
-  record.cbor       the record of the exchange
-  certificates.pem  the certificates of both and of the arbiter
-
-  openssl cms -verify -cades -binary -inform der -in NAME.p7s -content NAME.txt -CAfile certificates.pem
-
-The proof holds the key of the files that were wrong: who has them encrypted can open
-them with it.
-`;
-
-/** Throws `PeerFault` if the witnesses are not those of the record. */
-export function buildSwap(input: SwapInput): readonly EvidenceFile[] {
-  const { note, record, parties, witnesses, certificates, voided } = input;
-  // Of a void swap nothing counts but what its cheat has signed.
-  const signers = voided === undefined ? ROLES : [voided.wrong];
-  const statements = signers.map((role) => statementOf(record, parties, role, signatureIn(witnesses[role])));
-  const concerned = [record.originator, record.responder, record.arbiter];
+/** The files in their fixed order. Throws `FitError` or `PeerFault` if the parts do not belong together. */
+export function buildSwap(input: SwapInput): EvidenceFile[] {
+  const { record, origins, answer, proof, log } = input;
+  const note = parseDocument(input.note);
+  const certificates = input.certificates.map(parseCertificate);
+  const parties = partiesIn(note, record, certificates);
+  const isVoid = answer !== undefined && decodeAnswer(answer).kind === 'void';
+  const signed = ROLES.flatMap((role) => {
+    const signature = origins[role];
+    return signature === null ? [] : [{ role, ...statementOf(record, parties, role, signature) }];
+  });
+  if (signed.length === 0 || (signed.length < ROLES.length && !isVoid))
+    throw new FitError('internal', 'a swap that lacks a statement and is not void');
+  const pem = certificatesFile(certificates, [record.originator, record.responder, record.arbiter]);
+  const file = (name: string, data: Uint8Array): EvidenceFile => ({ name, data });
   return [
-    {
-      name: 'README.txt',
-      data: utf8(voided === undefined ? README : VOID_README.replaceAll('NAME', statementName(record, voided.wrong))),
-    },
-    { name: FILE.swap, data: note },
-    ...statements.flatMap(({ name, text, p7s }) => [
-      { name: `${name}.txt`, data: text },
-      { name: `${name}.p7s`, data: p7s },
+    file(FILE.swap, input.note),
+    ...signed.flatMap(({ role, text, p7s }) => [
+      file(ORIGIN_FILES[role].text, text),
+      file(ORIGIN_FILES[role].p7s, p7s),
     ]),
-    ...(voided === undefined
-      ? []
-      : [
-          { name: 'proof.cbor', data: voided.proof },
-          { name: FILE.answer, data: enc(encodeRecord(record), voided.answer) },
-        ]),
-    { name: 'record.cbor', data: encodeRecord(record) },
-    { name: 'certificates.pem', data: certificatesFile(certificates.map(parseCertificate), concerned) },
+    file(FILE.record, encodeRecord(record)),
+    file(FILE.certificates, pem),
+    ...(log === undefined ? [] : [file(FILE.log, formatLog(log))]),
+    ...(answer === undefined ? [] : [file(FILE.answer, enc(encodeRecord(record), answer))]),
+    ...(proof === undefined ? [] : [file(FILE.proof, proof)]),
+    file(
+      FILE.readme,
+      swapReadme(
+        note,
+        signed.map(({ role }) => role),
+        pem,
+      ),
+    ),
   ];
 }

@@ -1,4 +1,5 @@
-/** What the verifier says, and how its parts tell it what is wrong first. */
+/** What the verifier says, how its parts tell it what is wrong first, and what a kind of evidence is to it. */
+import type { EvidenceFile } from './bundle.ts';
 
 export type Known = 'pinned' | 'ca' | 'embedded';
 
@@ -28,12 +29,34 @@ export interface VerdictSigner {
   readonly known: Known;
 }
 
-/** A file that a delivery note names. */
+/** A credential as its sender described it; the last three are of a certificate. */
+export interface VerdictCredential {
+  readonly kind: 'certificate' | 'token';
+  readonly subject: string | null;
+  /** SHA-256 of the certificate, hex. */
+  readonly fingerprint: string | null;
+  /** ISO 8601, UTC. */
+  readonly validUntil: string | null;
+}
+
+/** What one side gives. */
+export interface VerdictContent {
+  /** Role of the party. */
+  readonly from: string;
+  /** Of the tree over its chunks, hex. */
+  readonly root: string;
+  /** null: it is not said to be one. */
+  readonly credential: VerdictCredential | null;
+}
+
+/** A file that the note of a delivery or swap names. */
 export interface VerdictFile {
   readonly name: string;
   readonly size: number;
   /** Hex. */
   readonly sha256: string;
+  /** Role of the party that gives it. */
+  readonly from: string;
   /** Whether a file that was given is this one; false if none was given. */
   readonly compared: boolean;
 }
@@ -42,17 +65,17 @@ export interface Verdict {
   readonly ok: boolean;
   readonly type: 'asics' | 'files' | 'p7s' | 'unknown';
   /** `affidavit`: the arbiter's statement stands for the signatures. */
-  readonly proof: 'contract' | 'affidavit' | 'delivery' | null;
+  readonly proof: 'contract' | 'affidavit' | 'delivery' | 'swap' | null;
   readonly signers: readonly VerdictSigner[];
   readonly title: string | null;
   readonly deal: string | null;
-  /** SHA-256 of the document, hex: of a delivery, its note. */
+  /** SHA-256 of the document, hex: of a delivery or swap, its note. */
   readonly document: string | null;
-  /** SHA-256 of the documents that a delivery note refers to, hex: of the contract that it fulfils. */
+  /** SHA-256 of the documents that a note refers to, hex: of the contract that it fulfils. */
   readonly references: readonly string[];
-  /** Root of the content of a delivery, hex. */
-  readonly content: string | null;
-  /** What was delivered. */
+  /** What was given, by whom: of a delivery one, of a swap two, the author's first. */
+  readonly contents: readonly VerdictContent[];
+  /** The files of all contents. */
   readonly files: readonly VerdictFile[];
   /** The first gap or mismatch; code as in fit-evidence(5), message ours. */
   readonly problem: { readonly code: string; readonly message: string } | null;
@@ -71,7 +94,7 @@ export const NOTHING: Verdict = {
   title: null,
   deal: null,
   document: null,
-  content: null,
+  contents: [],
   references: [],
   files: [],
   problem: null,
@@ -91,4 +114,16 @@ export class Refused extends Error {
 
 export function refuse(code: string, message: string): never {
   throw new Refused(code, message);
+}
+
+/** A verdict, and the files as they follow from parts that were found good: any difference is an alteration. */
+export interface Judged {
+  readonly verdict: Verdict;
+  readonly made: () => readonly EvidenceFile[];
+}
+
+/** `judge` throws `Refused`, `PeerFault` or `FitError` for what is missing or malformed. */
+export interface EvidenceKind {
+  readonly is: (files: readonly EvidenceFile[]) => boolean;
+  readonly judge: (base: Verdict, files: readonly EvidenceFile[], options: VerifyOptions) => Judged;
 }

@@ -139,6 +139,13 @@ test('a peer that keeps message 1 and is silent does not outwait the window: its
   const out = join(folder, 'void-swap');
   await elm.ok('deal', 'export', deal, '--dir', out);
   assert.ok(!existsSync(join(out, 'origin-originator.p7s')), 'nothing of ours, which counts for nothing now');
+  const bundle = join(folder, 'void-swap.asics');
+  await elm.ok('deal', 'export', deal, '--out', bundle);
+  for (const evidence of [out, bundle]) {
+    const judged = await elm.fit('verify', evidence);
+    assert.equal(judged.code, 1);
+    assert.match(judged.stdout, /the arbiter has signed that the exchange is void: what \S+ gave was proven wrong/);
+  }
   const file = (name: string): Buffer => readFileSync(join(out, name));
   assert.match(file('README.txt').toString(), /void/);
   const [, answer] = decode(file('answer.cbor'), 20_000) as readonly Uint8Array[];

@@ -96,14 +96,28 @@ test('each gets the files of the other, with a statement of origin that openssl 
   assert.equal(shownLast.title, 'Swap: deed.pdf for scan.pdf');
   assert.match((await oak.ok<ExplainResult>('deal', 'explain', deal)).youHold, /their files/);
 
-  for (const trader of [elm, oak]) {
+  for (const [trader, own, theirs] of [
+    [elm, 'scan.pdf', 'deed.pdf'],
+    [oak, 'deed.pdf', 'scan.pdf'],
+  ] as const) {
     const folder = join(trader.home, `evidence-${deal}`);
-    const exported = await trader.fit('deal', 'export', deal, '--dir', folder);
-    assert.match(exported.stderr, /README\.txt/);
-    const readme = readFileSync(join(folder, 'README.txt'), 'utf8');
-    assert.match(readme, /does not show that they got the other side's key[\s\S]*is void/);
-    const judged = await trader.fit('verify', folder, '--json');
-    assert.deepEqual([judged.code, parsed<Verdict>(judged).problem?.code], [1, 'not-judged']);
+    const bundle = join(trader.home, `${deal}.asics`);
+    await trader.ok('deal', 'export', deal, '--dir', folder);
+    await trader.ok('deal', 'export', deal, '--out', bundle);
+    for (const evidence of [folder, bundle]) {
+      const verdict = await trader.ok<Verdict>('verify', evidence, '--content', join(trader.home, 'in'));
+      assert.deepEqual([verdict.proof, verdict.signers.length], ['swap', 2]);
+      assert.deepEqual(
+        verdict.files.filter(({ compared }) => compared).map(({ name }) => name),
+        [theirs],
+      );
+      const mine = await trader.ok<Verdict>('verify', evidence, '--content', join(trader.home, 'mine', own));
+      assert.deepEqual(
+        mine.files.filter(({ compared }) => compared).map(({ name }) => name),
+        [own],
+      );
+    }
+    assert.match(readFileSync(join(folder, 'README.txt'), 'utf8'), /void if the arbiter has signed/);
     for (const name of ['origin-originator', 'origin-responder']) {
       const command = `cms -verify -cades -binary -inform der -in ${name}.p7s -content ${name}.txt`;
       const verified = openssl([...command.split(' '), '-CAfile', 'certificates.pem', '-out', '/dev/null'], {

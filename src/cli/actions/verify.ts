@@ -1,28 +1,20 @@
 /** fit verify: the verdict on evidence, offline, without a daemon or a home. Whatever it is given, it says 0 or 1. */
-import { createHash } from 'node:crypto';
-import { createReadStream, readdirSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ASICS_MAX_BYTES } from '../../evidence/asics.ts';
 import { type EvidenceFile, FILE } from '../../evidence/bundle.ts';
 import { type Verdict, type VerifyOptions, verifyEvidence, verifyFiles } from '../../evidence/verify.ts';
-import { compareContent, type GivenFile, judgeDescription, rootOfContent } from '../../evidence/verify-delivery.ts';
 import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
 import * as voice from '../voice.ts';
+import { type Given, isFolder, withContent } from './verify-content.ts';
 
 interface Options {
   readonly content: readonly string[];
   readonly require?: 'pinned' | 'ca';
   readonly root: readonly string[];
   readonly salts?: string;
-}
-
-/** What the evidence is held against. */
-interface Given {
-  readonly content: readonly string[];
-  readonly salts: string | undefined;
 }
 
 const MAX_ROOTS_BYTES = 4 * 1024 * 1024;
@@ -60,74 +52,9 @@ async function readFolder(folder: string): Promise<readonly EvidenceFile[]> {
   return files;
 }
 
-function isFolder(file: string): boolean {
-  try {
-    return file !== '-' && statSync(file).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
 /** Evidence that cannot be read is evidence that does not verify. */
 function unreadable(message: string): Verdict {
   return { ...verifyEvidence(new Uint8Array()), problem: { code: 'unreadable', message } };
-}
-
-async function described(path: string): Promise<GivenFile> {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const part of createReadStream(path) as AsyncIterable<Buffer>) {
-    hash.update(part);
-    size += part.length;
-  }
-  return { name: basename(path), size, sha256: hash.digest('hex') };
-}
-
-async function* bytesOf(paths: readonly string[]): AsyncIterable<Uint8Array> {
-  for (const path of paths) yield* createReadStream(path) as AsyncIterable<Buffer>;
-}
-
-/** Of files one after the other, with the salts of their chunks. */
-async function rootOf(paths: readonly string[], saltsFile: string): Promise<Uint8Array> {
-  const salts = await open(saltsFile);
-  try {
-    return await rootOfContent(bytesOf(paths), async (salt, position) => {
-      await salts.read(salt, 0, salt.length, position);
-    });
-  } finally {
-    await salts.close();
-  }
-}
-
-/** The verdict with the files compared that were given: each by itself, of a folder all that the note names. */
-async function withContent(verdict: Verdict, { content, salts }: Given): Promise<Verdict> {
-  if (content.length === 0 || !verdict.ok || verdict.type === 'p7s') return verdict;
-  if (verdict.proof !== 'delivery') {
-    throw new FitError('usage', '--content is for a .p7s file or a delivery', {
-      hint: 'this evidence holds the document itself',
-    });
-  }
-  const paths = content.flatMap((path) =>
-    isFolder(path) ? verdict.files.map(({ name }) => join(path, name)) : [path],
-  );
-  const given: GivenFile[] = [];
-  for (const path of paths) {
-    try {
-      given.push(await described(path));
-    } catch {
-      return { ...verdict, ok: false, problem: { code: 'unreadable', message: `cannot read ${path}` } };
-    }
-  }
-  const compared = compareContent(verdict, given);
-  if (salts === undefined || compared.ok) return compared;
-  const inOrder = verdict.files.map(({ name }) => paths.find((path) => basename(path) === name));
-  const all = inOrder.filter((path) => path !== undefined);
-  if (all.length < inOrder.length) throw new FitError('usage', '--salts needs all files that the note names');
-  try {
-    return judgeDescription(compared, await rootOf(all, salts));
-  } catch {
-    return { ...compared, problem: { code: 'unreadable', message: `cannot read ${salts}` } };
-  }
 }
 
 /** One byte tells a signature (a DER sequence) from a container. */
@@ -169,7 +96,7 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
   if (verdict.deal !== null) rows.push(['deal', voice.peer(verdict.deal)]);
   if (verdict.document !== null) rows.push(['document', verdict.document]);
   if (verdict.proof === 'affidavit') rows.push(['proof', "the arbiter's statement stands for a signature"]);
-  if (verdict.proof === 'delivery') rows.push(['proof', 'of a delivery']);
+  if (verdict.proof === 'delivery' || verdict.proof === 'swap') rows.push(['proof', `of a ${verdict.proof}`]);
   for (const digest of verdict.references) rows.push(['under', digest]);
   for (const one of verdict.signers) {
     const subject = one.subject === one.name ? '' : ` (certificate of ${voice.peer(one.subject)})`;
@@ -180,15 +107,26 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
     rows.push(['', `${one.fingerprint}, ${KNOWN[one.known]}`]);
   }
   if (verdict.log !== null) rows.push(['history', `${verdict.log} entries, unbroken`]);
-  for (const { name, size, sha256, compared } of verdict.files.slice(0, MAX_FILES_SHOWN)) {
+  for (const { name, size, sha256, from, compared } of verdict.files.slice(0, MAX_FILES_SHOWN)) {
+    const by = verdict.proof === 'swap' ? ` by ${voice.peer(from)}` : '';
     rows.push([
-      'delivered',
-      `${voice.peer(name, 255)}, ${size} bytes${compared ? ', the file given is the same' : ''}`,
+      verdict.proof === 'swap' ? 'given' : 'delivered',
+      `${voice.peer(name, 255)}${by}, ${size} bytes${compared ? ', the file given is the same' : ''}`,
     ]);
     rows.push(['', sha256]);
   }
   if (verdict.files.length > MAX_FILES_SHOWN)
     rows.push(['', `and ${verdict.files.length - MAX_FILES_SHOWN} more; --json has all`]);
+  for (const { from, credential } of verdict.contents) {
+    if (credential === null) continue;
+    const { kind, subject, fingerprint, validUntil } = credential;
+    rows.push([
+      'credential',
+      `${voice.peer(from)} gives a ${kind}${subject === null ? '' : ` of ${voice.peer(subject, 160)}`}`,
+    ]);
+    if (validUntil !== null) rows.push(['', `valid until ${voice.when(validUntil)}`]);
+    if (fingerprint !== null) rows.push(['', fingerprint]);
+  }
   for (const name of verdict.missing) rows.push(['missing', voice.peer(name, 255)]);
   for (const line of voice.facts(rows)) out.line(line);
   if (verdict.ok && !hasRoots) {
