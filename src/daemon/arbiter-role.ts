@@ -214,6 +214,8 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           return releasedOf(last.value, last.to);
         case 'pending':
           return encodeAnswer({ kind: 'pending', until: last.until });
+        case 'wanted':
+          return encodeAnswer({ kind: 'wanted', from: 0 });
         case 'refuse':
           return encodeAnswer({ kind: 'refused' });
         case 'unknown':

@@ -139,6 +139,7 @@ export function createInquiry<S extends Subject>(
       case 'unknown':
         subject.trouble = 'unknown';
         return false;
+      case 'wanted':
       case 'undecided':
         return false;
       default:

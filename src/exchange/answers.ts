@@ -3,7 +3,7 @@
  *
  * Guarantees: an abort token is a signature over (tag, xid, "will not be completed") and nothing else, whatever its cause; a
  * resolved answer carries both signatures (or both promises and the statement); refusal, unknown and undecided are one fixed
- * byte string each; all sealed answers have one length; a party accepts a token only under the arbiter's certificate and a
+ * byte string each, and `wanted` follows from X and from what was brought of the ciphertext; all sealed answers have one length; a party accepts a token only under the arbiter's certificate and a
  * contract only if it verifies as a whole.
  */
 import { signControl, verifyControl } from '../crypto/control.ts';
@@ -31,6 +31,8 @@ export type Answer =
   /** To its sender: when the receipt can be had, in seconds. */
   | { readonly kind: 'pending'; readonly until: number }
   | { readonly kind: 'affidavit'; readonly promises: Promises; readonly statement: Uint8Array }
+  /** Full check: the ciphertext has to be brought from this chunk on (pieces.ts). It changes nothing. */
+  | { readonly kind: 'wanted'; readonly from: number }
   | { readonly kind: 'refused' }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'undecided' }
@@ -62,6 +64,8 @@ function toCbor(answer: Answer): readonly Cbor[] {
       return [answer.until];
     case 'affidavit':
       return [answer.promises.O, answer.promises.R, answer.statement];
+    case 'wanted':
+      return [answer.from];
     case 'failed':
       return [answer.reason];
     case 'refused':
@@ -102,6 +106,8 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
         statement: read.blob(statement, STATEMENT_SIGNATURE_MAX_BYTES, 'statement'),
       };
     }
+    case 'wanted':
+      return { kind, from: read.uint(read.array(rest, 1, 'wanted answer')[0], 'first chunk') };
     case 'refused':
     case 'unknown':
     case 'undecided':
@@ -203,7 +209,7 @@ export type VerifiedAnswer =
   | { readonly kind: 'affidavit'; readonly affidavit: Affidavit }
   | { readonly kind: 'void'; readonly token: Uint8Array }
   | { readonly kind: 'released'; readonly witness: Uint8Array }
-  | Extract<Answer, { kind: 'pending' | 'refused' | 'unknown' | 'undecided' | 'failed' }>;
+  | Extract<Answer, { kind: 'pending' | 'wanted' | 'refused' | 'unknown' | 'undecided' | 'failed' }>;
 
 function isToken(record: ExchangeRecord, parties: Parties, token: Uint8Array): boolean {
   return verifyControl(parties.T.certificate.publicKey, TOKEN, token, xidOf(record), TOKEN_TEXT);
@@ -240,6 +246,9 @@ export function verifyAnswer(record: ExchangeRecord, parties: Parties, bytes: Ui
       return answer;
     case 'pending':
       if (record.itemO.kind !== 'content') throw new PeerFault('malformed', 'an answer for content');
+      return answer;
+    case 'wanted':
+      if (record.check !== 'full') throw new PeerFault('malformed', 'an answer for a full check');
       return answer;
     case 'resolved': {
       if (ROLES.some((role) => answer.witnesses[role].length !== witnessBytes(record, role)))

@@ -6,7 +6,8 @@
  * from `none` (expiry is stored too); a resolve opens both escrows before anything is decided and decides only if the state
  * is still `none` when they are open; the answer to a request is a function of the stored state and the role that asks.
  * For content (PROTOCOL §8) what was resolved is pending until a window is over, in which a proof of wrong content voids it; the
- * key goes to its receiver at once.
+ * key goes to its receiver at once. With a full check the ciphertext has to be here before anything is opened, and what it opens
+ * to decides at once: there is no window.
  */
 import { findRow, type Row } from './machine.ts';
 
@@ -39,17 +40,29 @@ export interface ArbiterTimes {
   readonly window?: number;
   /** Both give content: each gets the other's key at once, and each may prove the other's wrong. */
   readonly bothGive?: boolean;
+  /** All of the content is compared before anything is decided; then there is no window. */
+  readonly full?: boolean;
 }
 
 /** `by` is the party of X whose key signed the request; `now` is the arbiter's own clock at receipt, in seconds. */
 export type ArbiterInput<V> =
   | { readonly kind: 'abort'; readonly by: ArbiterRole; readonly now: number }
-  | { readonly kind: 'resolve'; readonly by: ArbiterRole; readonly now: number }
+  /** `uploaded`: for a full check, whether the ciphertext is here. */
+  | { readonly kind: 'resolve'; readonly by: ArbiterRole; readonly uploaded?: boolean; readonly now: number }
   | { readonly kind: 'status'; readonly by: ArbiterRole; readonly now: number }
   /** `valid`: the enclosed proof of wrong content holds (checked before; it needs no secret). */
   | { readonly kind: 'misbehaviour'; readonly by: ArbiterRole; readonly valid: boolean; readonly now: number }
-  /** Result of `open`: the answer with both signatures, or null if either escrow did not open. */
-  | { readonly kind: 'opened'; readonly by: ArbiterRole; readonly answer: V | null; readonly now: number };
+  /**
+   * Result of `open`: the answer with both signatures, or null if either escrow did not open. `content`: for a full check, what the
+   * key makes of the ciphertext (counts with an answer only), or that it is not here any more.
+   */
+  | {
+      readonly kind: 'opened';
+      readonly by: ArbiterRole;
+      readonly answer: V | null;
+      readonly content?: 'right' | 'wrong' | 'missing';
+      readonly now: number;
+    };
 
 export type ArbiterEffect<V> =
   | { readonly kind: 'record'; readonly state: ArbiterState<V> }
@@ -64,15 +77,26 @@ export type ArbiterEffect<V> =
   /** Pending: the receiver gets the sender's part of the answer, the sender the time. */
   | { readonly kind: 'released'; readonly to: ArbiterRole; readonly value: V }
   | { readonly kind: 'pending'; readonly to: ArbiterRole; readonly until: number }
+  /** Unsigned: the ciphertext has to be brought first. It depends on X and on what was brought, on nothing else. */
+  | { readonly kind: 'wanted'; readonly to: ArbiterRole }
   /** The one unsigned refusal, which says nothing. */
   | { readonly kind: 'refuse'; readonly to: ArbiterRole }
   | { readonly kind: 'unknown'; readonly to: ArbiterRole }
   /** Status of an undecided exchange: unsigned, and no promise of anything. */
   | { readonly kind: 'undecided'; readonly to: ArbiterRole };
 
-const ARBITER_EFFECTS = ['record', 'open', 'answer', 'refuse', 'unknown', 'undecided'] as const;
+const ARBITER_EFFECTS = ['record', 'open', 'answer', 'wanted', 'refuse', 'unknown', 'undecided'] as const;
 type EffectName = (typeof ARBITER_EFFECTS)[number];
-type Guard = 'forgotten' | 'expired' | 'byOriginator' | 'bothOpened' | 'proven' | 'windowOver';
+type Guard =
+  | 'forgotten'
+  | 'expired'
+  | 'byOriginator'
+  | 'bothOpened'
+  | 'proven'
+  | 'windowOver'
+  | 'missing'
+  | 'foundRight'
+  | 'foundWrong';
 export type ArbiterRow = Row<ArbiterPhase, ArbiterInput<unknown>['kind'], Guard, EffectName>;
 
 const row = (
@@ -113,19 +137,31 @@ export const ARBITER: readonly ArbiterRow[] = [
   ),
 ];
 
+/** With a full check these stand before what the rows of a window do with what is opened. */
+const FULL_CHECK: readonly ArbiterRow[] = [
+  row('none', 'opened', 'none', ['wanted'], 'the ciphertext is not here any more', 'missing'),
+  row('none', 'opened', 'voided', ['record', 'answer'], 'a part of it is wrong: nobody gets anything', 'foundWrong'),
+  row('none', 'opened', 'resolved', ['record', 'answer'], 'all of it is what was promised', 'foundRight'),
+];
+
 /** The same for content, of which the originator is the sender. */
 export const CONTENT_ARBITER: readonly ArbiterRow[] = [
-  ...ARBITER.map((one) =>
+  ...ARBITER.flatMap((one) =>
     one.when === 'bothOpened'
-      ? row(
-          'none',
-          'opened',
-          'pending',
-          ['record', 'answer'],
-          'the key goes to the receiver, the window begins',
-          'bothOpened',
-        )
-      : one,
+      ? [
+          ...FULL_CHECK,
+          row(
+            'none',
+            'opened',
+            'pending',
+            ['record', 'answer'],
+            'the key goes to the receiver, the window begins',
+            'bothOpened',
+          ),
+        ]
+      : one.effects.includes('open')
+        ? [row('none', 'resolve', 'none', ['wanted'], 'a full check needs the ciphertext', 'missing'), one]
+        : [one],
   ),
   row('none', 'misbehaviour', 'none', ['unknown'], 'retention is over', 'forgotten'),
   row('none', 'misbehaviour', 'aborted', ['record', 'answer'], 'time is over', 'expired'),
@@ -171,7 +207,21 @@ function holds<V>(guard: Guard, times: ArbiterTimes, state: ArbiterState<V>, inp
     case 'byOriginator':
       return input.by === 'O';
     case 'bothOpened':
-      return input.kind === 'opened' && input.answer !== null;
+      return input.kind === 'opened' && input.answer !== null && times.full !== true;
+    case 'missing':
+      return (
+        times.full === true &&
+        ((input.kind === 'resolve' && input.uploaded !== true) ||
+          (input.kind === 'opened' && input.content === 'missing'))
+      );
+    case 'foundRight':
+    case 'foundWrong':
+      return (
+        times.full === true &&
+        input.kind === 'opened' &&
+        input.answer !== null &&
+        input.content === (guard === 'foundRight' ? 'right' : 'wrong')
+      );
   }
 }
 
@@ -193,6 +243,8 @@ function effect<V>(name: EffectName, times: ArbiterTimes, state: ArbiterState<V>
         verdict: state.phase === 'voided' ? 'voided' : 'aborted',
         value: state.token as V,
       };
+    case 'wanted':
+      return { kind: 'wanted', to: by };
     case 'refuse':
       return { kind: 'refuse', to: by };
     case 'unknown':
@@ -208,7 +260,7 @@ export function stepArbiter<V>(
   times: ArbiterTimes,
   state: ArbiterState<V>,
   input: ArbiterInput<V>,
-  table: readonly ArbiterRow[] = (times.window ?? 0) > 0 ? CONTENT_ARBITER : ARBITER,
+  table: readonly ArbiterRow[] = (times.window ?? 0) > 0 || times.full === true ? CONTENT_ARBITER : ARBITER,
 ): readonly [ArbiterState<V>, readonly ArbiterEffect<V>[]] {
   const found = findRow(table, state.phase, input.kind, (guard) => holds(guard, times, state, input));
   if (found === undefined) return [state, []];

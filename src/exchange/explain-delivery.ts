@@ -1,6 +1,6 @@
 /**
  * Where a trader stands in a delivery, in plain words: content and its key against a receipt, and the window in which wrong
- * content can be disputed.
+ * content can be disputed, or the arbiter that compares it (a delivery without a window has a full check).
  *
  * Guarantee: what happens next comes from a walk over the tables of a delivery (`outlook.ts`), as in `explain.ts`; names are
  * safe to show already; sentences are lower case without a full stop.
@@ -20,6 +20,8 @@ import {
 /** The sentences of one side. */
 type Sentence = (position: Position, facts: Outlook, circumstances: Circumstances) => string;
 type Voice = Readonly<Record<Exclude<keyof Explanation, 'notes'>, Sentence>>;
+
+const isFull = ({ window }: Circumstances): boolean => window === 0;
 
 const UNBOUND = 'nothing happens, and nobody is bound';
 
@@ -60,9 +62,12 @@ const SENDER: Voice = {
       ? `it is in their hands: they can have the key from ${arbiter} until ${until}, which brings you the receipt when you are back, or let it fail`
       : `they get the files; you get the receipt from ${arbiter}, but only if it is asked before ${until}`;
   },
-  ifTheyStop({ phase }, facts, { arbiter, until, window }) {
+  ifTheyStop({ phase }, facts, circumstances) {
+    const { arbiter, until, window } = circumstances;
     if (phase === 'contracted') return 'nothing changes: you have the receipt';
     if (phase === 'aborted') return `nothing happens: ${arbiter} completes it for nobody`;
+    if (facts.canAsk.has('resolve') && isFull(circumstances))
+      return `you get the receipt from ${arbiter} as soon as it has compared the files; it must be asked before ${until}`;
     if (facts.canAsk.has('resolve'))
       return `you get the receipt from ${arbiter}, ${hours(window)} after it was first asked; it must be asked before ${until}`;
     if (facts.canAsk.has('abort') && !isEarly(facts))
@@ -89,7 +94,7 @@ const RECEIVER: Voice = {
         return 'nothing that opens the files';
       case 'contracted':
         return position.wrong
-          ? `files that are wrong, with ${them}'s statement of origin: ${arbiter} heard of it when the window was over`
+          ? `files that are wrong, with ${them}'s statement of origin: ${arbiter} ${isFull(circumstances) ? 'took them for right' : 'heard of it when the window was over'}`
           : `the files as the delivery note says, and ${them}'s statement of origin`;
       case 'aborted':
         return wordOf(position, circumstances);
@@ -101,24 +106,30 @@ const RECEIVER: Voice = {
         return `the files encrypted, and a promise of the key that only ${arbiter} can open`;
     }
   },
-  theyHold({ phase, wrong }, facts, { arbiter, window }) {
+  theyHold({ phase, wrong }, facts, circumstances) {
+    const { arbiter, window } = circumstances;
     if (phase === 'contracted') return wrong ? `all they need to have your receipt from ${arbiter}` : 'your receipt';
     if (isEarly(facts)) return 'nothing of yours that binds you';
     if (phase === 'aborted') return `a promise of your receipt that ${arbiter} will not act on`;
+    if (isFull(circumstances))
+      return `a promise of your receipt that only ${arbiter} can open, and will only for the files as the delivery note says`;
     return `a promise of your receipt that only ${arbiter} can open, and not before ${hours(window)} after it was first asked`;
   },
-  ifYouStop({ phase, wrong }, facts, { arbiter, until, window }) {
-    if (phase === 'contracted')
-      return wrong ? 'nothing changes: the window is over' : 'nothing changes: you have the files';
+  ifYouStop({ phase, wrong }, facts, circumstances) {
+    const { arbiter, until, window } = circumstances;
+    if (phase === 'contracted') return wrong ? 'nothing changes: it is over' : 'nothing changes: you have the files';
     if (!facts.peerEnds.has('contracted')) return UNBOUND;
+    if (isFull(circumstances)) {
+      const right = `they can have your receipt from ${arbiter}, but only if the files are right`;
+      return phase === 'opening' ? right : `${right}; then you get the key from it too, when you are back`;
+    }
     const owed = `they can have your receipt from ${arbiter} ${hours(window)} after it was first asked`;
     if (phase === 'complaining') return `${owed}, although the content is wrong`;
     if (phase === 'opening') return `${owed}, even if the content is wrong`;
     return `${owed}, even if the content is wrong; you get the key from ${arbiter} when you are back before ${until}`;
   },
   ifTheyStop({ phase, wrong }, facts, { them, arbiter, until }) {
-    if (phase === 'contracted')
-      return wrong ? 'nothing changes: the window is over' : 'nothing changes: you have the files';
+    if (phase === 'contracted') return wrong ? 'nothing changes: it is over' : 'nothing changes: you have the files';
     if (phase === 'aborted') return `nothing happens: ${arbiter} completes it for nobody`;
     if (phase === 'opening') return 'nothing changes: you have the key';
     if (phase === 'complaining') return `nothing changes: ${arbiter} needs nothing but your proof`;
@@ -126,7 +137,8 @@ const RECEIVER: Voice = {
     const get = `you get the key from ${arbiter}, until ${until}`;
     return facts.ownEnds.has('aborted') ? `${get}; if ${them} stopped it there before, nobody is bound` : get;
   },
-  whoCouldCheat({ phase, wrong }, facts, { them, arbiter }) {
+  whoCouldCheat({ phase, wrong }, facts, circumstances) {
+    const { them, arbiter } = circumstances;
     if (phase === 'contracted')
       return wrong
         ? `${them}, who gave wrong content: your proof still shows it to anybody`
@@ -134,7 +146,7 @@ const RECEIVER: Voice = {
     if (isEarly(facts)) return 'nobody: nothing of yours has left';
     if (phase === 'complaining')
       return `${arbiter}, only together with ${them}: it could leave your proof unheard; the proof still shows it to anybody`;
-    return `${arbiter}, only together with ${them}: it could open your receipt in secret, or too early`;
+    return `${arbiter}, only together with ${them}: it could open your receipt in secret, or ${isFull(circumstances) ? 'for wrong files' : 'too early'}`;
   },
 };
 
@@ -159,9 +171,24 @@ function openNotes(facts: Outlook, { role, phase }: Position, circumstances: Cir
   ];
 }
 
-/** What the receiver must do for its safety, and what the sender waits for. */
-function windowNotes(position: Position, { them, arbiter, window }: Circumstances): readonly string[] {
+/** What a full check asks of each side, and what it costs them. */
+function fullNotes(position: Position, { arbiter }: Circumstances): readonly string[] {
   const { role, phase } = position;
+  if (!isOpen(position) && phase !== 'offered') return [];
+  return [
+    `if ${arbiter} is asked, it compares all of the files before it completes anything, so there is no window: ${role === 'responder' ? 'you need not be there in time, and wrong content is void' : 'the receipt comes at once'}`,
+    `for that ${arbiter} is brought the files encrypted and opens their key: if it is asked, it can read them`,
+    ...(role === 'originator' && (phase === 'released' || phase === 'resolving')
+      ? [`your daemon must be unlocked, and the files as they were, to bring them to ${arbiter}`]
+      : []),
+  ];
+}
+
+/** What the receiver must do for its safety, and what the sender waits for. */
+function checkNotes(position: Position, circumstances: Circumstances): readonly string[] {
+  const { role, phase } = position;
+  const { them, arbiter, window } = circumstances;
+  if (isFull(circumstances)) return fullNotes(position, circumstances);
   if (role === 'responder' && (isOpen(position) || phase === 'offered'))
     return [
       `you must be online and unlocked within ${hours(window)} after ${arbiter} was first asked, also if ${them} asks it: later nobody voids wrong content`,
@@ -178,7 +205,7 @@ const PROMISED = { course: 'delivery', phase: 'promised', via: null, mode: 'invi
 /** What the acceptance that is about to be given leads to: the position after message 2. */
 function onceAccepted(circumstances: Circumstances): readonly string[] {
   const accepted: Position = { ...PROMISED, role: 'responder', holdsPromise: true };
-  const facts = outlook('R', 'promised', true, 'delivery');
+  const facts = outlook('R', 'promised', true, 'delivery', undefined, isFull(circumstances));
   return [
     'once you accept, your daemon fetches the files encrypted, and then answers by itself',
     `once you accept they hold ${RECEIVER.theyHold(accepted, facts, circumstances)}`,
@@ -195,7 +222,7 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
     ...(phase === 'offered' && role === 'originator'
       ? ['if they accept, your daemon delivers by itself; you can withdraw until it has']
       : []),
-    ...windowNotes(position, circumstances),
+    ...checkNotes(position, circumstances),
     ...(role === 'originator' && phase === 'aborted' && !position.wrong && facts.peerEnds.has('contracted')
       ? [`the time ran out while the key was out: ${circumstances.them} may have the files without a receipt`]
       : []),
@@ -207,15 +234,23 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
 export function fairnessOfDelivery(role: PartyRole, circumstances: Circumstances): string {
   const holds = role === 'responder';
   const position: Position = { ...PROMISED, role, holdsPromise: holds };
-  const facts = outlook(holds ? 'R' : 'O', 'promised', holds, 'delivery', knownOf(position));
+  const facts = outlook(holds ? 'R' : 'O', 'promised', holds, 'delivery', knownOf(position), isFull(circumstances));
   const { arbiter, window } = circumstances;
+  if (holds && isFull(circumstances))
+    return `if they stop half-way, ${RECEIVER.ifTheyStop(position, facts, circumstances)}; ${arbiter} compares the files and completes it only if they are right; if it is asked, it can read them`;
+  if (isFull(circumstances))
+    return `if they stop half-way, ${SENDER.ifTheyStop(position, facts, circumstances)}; if ${arbiter} is asked to complete it, it is brought the files and can read them`;
   return holds
     ? `if they stop half-way, ${RECEIVER.ifTheyStop(position, facts, circumstances)}; wrong content is void if you are online and unlocked within ${hours(window)} after ${arbiter} was first asked`
     : `if they stop half-way, ${SENDER.ifTheyStop(position, facts, circumstances)}, unless the content is proven wrong`;
 }
 
-/** A sender takes its content for right; a receiver knows when it has compared. */
-function knownOf({ role, phase, wrong }: Position): Known {
+/**
+ * A sender takes its content for right; a receiver knows when it has compared. An arbiter that took wrong content for right has
+ * not followed its table, of which nothing follows.
+ */
+function knownOf({ role, phase, wrong }: Position, full = false): Known {
+  if (full && wrong && phase === 'contracted') return { ownWrong: null, theirsWrong: null };
   if (role === 'originator') return { ownWrong: wrong, theirsWrong: null };
   const compared = wrong || phase === 'complaining' || phase === 'contracted';
   return { ownWrong: null, theirsWrong: compared ? wrong || phase === 'complaining' : null };
@@ -224,8 +259,9 @@ function knownOf({ role, phase, wrong }: Position): Known {
 /** Never throws for a phase that the role's machine can be in; an impossible one is our bug. */
 export function explainDelivery(position: Position, circumstances: Circumstances): Explanation {
   const sends = position.role === 'originator';
+  const full = isFull(circumstances);
   const phase = position.phase !== 'offered' ? position.phase : sends ? 'proving' : 'idle';
-  const facts = outlook(sends ? 'O' : 'R', phase, holdsPromise(position), 'delivery', knownOf(position));
+  const facts = outlook(sends ? 'O' : 'R', phase, holdsPromise(position), 'delivery', knownOf(position, full), full);
   const voice = sends ? SENDER : RECEIVER;
   return {
     youHold: voice.youHold(position, facts, circumstances),

@@ -9,7 +9,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { type Certificate, certificateConflict } from '../crypto/pki/certificate.ts';
 import { equal } from '../lib/bytes.ts';
 import { PeerFault } from '../lib/errors.ts';
-import { RECEIPT } from './items.ts';
+import { MAX_FULL_BYTES, RECEIPT } from './items.ts';
 import type { ExchangeRecord } from './record.ts';
 
 /** A party as its pinned card (or, at the arbiter, as X and the certificate sent along) gives it. */
@@ -89,6 +89,8 @@ function checkItems(record: ExchangeRecord): void {
     if (!isReceipt && itemR.kind !== 'content') refuse('content for something else than a receipt or content');
     if (itemR.kind === 'content' && equal(itemO.point, itemR.point)) refuse('one key for two contents');
     if (check === 'none') refuse('content that nobody could dispute');
+    if (check === 'full' && itemR.kind === 'content') refuse('a full check of a swap');
+    if (check === 'full' && itemO.bytes > MAX_FULL_BYTES) refuse('more content than a full check takes');
     if (mode !== 'invisible') refuse('content in another mode than invisible');
     return;
   }

@@ -43,18 +43,21 @@ const MAX_TEMPLATE_NAME = 64;
 
 /**
  * `none`: nothing to check. `window=N`: what the arbiter completes stays open for N seconds, in which a proof of wrong content
- * voids it (PROTOCOL §8).
+ * voids it. `full`: who asks the arbiter brings the ciphertext, and the arbiter compares all of it before it decides (PROTOCOL §8).
  */
-export type ContentCheck = 'none' | `window=${number}`;
+export type ContentCheck = 'none' | 'full' | `window=${number}`;
 
-/** Seconds of the window; 0 for none. */
+/** What an arbiter is asked to take and compare: larger content has a window. */
+export const MAX_FULL_BYTES = 16 * 1024 * 1024;
+
+/** Seconds of the window; 0 where there is none. */
 export function windowOf(check: ContentCheck): number {
-  return check === 'none' ? 0 : Number(check.slice('window='.length));
+  return check === 'none' || check === 'full' ? 0 : Number(check.slice('window='.length));
 }
 
 /** A check in its one form, or undefined. */
 export function readCheck(text: string): ContentCheck | undefined {
-  if (text === 'none') return text;
+  if (text === 'none' || text === 'full') return text;
   const [, digits = ''] = /^window=([1-9][0-9]{0,8})$/.exec(text) ?? [];
   const seconds = Number(digits);
   return seconds >= MIN_WINDOW && seconds <= MAX_WINDOW ? `window=${seconds}` : undefined;

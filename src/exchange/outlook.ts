@@ -26,6 +26,8 @@ interface Side {
 
 interface World {
   readonly course: Course;
+  /** The arbiter compares the content before it decides. */
+  readonly full: boolean;
   /** Whose content is not what was promised. */
   readonly wrong: Readonly<Record<Role, boolean>>;
   readonly O: Side;
@@ -38,11 +40,12 @@ interface World {
 /** Who gives content can give wrong content. */
 const GIVES: Readonly<Record<Course, readonly Role[]>> = { contract: [], delivery: ['O'], swap: ['O', 'R'] };
 
-function starts(course: Course): readonly World[] {
+function starts(course: Course, full: boolean): readonly World[] {
   const either = (role: Role) => (GIVES[course].includes(role) ? [false, true] : [false]);
   return either('O').flatMap((O) =>
     either('R').map((R) => ({
       course,
+      full,
       wrong: { O, R },
       O: { phase: 'proving', did: new Set() },
       R: { phase: 'idle', did: new Set() },
@@ -131,6 +134,13 @@ function arbiterRow(world: World, { on, by, windowOver }: Asked): ArbiterRow {
         return world.wrong[otherRole(by)];
       case 'windowOver':
         return windowOver;
+      // Whoever asks brings the ciphertext.
+      case 'missing':
+        return false;
+      case 'foundRight':
+        return world.full && !world.wrong.O;
+      case 'foundWrong':
+        return world.full && world.wrong.O;
       default:
         return guard === 'bothOpened';
     }
@@ -183,13 +193,14 @@ function walk(from: readonly World[], movers: Movers): ReadonlyMap<string, World
   return seen;
 }
 
-const walked = new Map<Course, readonly World[]>();
+const walked = new Map<string, readonly World[]>();
 
-function worlds(course: Course): readonly World[] {
-  let all = walked.get(course);
+function worlds(course: Course, full: boolean): readonly World[] {
+  const name = full ? `${course} full` : course;
+  let all = walked.get(name);
   if (all === undefined) {
-    all = [...walk(starts(course), { roles: ['O', 'R'], arbiter: true, clock: true }).values()];
-    walked.set(course, all);
+    all = [...walk(starts(course, full), { roles: ['O', 'R'], arbiter: true, clock: true }).values()];
+    walked.set(name, all);
   }
   return all;
 }
@@ -250,16 +261,17 @@ export interface Known {
 
 const NOTHING: Known = { ownWrong: null, theirsWrong: null };
 
-/** `holdsPromise`: whether this party has the peer's verified promise. */
+/** `holdsPromise`: whether this party has the peer's verified promise. `full`: whether the arbiter compares the content. */
 export function outlook(
   role: Role,
   phase: WalkPhase,
   holdsPromise: boolean,
   course: Course = 'contract',
   { ownWrong, theirsWrong }: Known = NOTHING,
+  full = false,
 ): Outlook {
   const possible = (known: boolean | null, wrong: boolean): boolean => known === null || known === wrong;
-  const here = worlds(course).filter(
+  const here = worlds(course, full).filter(
     ({ [role]: side, wrong }) =>
       side.phase === phase &&
       side.did.has('gotPromise') === holdsPromise &&
@@ -290,18 +302,21 @@ export function outlook(
 }
 
 /** How many worlds the walk found: asserted in tests, so that a change of the tables is noticed. */
-export function worldCount(course: Course = 'contract'): number {
-  return worlds(course).length;
+export function worldCount(course: Course = 'contract', full = false): number {
+  return worlds(course, full).length;
 }
 
 /** Every position (role, phase, holds the peer's promise) that the walk reaches. */
-export function positions(course: Course = 'contract'): readonly {
+export function positions(
+  course: Course = 'contract',
+  full = false,
+): readonly {
   readonly role: Role;
   readonly phase: WalkPhase;
   readonly holdsPromise: boolean;
 }[] {
   const found = new Map<string, { role: Role; phase: WalkPhase; holdsPromise: boolean }>();
-  for (const world of worlds(course))
+  for (const world of worlds(course, full))
     for (const role of ['O', 'R'] as const) {
       const { phase, did } = world[role];
       const holdsPromise = did.has('gotPromise');

@@ -274,7 +274,12 @@ function receiving(table: readonly PartyRow[], releases: boolean): readonly Part
  * told the arbiter at once, and also when the arbiter was never asked before, because the sender could still resolve (PROTOCOL §8).
  * Who complains ends on what is final only: the key of an open window may still be on its way when message 3 was faster.
  */
-export const RECEIVER: readonly PartyRow[] = receiving(RESPONDER, true);
+export const RECEIVER: readonly PartyRow[] = [
+  ...receiving(RESPONDER, true),
+  ...(['promised', 'resolving'] as const).map((phase) =>
+    row(phase, 'void', 'aborted', ['record'], 'the arbiter compared the content, and it is wrong'),
+  ),
+];
 
 /**
  * Content for content (PROTOCOL §6: who accepts is originator). Who releases last can have released junk: then the other side

@@ -27,7 +27,7 @@ export interface Circumstances {
   readonly deadline: string;
   /** Seconds. */
   readonly margin: number;
-  /** Seconds in which content can be disputed; 0 without content. */
+  /** Seconds in which content can be disputed; 0 without content, and where the arbiter compares all of it. */
   readonly window: number;
   /** The arbiter has been asked and has not answered: not yet, or not before `notAfter`. */
   readonly arbiterSilent: 'no' | 'yet' | 'gone';

@@ -3,7 +3,7 @@
  * good, odd, junk and simulated promises for itself at any time, knows all that was ever sent, signs requests with its own
  * key, uses and hands on the arbiter's answers, and offers any message of any exchange and role to anybody.
  */
-import { arbiterNow, crashArbiter, decidedOrReceived, finish, lie, prune, serve } from './court.ts';
+import { arbiterNow, bring, crashArbiter, decidedOrReceived, finish, lie, prune, serve } from './court.ts';
 import { askStatus, personMoves, restore, resume, sendLocked } from './lifecycle.ts';
 import type { Step } from './moves.ts';
 import { opens } from './rules.ts';
@@ -246,7 +246,7 @@ function crashes(at: Step, s: State): void {
       at.emit('crash', name, () => `${name} crashes`, next);
     }
   });
-  if ((s.crashes.at(-1) as number) > 0 && s.courts.some((court) => court.openings.length > 0)) {
+  if ((s.crashes.at(-1) as number) > 0 && s.courts.some((court) => court.openings.length > 0 || court.here)) {
     const next = draftOf(s);
     crashArbiter(next);
     at.emit('crash', null, () => 'the arbiter crashes', next);
@@ -258,10 +258,22 @@ function isBusy(world: World, s: State, party: number): boolean {
   return layoutOf(world).seats.some((seat) => seat.party === party && (s.cells[seat.index] as Cell).state !== null);
 }
 
+/**
+ * Who has asked for a full check brings the ciphertext, as often as the arbiter has lost it. Locked, a receiver can, which has it
+ * on its disk; the sender makes it with its key.
+ */
+function bringAsked(at: Step, s: State, seat: Seat): void {
+  const { resolve } = (s.cells[seat.index] as Cell).stored ?? {};
+  if (!resolve || !s.asked.includes(resolve) || !waits(s, seat)) return;
+  if (s.down[seat.party] && seat.role === 'O') return;
+  bring(at, s, seat.court, 'own', seat.name);
+}
+
 /** All steps that the world can take from here. */
 export function moves(at: Step, s: State): void {
   const { world } = at;
   for (const seat of layoutOf(world).seats) {
+    bringAsked(at, s, seat);
     if (s.down[seat.party]) {
       sendLocked(at, s, seat);
       continue;
@@ -279,6 +291,9 @@ export function moves(at: Step, s: State): void {
     const isHonest = (name: Name): boolean => world.honest.includes(name);
     for (const asked of s.asked) if (asked.kind === 'request' && isHonest(asked.by)) serve(at, s, asked, 'arbiter');
     for (const asked of [...requests(at, s), ...complaints(world, s)]) serve(at, s, asked, 'adversary');
+    world.exchanges.forEach((x, index) => {
+      if (!isHonest(x.O) || !isHonest(x.R)) bring(at, s, index, 'adversary', null);
+    });
     s.courts.forEach((court, index) => {
       for (const opening of court.openings) finish(at, s, index, opening);
     });

@@ -51,7 +51,7 @@ interface Case {
 function perform(at: Step, s: State, { x, court, opened }: Case, effect: ArbiterEffect<Statement>): void {
   switch (effect.kind) {
     case 'record':
-      alterCourt(s, court, { stored: effect.state });
+      alterCourt(s, court, { stored: effect.state, here: false });
       return;
     case 'open': {
       const { openings, stored } = s.courts[court] as Court;
@@ -85,6 +85,7 @@ function perform(at: Step, s: State, { x, court, opened }: Case, effect: Arbiter
       if (telling) s.sent = withTerm(s.sent, certification(x.xid, other(effect.to)));
       return;
     }
+    case 'wanted':
     case 'unknown':
     case 'undecided':
       return;
@@ -95,12 +96,14 @@ function give(at: Step, s: State, it: Case, from: Court['stored'], input: Arbite
   const { rules, world } = at;
   const { xid } = it.x;
   const course = courseOf(it.x);
-  const window = course === 'contract' ? 0 : rules.windowStaysOpen ? WINDOW : -WINDOW;
+  const full = it.x.full && rules.fullWithoutWindow;
+  const window = course === 'contract' || full ? 0 : rules.windowStaysOpen ? WINDOW : -WINDOW;
   const times = {
     notAfter: TIMES.notAfter,
     retention: retentionOf(world),
     window,
     bothGive: course === 'swap' && rules.bothGive,
+    full,
   };
   const ports = {
     token: (): Statement => token(xid, rules.tokensSigned),
@@ -137,7 +140,7 @@ const isKeyOf = (term: Term, xid: string, to: Role): boolean =>
 
 export function crashArbiter(s: State): void {
   s.courts.forEach((court, index) => {
-    if (court.openings.length > 0) alterCourt(s, index, { openings: [] });
+    if (court.openings.length > 0 || court.here) alterCourt(s, index, { openings: [], here: false });
   });
   countCrash(s, s.crashes.length - 1);
 }
@@ -153,7 +156,7 @@ export function serve(at: Step, s: State, asked: RequestTerm, actor: Actor): voi
   const court = at.world.exchanges.findIndex((x) => x.xid === asked.xid);
   const x = at.world.exchanges[court] as Exchange;
   const by = roleOf(at, x, asked);
-  const { stored, openings } = s.courts[court] as Court;
+  const { stored, openings, here } = s.courts[court] as Court;
   const now = arbiterNow(at.world, s);
   if (by === null || x.T !== 't') return;
   if (at.rules.expiryWaits && now >= TIMES.notAfter && openings.length > 0) return;
@@ -164,7 +167,9 @@ export function serve(at: Step, s: State, asked: RequestTerm, actor: Actor): voi
   const input: ArbiterInput<Statement> =
     asked.what === 'misbehaviour'
       ? { kind: asked.what, by, valid: provesWrong(at.rules, x, by, asked.proof), now }
-      : { kind: asked.what, by, now };
+      : asked.what === 'resolve' && x.full
+        ? { kind: asked.what, by, uploaded: here || !at.rules.needsCiphertext, now }
+        : { kind: asked.what, by, now };
   give(at, s, it, stored, input);
 }
 
@@ -175,12 +180,30 @@ export function finish(at: Step, s: State, court: number, opening: Opening): voi
   const [keptO, keptR] = at.rules.storesBoth ? [o, r] : opening.by === 'O' ? [null, r] : [o, null];
   const made = o === null || r === null ? null : answer(x.xid, keptO, keptR, at.rules.answersSigned);
   const next = draftOf(s);
-  const { stored, openings } = s.courts[court] as Court;
+  const { stored, openings, here } = s.courts[court] as Court;
   alterCourt(next, court, { openings: openings.filter((one) => one !== opening) });
   const label = (): string => `the arbiter ends the opening for ${opening.by} in ${x.xid}`;
   const it: Case = { x, court, actor: 'arbiter', whose: null, label, opened: opening };
   const from = at.rules.lock ? stored : opening.seen;
-  give(at, next, it, from, { kind: 'opened', by: opening.by, answer: made, now: arbiterNow(at.world, s) });
+  const now = arbiterNow(at.world, s);
+  const content = x.full ? { content: comparison(at, x, here) } : {};
+  give(at, next, it, from, { kind: 'opened', by: opening.by, answer: made, ...content, now });
+}
+
+/** Whatever is brought fits the root in X, or is not taken; so what it opens to is what O delivers. */
+function comparison({ rules }: Step, x: Exchange, here: boolean): 'right' | 'wrong' | 'missing' {
+  if (!here) return rules.needsCiphertext ? 'missing' : 'right';
+  return rules.looks && x.content === 'wrong' ? 'wrong' : 'right';
+}
+
+/** Brings the ciphertext: who has asked, and whoever is corrupt at any time. */
+export function bring(at: Step, s: State, court: number, actor: Actor, whose: Name | null): void {
+  const x = at.world.exchanges[court] as Exchange;
+  const { stored, here } = s.courts[court] as Court;
+  if (!x.full || here || stored.phase !== 'none' || x.T !== 't') return;
+  const next = draftOf(s);
+  alterCourt(next, court, { here: true });
+  at.emit(actor, whose, () => `the ciphertext of ${x.xid} is brought to the arbiter`, next);
 }
 
 /** After retention the record may go. */

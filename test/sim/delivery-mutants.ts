@@ -50,9 +50,12 @@ export const DELIVERY_MUTANTS: readonly ExploredMutant[] = [
     alone: ['W'],
   },
   {
-    name: 'the sender may complain',
+    name: 'the sender may complain, and a receiver that only asked does not hear of it',
     world: worlds.againstReceiver,
-    rules: { onlyReceiverComplains: false },
+    rules: {
+      onlyReceiverComplains: false,
+      receiver: changed(RECEIVER, (row) => (row.on === 'void' && row.from !== 'complaining' ? null : row)),
+    },
     killedBy: ['5'],
   },
   {

@@ -13,6 +13,7 @@ import { COUNTS } from './counts.ts';
 import { DELIVERY_MUTANTS } from './delivery-mutants.ts';
 import { away, DELIVERY_WORLDS } from './delivery-worlds.ts';
 import { type Exploration, explore, type Violation } from './explore.ts';
+import { FULL_MUTANTS, FULL_WORLDS } from './full-check.ts';
 import { STATE_INVARIANTS } from './invariants.ts';
 import { LATER, ON_REAL_CODE, SIGNING_MUTANTS } from './mutants.ts';
 import { WHOLE_INVARIANTS } from './possibilities.ts';
@@ -22,8 +23,8 @@ import type { World } from './world.ts';
 import { received, SIGNING_WORLDS, unpunctual } from './worlds.ts';
 
 const INVARIANTS = [...STATE_INVARIANTS, ...WHOLE_INVARIANTS];
-const WORLDS = [...SIGNING_WORLDS, ...DELIVERY_WORLDS, ...SWAP_WORLDS];
-const EXPLORED = [...SIGNING_MUTANTS, ...DELIVERY_MUTANTS, ...SWAP_MUTANTS];
+const WORLDS = [...SIGNING_WORLDS, ...DELIVERY_WORLDS, ...FULL_WORLDS, ...SWAP_WORLDS];
+const EXPLORED = [...SIGNING_MUTANTS, ...DELIVERY_MUTANTS, ...FULL_MUTANTS, ...SWAP_MUTANTS];
 const taken = new Set<string>();
 const found: Exploration[] = [];
 let caught = 0;

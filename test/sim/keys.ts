@@ -61,9 +61,9 @@ function cell({ state, stored, backup, statements, heard, ...flags }: Cell): str
   return `C${[state, stored, backup].map(partyNumber).join('.')}~${bits}~${terms(statements)}~${terms(heard)}`;
 }
 
-function court({ stored, openings }: Court): string {
+function court({ stored, openings, here }: Court): string {
   const open = openings.map((one) => `${one.by}${id(one.o)}.${id(one.r)}.${numberOf(one.seen, arbiter)}`).sort();
-  return `K${numberOf(stored, arbiter)}~${open.join('+')}`;
+  return `K${numberOf(stored, arbiter)}~${open.join('+')}${here ? 'h' : ''}`;
 }
 
 const account = ({ granted, used, withdrawn }: Account): string =>

@@ -89,6 +89,12 @@ export interface Rules {
   readonly keyWhenStored: boolean;
   /** A key of an open window is not taken for the end of the window. */
   readonly keyIsNotFinal: boolean;
+  /** Full check: no window is given, ... */
+  readonly fullWithoutWindow: boolean;
+  /** ... the ciphertext that was brought is compared, ... */
+  readonly looks: boolean;
+  /** ... and what was not brought is no content. */
+  readonly needsCiphertext: boolean;
 }
 
 export const RULES: Rules = {
@@ -134,6 +140,9 @@ export const RULES: Rules = {
   receiptHeldBack: true,
   keyWhenStored: true,
   keyIsNotFinal: true,
+  fullWithoutWindow: true,
+  looks: true,
+  needsCiphertext: true,
 };
 
 export function acceptsRecord(rules: Rules, x: Exchange): boolean {

@@ -26,6 +26,8 @@ export interface Exchange {
    */
   readonly content: Content;
   readonly contentR: Content;
+  /** The arbiter compares what O delivers before it decides, instead of a window. */
+  readonly full: boolean;
 }
 
 export type Content = 'right' | 'wrong' | null;

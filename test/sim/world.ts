@@ -133,6 +133,8 @@ export interface Opening {
 export interface Court extends Numbered {
   readonly stored: ArbiterState<Statement>;
   readonly openings: readonly Opening[];
+  /** Full check: the ciphertext was brought. It is not durable. */
+  readonly here: boolean;
 }
 
 /** One person's consents for one text. */
@@ -225,7 +227,7 @@ export function initialState(world: World): State {
   const { seats, accounts } = layoutOf(world);
   return {
     cells: seats.map(() => IDLE),
-    courts: world.exchanges.map(() => ({ stored: FRESH_COURT, openings: [], number: null })),
+    courts: world.exchanges.map(() => ({ stored: FRESH_COURT, openings: [], here: false, number: null })),
     sent: [],
     asked: [],
     replies: [],

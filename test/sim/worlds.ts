@@ -3,7 +3,7 @@ import type { Exchange, Name } from './terms.ts';
 import type { World } from './world.ts';
 
 export function exchange(xid: string, O: Name, R: Name, more: Partial<Exchange> = {}): Exchange {
-  return { xid, O, R, T: 't', document: 'd1', fits: true, content: null, contentR: null, ...more };
+  return { xid, O, R, T: 't', document: 'd1', fits: true, content: null, contentR: null, full: false, ...more };
 }
 
 export const BASE: Omit<World, 'name'> = {

@@ -42,16 +42,22 @@ test('the walk over the tables of a delivery covers as many worlds as ever', () 
   assert.equal(positions('delivery').length, 19);
 });
 
+test('a full check has worlds of its own, without a window and without a key that comes before the end', () => {
+  assert.equal(worldCount('delivery', true), 362);
+  assert.equal(positions('delivery', true).length, 19);
+});
+
 test('every position is explained in the house’s voice, and as a delivery', () => {
   for (const position of [...all, at('O', 'offered')])
     for (const arbiterSilent of ['no', 'yet', 'gone'] as const)
       for (const margin of [90_000, 600])
         for (const verified of [true, false])
-          for (const sentence of sentencesOf(position, { arbiterSilent, margin, verified })) {
-            assert.match(sentence, /^(?:[a-z]|Trader Oak|Notary Elm)/, sentence);
-            assert.doesNotMatch(sentence, /[.!]$|undefined|null|xid|CMS|PeerId|originator|responder/, sentence);
-            assert.doesNotMatch(sentence, /contract|signature/, sentence);
-          }
+          for (const window of [AT_EASE.window, 0])
+            for (const sentence of sentencesOf(position, { arbiterSilent, margin, verified, window })) {
+              assert.match(sentence, /^(?:[a-z]|Trader Oak|Notary Elm)/, sentence);
+              assert.doesNotMatch(sentence, /[.!]$|undefined|null|xid|CMS|PeerId|originator|responder/, sentence);
+              assert.doesNotMatch(sentence, /contract|signature/, sentence);
+            }
 });
 
 test('a delivery whose exchange is closed is explained from its state alone', () => {
@@ -95,6 +101,33 @@ test('a receiver is told of the window wherever it matters, in the window’s ow
     }
   for (const phase of ['contracted', 'aborted', 'dropped'] as const)
     assert.ok(!told(at('R', phase)).notes.some((note) => /online/.test(note)));
+});
+
+test('⚔ full check: each side is told that there is no window, and that an arbiter that is asked can read the files', () => {
+  for (const [role, phase] of [
+    ['R', 'offered'],
+    ['R', 'promised'],
+    ['O', 'offered'],
+    ['O', 'released'],
+  ] as const) {
+    const sentences = sentencesOf(at(role, phase), { window: 0 });
+    assert.ok(
+      sentences.some((one) => /there is no window/.test(one)),
+      `${role} ${phase}`,
+    );
+    assert.ok(sentences.some((one) => /if it is asked, it can read them/.test(one)));
+    for (const one of sentences) assert.doesNotMatch(one, /online|after it was first asked|0 s|0 h/);
+  }
+  assert.match(told(at('R', 'promised'), { window: 0 }).ifYouStop, /but only if the files are right/);
+  assert.match(told(at('O', 'released'), { window: 0 }).ifTheyStop, /as soon as it has compared the files/);
+  for (const role of ['originator', 'responder'] as const)
+    assert.match(fairness(role, 'delivery', 'invisible', { ...AT_EASE, window: 0 }), /can read them$/);
+  const ends = outlook('R', 'promised', true, 'delivery', undefined, true);
+  assert.deepEqual([...ends.ownEnds].sort(), ['aborted', 'contracted']);
+  const wrong = outlook('O', 'released', true, 'delivery', { ownWrong: true, theirsWrong: null }, true);
+  assert.deepEqual([...wrong.ownEnds], ['aborted'], 'who gave wrong content gets no receipt');
+  // Only an arbiter that does not follow its table leads here.
+  assert.match(told(at('R', 'contracted', { wrong: true }), { window: 0 }).youHold, /took them for right$/);
 });
 
 test('who stops while a receipt can be had is told that it is owed, whatever the content is', () => {

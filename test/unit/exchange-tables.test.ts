@@ -263,6 +263,9 @@ const COURTS = [
   { table: CONTENT_ARBITER, phases: ARBITER_PHASES, times: { ...ARBITER_TIMES, window: 300 } },
 ] as const;
 
+/** Without a window: the arbiter compares the content. */
+const FULL = { table: CONTENT_ARBITER, phases: ARBITER_PHASES, times: { ...ARBITER_TIMES, full: true } } as const;
+
 const PORTS = { token: () => 'token', voidToken: () => 'void' };
 
 function arbiterInputs(): readonly ArbiterInput<string>[] {
@@ -270,8 +273,13 @@ function arbiterInputs(): readonly ArbiterInput<string>[] {
     (['O', 'R'] as const).flatMap((by): readonly ArbiterInput<string>[] => [
       { kind: 'abort', by, now },
       { kind: 'resolve', by, now },
+      { kind: 'resolve', by, uploaded: true, now },
       { kind: 'status', by, now },
       { kind: 'opened', by, answer: 'both', now },
+      ...(['right', 'wrong', 'missing'] as const).flatMap((content) => [
+        { kind: 'opened', by, answer: 'both', content, now } as const,
+        { kind: 'opened', by, answer: null, content, now } as const,
+      ]),
       { kind: 'opened', by, answer: null, now },
       { kind: 'misbehaviour', by, valid: true, now },
       { kind: 'misbehaviour', by, valid: false, now },
@@ -292,15 +300,24 @@ function arbiterGuards(state: ArbiterState<string>, input: ArbiterInput<string>,
     forgotten: input.now >= 1500 || (state.phase === 'none' && times.lost === true),
     expired: input.now >= 1000,
     byOriginator: input.by === 'O',
-    bothOpened: input.kind === 'opened' && input.answer !== null,
+    bothOpened: input.kind === 'opened' && input.answer !== null && times.full !== true,
+    missing:
+      times.full === true &&
+      ((input.kind === 'resolve' && input.uploaded === undefined) ||
+        (input.kind === 'opened' && input.content === 'missing')),
+    foundRight: times.full === true && input.kind === 'opened' && input.answer !== null && input.content === 'right',
+    foundWrong: times.full === true && input.kind === 'opened' && input.answer !== null && input.content === 'wrong',
     proven: input.kind === 'misbehaviour' && input.valid && input.by === 'R',
     windowOver: state.until !== null && input.now >= state.until,
   };
 }
 
 test('arbiter: every phase with every input takes the first row that fits, and there always is one', () => {
-  for (const court of COURTS) {
-    const used = new Set<number>();
+  const used = new Map<unknown, Set<number>>([
+    [ARBITER, new Set()],
+    [CONTENT_ARBITER, new Set()],
+  ]);
+  for (const court of [...COURTS, FULL]) {
     for (const times of [court.times, { ...court.times, lost: true }])
       for (const phase of court.phases)
         for (const input of arbiterInputs()) {
@@ -310,7 +327,7 @@ test('arbiter: every phase with every input takes the first row that fits, and t
           const at = court.table.findIndex(
             (row) => row.from === phase && row.on === input.kind && (row.when === undefined || guards[row.when]),
           );
-          used.add(at);
+          used.get(court.table)?.add(at);
           const expected = court.table[at];
           assert.ok(expected !== undefined);
           const [next, effects] = stepArbiter(PORTS, times, state, input);
@@ -319,8 +336,44 @@ test('arbiter: every phase with every input takes the first row that fits, and t
           const kinds = effects.map(({ kind }) => (kind === 'released' || kind === 'pending' ? 'answer' : kind));
           assert.deepEqual(kinds, expected.effects);
         }
-    for (const [i, row] of court.table.entries())
-      assert.ok(used.has(i), `${row.from} × ${row.on} [${row.when}] is shadowed`);
+  }
+  for (const table of [ARBITER, CONTENT_ARBITER])
+    for (const [i, row] of table.entries())
+      assert.ok(used.get(table)?.has(i), `${row.from} × ${row.on} [${row.when}] is shadowed`);
+});
+
+test('⚔ full check: nothing is opened before the ciphertext is here, and what it opens to decides at once', () => {
+  const none = initialArbiterState<string>();
+  const at = (input: ArbiterInput<string>, state = none) => stepArbiter(PORTS, FULL.times, state, input);
+  for (const by of ['O', 'R'] as const) {
+    assert.deepEqual(at({ kind: 'resolve', by, now: 900 }), [none, [{ kind: 'wanted', to: by }]]);
+    assert.deepEqual(at({ kind: 'resolve', by, uploaded: true, now: 900 }), [none, [{ kind: 'open', by }]]);
+    const opened = { kind: 'opened', by, answer: 'both', now: 900 } as const;
+    // Never pending, whatever the shell says or forgets to say.
+    assert.deepEqual(at(opened), [none, [{ kind: 'refuse', to: by }]]);
+    assert.deepEqual(at({ ...opened, content: 'missing' }), [none, [{ kind: 'wanted', to: by }]]);
+    assert.deepEqual(at({ ...opened, answer: null, content: 'wrong' }), [none, [{ kind: 'refuse', to: by }]]);
+    assert.deepEqual(at({ ...opened, content: 'right' })[1].at(-1), {
+      kind: 'answer',
+      to: by,
+      verdict: 'resolved',
+      value: 'both',
+    });
+    const [voided, effects] = at({ ...opened, content: 'wrong' });
+    assert.deepEqual([voided.phase, voided.token, voided.answer], ['voided', 'void', null]);
+    assert.deepEqual(effects.at(-1), { kind: 'answer', to: by, verdict: 'voided', value: 'void' });
+    // What has been decided meanwhile stays.
+    const aborted = ARBITER_STATES.aborted;
+    assert.equal(at({ ...opened, content: 'right' }, aborted)[0], aborted);
+  }
+  // A proof is taken as ever: the receiver may have the key from the sender.
+  assert.equal(at({ kind: 'misbehaviour', by: 'R', valid: true, now: 900 })[0].phase, 'voided');
+});
+
+test('⚔ a receiver whose arbiter compared wrong content owes nothing, without a proof of its own', () => {
+  for (const phase of ['promised', 'resolving'] as const) {
+    const [after] = step(stateIn('responder', phase, 'delivery'), { kind: 'void', token: 'void', now: EARLY });
+    assert.deepEqual([after.phase, after.voided, after.proof], ['aborted', true, null]);
   }
 });
 
