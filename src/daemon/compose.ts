@@ -17,19 +17,16 @@ import { identityFault } from '../crypto/pki/chain.ts';
 import { peerIdFromText, peerIdText } from '../crypto/transport.ts';
 import { AssertionFailed, assert, present } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
-import { enc } from '../lib/cbor.ts';
 import { type Clock, seconds, systemClock } from '../lib/clock.ts';
-import { FitError, isFitError, PeerFault } from '../lib/errors.ts';
+import { FitError, isFitError, type PeerFault } from '../lib/errors.ts';
 import { ensureDirs, type HomePaths } from '../lib/paths.ts';
 import { createDaemonLog } from '../lib/pino-log.ts';
 import { systemRng } from '../lib/rng.ts';
 import { createLibp2pLink } from '../p2p/libp2p-link.ts';
 import { TokenBucket } from '../p2p/limits.ts';
-import type { Link, Protocol, Remote } from '../p2p/link.ts';
-import type { EventKind } from '../rpc/agent.ts';
+import type { Link } from '../p2p/link.ts';
 import { serve } from '../rpc/server.ts';
 import { createAgent } from './agent.ts';
-import { createAllowance, OF_AN_ADDRESS } from './allowance.ts';
 import { createArbiterRole } from './arbiter-role.ts';
 import { type Config, readConfig } from './config.ts';
 import { createConsents } from './consents.ts';
@@ -40,18 +37,19 @@ import type { Daemon } from './daemon.ts';
 import { createDealStore } from './deal-store.ts';
 import { createDeals } from './deals.ts';
 import { createDeliveries } from './deliveries.ts';
+import { createEnds } from './ends.ts';
 import { createEvents } from './events.ts';
 import { createExchanges } from './exchanges.ts';
 import { createHooks } from './hooks.ts';
 import { createIdentity } from './identity.ts';
-import { createInbox, type Unread } from './inbox.ts';
 import { openKeyring } from './keyring.ts';
 import { listenAddress, listenSomewhere } from './listen.ts';
-import { type Ack, createOutbox, decodeAck, encodeAck } from './outbox.ts';
+import { createOutbox, decodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { createPolicy } from './policy.ts';
+import { createReception, HELLO } from './reception.ts';
+import { serveRoles } from './roles.ts';
 import { watchSpool } from './spool.ts';
-import { createTimestampRole } from './timestamp-role.ts';
 import { createTimestamps } from './timestamps.ts';
 import { createViews } from './views.ts';
 
@@ -74,12 +72,8 @@ export interface StartOptions {
 /** Faults that are logged and told. */
 const FAULTS_PER_SECOND = 1;
 const FAULTS_AT_ONCE = 20;
-/** What brings an end with it that may be earlier than all that are known. */
-const SETS_AN_END: ReadonlySet<EventKind> = new Set(['offer', 'counter-offer', 'request']);
 const MISMATCH = 'what was sent is not what the note names; nothing was signed';
 const isMismatch = (detail: string | undefined): boolean => detail === 'wrong-leaves' || detail === 'wrong-ciphertext';
-/** Until what could not be stored is tried again. */
-const RETRY_MS = 10_000;
 
 export async function startDaemon(paths: HomePaths, options: StartOptions): Promise<Daemon> {
   const clock = options.clock ?? systemClock;
@@ -299,30 +293,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
     };
   };
 
-  /** The next look at what runs out: the earliest end that is known. */
-  let wakeAt = Number.POSITIVE_INFINITY;
-  let cancelWake = (): void => {};
-  const sleep = (): void => {
-    cancelWake();
-    wakeAt = Number.POSITIVE_INFINITY;
-  };
-  const wakeBy = (ms: number | undefined): void => {
-    if (ms === undefined || ms >= wakeAt || keyring.locked) return;
-    cancelWake();
-    wakeAt = ms;
-    cancelWake = clock.at(ms, () => {
-      wakeAt = Number.POSITIVE_INFINITY;
-      void sweep().catch((error) => log.error({ error }, 'offers could not be ended'));
-    });
-  };
-  const sweep = async (): Promise<void> => {
-    if (!keyring.locked) wakeBy(await deals.sweep());
-  };
-  undo.push(
-    events.listen(undefined, ({ kind, deal }) => {
-      if (deal !== undefined && SETS_AN_END.has(kind)) wakeBy(deals.endOf(deal));
-    }),
-  );
+  const ends = createEnds({ deals, events, clock, log, isLocked: () => keyring.locked });
+  undo.push(() => ends.stop());
 
   // What arrived is not what was offered, and nothing was signed: neither side is left waiting for the offer to run out.
   undo.push(
@@ -332,82 +304,38 @@ async function assemble(setting: Setting): Promise<Daemon> {
     }),
   );
 
-  /** What an honest peer's message does; what a dishonest one's does is a fault and a refusal. */
-  const take = async (protocol: Protocol, from: Remote, body: Uint8Array): Promise<Ack> => {
-    try {
-      return protocol === '/fit/message/1' ? await deals.receive(from, body) : await parts.exchanges.handle(from, body);
-    } catch (error) {
-      if (error instanceof PeerFault) {
-        onFault(from.peer, error);
-        return { kind: 'no', why: error.code };
-      }
-      if (isFitError(error) && (error.code === 'locked' || error.code === 'busy' || error.code === 'disk-full'))
-        return { kind: 'later', why: error.code };
-      if (error instanceof AssertionFailed) daemon.crash(error);
-      throw error;
-    }
-  };
-
-  const inbox = await createInbox(archive, clock);
   let unlocking: Promise<void> | undefined;
-  /** What is being put into the inbox at this moment. */
-  const keeping = new Set<Promise<Ack>>();
-
-  /** Locked: kept as it came, read at the next unlock. */
-  const keepUnread = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Ack> => {
-    if (contacts.peerOf(from.certificate) === undefined) return { kind: 'later', why: 'unknown-sender' };
-    if (!(await inbox.keep({ protocol, from, body }))) return { kind: 'later', why: 'full' };
-    // Kept, in case the sender is away when somebody unlocks; but its patience is not to begin before we can answer.
-    return protocol === '/fit/exchange/1' ? { kind: 'later', why: 'locked' } : { kind: 'ok' };
-  };
-
-  /** While the daemon opens, messages wait: what came before them is read first. */
-  const ackTo = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Ack> => {
-    if (!open) await unlocking?.catch(() => {});
-    if (open) return take(protocol, from, body);
-    const kept = keepUnread(protocol, from, body);
-    keeping.add(kept);
-    try {
-      return await kept;
-    } finally {
-      keeping.delete(kept);
-    }
-  };
-
-  const ackOf = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Uint8Array> => {
-    if (body.length === HELLO.length && Buffer.compare(body, HELLO) === 0) {
-      // Whoever greets takes messages now, also what it did not take before.
-      parts.outbox.wake(from.certificate);
-      return encodeAck({ kind: 'ok' }, seconds(clock.now()));
-    }
-    return encodeAck(await ackTo(protocol, from, body), seconds(clock.now()));
-  };
+  const reception = await createReception({
+    archive,
+    clock,
+    log,
+    contacts,
+    deals,
+    exchanges: parts.exchanges,
+    outbox: parts.outbox,
+    isOpen: () => open,
+    unlocking: () => unlocking,
+    isLocked: () => keyring.locked,
+    untilLocked: duringPhase,
+    onFault,
+    crash: (error) => daemon.crash(error),
+  });
   for (const protocol of ['/fit/message/1', '/fit/exchange/1'] as const) {
-    link.handle(protocol, (from, body) => ackOf(protocol, from, body));
+    link.handle(protocol, (from, body) => reception.answer(protocol, from, body));
   }
   link.handle('/fit/bulk/1', async (from, body) => {
     if (!open) throw new FitError('locked', 'the daemon is locked');
     return deliveries.serve(from, body);
   });
-  if (config.roles.includes('arbiter')) {
-    const asking = createAllowance(clock, OF_AN_ADDRESS);
-    link.handle('/fit/arbiter/1', async ({ peer, host }, body) => {
-      if (!asking.take(host ?? peer, 1)) throw new FitError('busy', 'too many requests from one address');
-      if (!open) await unlocking?.catch(() => {});
-      if (!open) throw new FitError('locked', 'the arbiter is locked');
-      return arbiter.handle(body);
-    });
-  }
-  if (config.roles.includes('timestamp')) {
-    const role = createTimestampRole({ archive, keyring, clock });
-    const asking = createAllowance(clock, OF_AN_ADDRESS);
-    link.handle('/fit/timestamp/1', async ({ peer, host }, body) => {
-      if (!asking.take(host ?? peer, 1)) throw new FitError('busy', 'too many requests from one address');
-      if (!open) await unlocking?.catch(() => {});
-      if (!open) throw new FitError('locked', 'the timestamp authority is locked');
-      return role.handle(body);
-    });
-  }
+  serveRoles(config.roles, {
+    archive,
+    link,
+    keyring,
+    clock,
+    arbiter,
+    isOpen: () => open,
+    unlocking: () => unlocking,
+  });
 
   link.onPeer((remote, up) => {
     const contact = contacts.of(remote.certificate)?.name;
@@ -416,28 +344,6 @@ async function assemble(setting: Setting): Promise<Daemon> {
     parts.outbox.wake(remote.certificate);
     deliveries.wake();
   });
-
-  /** Reads what came while locked, in the order in which it came. What cannot be taken yet (a full disk) stays for later. */
-  const drainInbox = async (): Promise<void> => {
-    await Promise.allSettled(keeping);
-    let left = 0;
-    for (const [key, { protocol, from, body }] of await inbox.unread()) {
-      try {
-        const ack = await take(protocol, from, body);
-        if (ack.kind === 'later') left += 1;
-        else await inbox.remove(key);
-      } catch (error) {
-        left += 1;
-        log.warn({ error }, 'an unread message could not be taken');
-      }
-    }
-    if (left === 0 || keyring.locked) return;
-    duringPhase(
-      clock.at(clock.now() + RETRY_MS, () => {
-        if (open) void drainInbox().catch((error) => log.error({ error }, 'unread messages could not be read'));
-      }),
-    );
-  };
 
   /** Puts away everything that needs keys. */
   const closeUp = async (): Promise<void> => {
@@ -467,10 +373,10 @@ async function assemble(setting: Setting): Promise<Daemon> {
       await consents.load();
       await policy.load();
       endPhase();
-      endPhase = sleep;
+      endPhase = ends.sleep;
       await parts.exchanges.resume();
       await deliveries.resume();
-      await drainInbox();
+      await reception.drain();
       open = true;
       // What a connection of the last run held has nobody to decide it any more.
       await deals.approvals.sweep((consent) => consent.held);
@@ -480,7 +386,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       await closeUp();
       throw error;
     }
-    await sweep().catch((error) => log.error({ error }, 'offers could not be ended'));
+    await ends.sweep().catch((error) => log.error({ error }, 'offers could not be ended'));
     events.emit({ kind: 'unlocked' });
     for (const certificate of contacts.certificates()) greet(certificate);
   };
@@ -572,6 +478,3 @@ async function assemble(setting: Setting): Promise<Daemon> {
   assert(link.addresses().length > 0, 'a daemon listens');
   return daemon;
 }
-
-/** A greeting: an empty message that only asks for an acknowledgement. */
-const HELLO = enc(1, 'hello');
