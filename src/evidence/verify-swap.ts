@@ -71,6 +71,7 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
     const signatures = { O: verified('O'), R: verified('R') };
     if (record.signingTime >= terms.notAfter) refuse('too-late', 'signed after the deadline of the note');
     const signed = ROLES.filter((role) => signatures[role] !== null);
+    if (signed.length === 0) refuse('missing-file', `${FILE.originO} is missing`);
     const signers = signed.map((role) =>
       signerOf(partyOf(note, record, role), parties[role].certificate, record.signingTime, certificates, options),
     );
@@ -82,6 +83,8 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
     }
     const wrong = proof === null ? null : ROLES.find((role) => provesMisbehaviour(record, parties, role, proof));
     if (wrong === undefined) refuse('wrong-proof', `${FILE.proof} does not prove that content is wrong`);
+    if (wrong !== null && signatures[wrong] === null)
+      refuse('missing-file', `${ORIGIN_FILES[wrong].text} is missing, and the proof is against who signed it`);
     const whose = wrong === null ? 'content was' : `what ${partyOf(note, record, wrong).role} gave was`;
     if (isVoid) refuse('void', `the arbiter has signed that the exchange is void: ${whose} proven wrong`);
     if (wrong !== null)
