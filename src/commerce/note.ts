@@ -15,9 +15,9 @@ function span(seconds: number): string {
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
-const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? '' : 's'}`;
+export const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? '' : 's'}`;
 
-function listOf(content: ContentTerms): string {
+export function listOf(content: ContentTerms): string {
   const { files } = content;
   const named = files.slice(0, MAX_NAMED).map((file) => `- ${file.name}, ${amount(file.size)}\n`);
   const more =
@@ -25,7 +25,7 @@ function listOf(content: ContentTerms): string {
   return [...named, ...more].join('');
 }
 
-function titleOf({ files }: ContentTerms): string {
+export function titleOf({ files }: ContentTerms): string {
   const [first] = files;
   return files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
 }

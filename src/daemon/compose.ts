@@ -242,6 +242,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       onAck: (letter, ack) => {
         deals.acknowledged(letter, ack);
         parts.exchanges.acknowledged(letter, ack);
+        deals.transfers.acknowledged(letter, ack);
       },
     }),
     exchanges: createExchanges({
@@ -258,7 +259,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
       patienceMs: config.exchange.patience * 1000,
       exclusive: (deal, task) => deals.exclusive(deal, task),
       content: deliveries,
-      ready: (from, deal, document) => deals.ready(from, deal, document),
+      ready: async (from, deal, document) =>
+        (await deals.transfers.ready(from, deal, document)) ?? deals.ready(from, deal, document),
       admit: (from, record) => deals.admit(from, record),
       consentStands: (id) => deals.consentStands(id),
       recording: (exchange, state, consume) => deals.recording(exchange, state, consume),
@@ -279,6 +281,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   await arbiter.load();
   undo.push(() => parts.outbox.stop());
   undo.push(() => parts.exchanges.stop());
+  undo.push(() => deals.transfers.stop());
   undo.push(() => deliveries.pause());
 
   /** Spool and sweep timers of the present state, locked or unlocked. */
@@ -349,6 +352,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const closeUp = async (): Promise<void> => {
     open = false;
     parts.exchanges.pause();
+    deals.transfers.pause();
     deliveries.pause();
     journal = undefined;
     archive.lock();
@@ -375,6 +379,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       endPhase();
       endPhase = ends.sleep;
       await parts.exchanges.resume();
+      await deals.transfers.resume();
       await deliveries.resume();
       await reception.drain();
       open = true;

@@ -39,12 +39,14 @@ import { createMeter } from './progress.ts';
 /** What exchanges need of contents. */
 export interface ContentOfExchanges {
   /** The key of content that we give, 32 bytes. */
-  key(record: ExchangeRecord): Promise<Uint8Array>;
-  /** Opens what we got. */
+  key(record: Pick<ExchangeRecord, 'document'>): Promise<Uint8Array>;
+  /** Opens what we got. `trouble`: it is what was sealed, and not what the note says of it. */
   open(
-    record: ExchangeRecord,
+    record: Pick<ExchangeRecord, 'document'>,
     key: Uint8Array,
-  ): Promise<{ readonly kind: 'right' } | { readonly kind: 'wrong'; readonly proof: Uint8Array }>;
+  ): Promise<
+    { readonly kind: 'right'; readonly trouble: string | null } | { readonly kind: 'wrong'; readonly proof: Uint8Array }
+  >;
 }
 
 type Chosen = Pick<ContentItem, 'point' | 'ciphertextRoot'>;
@@ -137,7 +139,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const openHere = async (document: string, key: Uint8Array, again: boolean) => {
     const entry = await incoming(document);
     // A crash came between the comparison and what follows from it.
-    if (entry.phase === 'opened' || entry.phase === 'taken') return { kind: 'right' as const };
+    if (entry.phase === 'opened' || entry.phase === 'taken') return { kind: 'right' as const, trouble: entry.trouble };
     if (isOver(entry.deal)) throw new FitError('wrong-state', 'the deal has ended');
     if (entry.phase === 'fetching') return 'fetching' as const;
     const content = await termsOf(document, entry);
@@ -174,7 +176,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
             : 'it is what was sealed, but not the credential that the note describes';
       await update(document, { phase: 'opened', trouble });
       await contents.discardSealed(entry.folder);
-      return { kind: 'right' as const };
+      return { kind: 'right' as const, trouble };
     } catch (error) {
       if (!isFitError(error)) throw error;
       if (error.code === 'disk-full') await update(document, { trouble: NO_ROOM }).catch(() => {});
@@ -320,11 +322,11 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       begin();
     },
 
-    async key(record: ExchangeRecord): Promise<Uint8Array> {
+    async key(record: Pick<ExchangeRecord, 'document'>): Promise<Uint8Array> {
       return (await outgoing(toHex(record.document))).x;
     },
 
-    async open(record: ExchangeRecord, key: Uint8Array) {
+    async open(record: Pick<ExchangeRecord, 'document'>, key: Uint8Array) {
       const document = toHex(record.document);
       for (let again = false; ; again = true) {
         const found = await locks.run(document, () => openHere(document, key, again));

@@ -16,6 +16,7 @@ import {
 } from '../commerce/document.ts';
 import { type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { noteOf } from '../commerce/note.ts';
+import { transferNoteOf } from '../commerce/transfer-note.ts';
 import { sha256 } from '../crypto/hash.ts';
 import {
   type CredentialTerms,
@@ -24,7 +25,7 @@ import {
   MAX_CREDENTIAL_BYTES,
 } from '../exchange/credential.ts';
 import type { ContentCheck } from '../exchange/items.ts';
-import type { ContentTerms } from '../exchange/terms.ts';
+import type { ContentTerms, TransferTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex, utf8 } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -62,8 +63,9 @@ interface Draft {
   readonly before: Deal | undefined;
   readonly id: string;
   readonly contact: Contact;
-  readonly arbiter: Contact;
-  readonly arbiterCard: Card;
+  /** null, as its card, for a transfer. */
+  readonly arbiter: Contact | null;
+  readonly arbiterCard: Card | null;
   readonly document: Document;
   /** What else belongs to it on disk. */
   readonly also: readonly StoreOp[];
@@ -93,9 +95,14 @@ export interface DeliverRequest {
   /** The one file is a credential, to be described as such. */
   readonly credential: boolean;
   readonly want?: string | undefined;
+  /** One way, without an arbiter, with these attributes. */
+  readonly transfer?: TransferTerms | undefined;
 }
 
 type Swap = NonNullable<NonNullable<DocumentContext['delivery']>['swap']>;
+
+/** Under which a card is kept, hex; empty where there is none. */
+const cardHash = (card: Card | null): string => (card === null ? '' : toHex(sha256(card.bytes)));
 
 /** What the one file says of itself as a credential. */
 async function credentialOf(files: readonly string[]): Promise<CredentialTerms> {
@@ -124,7 +131,7 @@ export function createOffers(
   settle: (deal: Deal) => Promise<Deal>,
 ) {
   const { store, contacts, identity, outbox, rng } = parts;
-  const { arbiterOf, pinnedArbiter, timesFor, warningsFor } = createDealParties(parts);
+  const { arbiterOf, chosenArbiter, pinnedArbiter, timesFor, endFor, warningsFor } = createDealParties(parts);
   const { now, us } = writes;
 
   const peerOf = (deal: Deal): Contact => {
@@ -138,22 +145,30 @@ export function createOffers(
     before: Deal | undefined,
     id: string,
     contact: Contact,
-    arbiter: Contact,
-    arbiterCard: Card,
+    arbiter: Contact | null,
+    arbiterCard: Card | null,
     request: Omit<OfferRequest, 'to' | 'arbiter'>,
     answers?: Terms,
     delivery?: Delivered,
   ): Draft => {
-    const role = roleOf(arbiterCard);
     const own = identity.card();
-    const ends = [own.certificate, contact.card.certificate, arbiterCard.certificate].map((one) => one.notAfter);
-    const times = timesFor(request.expires, role, Math.min(...ends));
+    const ends = [own, contact.card, ...(arbiterCard === null ? [] : [arbiterCard])].map(
+      (one) => one.certificate.notAfter,
+    );
+    const chainEnd = Math.min(...ends);
+    const role = arbiterCard === null ? null : roleOf(arbiterCard);
+    const offerUntil = role === null ? endFor(request.expires, chainEnd) : 0;
+    const times =
+      role === null ? { offerUntil, notAfter: offerUntil, margin: 0 } : timesFor(request.expires, role, chainEnd);
     const bytes = completeDocument(request.document, {
       deal: id,
       author: { name: own.name, certificate: own.certificate.hash },
       addressee: { name: contact.card.name, certificate: contact.card.certificate.hash },
-      arbiter: { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
-      mode: request.mode ?? answers?.arbiter.mode ?? 'invisible',
+      arbiter:
+        arbiterCard === null || role === null
+          ? null
+          : { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
+      mode: request.mode ?? answers?.arbiter?.mode ?? 'invisible',
       ...times,
       ...(answers === undefined ? {} : { answers }),
       ...(delivery === undefined ? {} : delivery.context),
@@ -179,7 +194,7 @@ export function createOffers(
         kind: before === undefined ? 'offer' : 'counter-offer',
         version: (currentVersion(deal)?.number ?? 0) + 1,
         document: document.bytes,
-        arbiterCard: arbiterCard.bytes,
+        arbiterCard: arbiterCard === null ? null : arbiterCard.bytes,
         offerUntil: document.terms.offerUntil,
       },
     };
@@ -189,7 +204,7 @@ export function createOffers(
   const keep = ({ document, arbiterCard, also }: Draft): readonly StoreOp[] => [
     ...also,
     store.keep('document', toHex(document.digest), document.bytes),
-    store.keep('card', toHex(sha256(arbiterCard.bytes)), arbiterCard.bytes),
+    ...(arbiterCard === null ? [] : [store.keep('card', cardHash(arbiterCard), arbiterCard.bytes)]),
   ];
 
   const baseOf = (before: Deal | undefined): string | null => {
@@ -215,7 +230,7 @@ export function createOffers(
       deal: id,
       document,
       peer: toHex(contact.card.certificate.hash),
-      arbiterCard: toHex(sha256(arbiterCard.bytes)),
+      arbiterCard: cardHash(arbiterCard),
       base: baseOf(before),
       expires: document.terms.offerUntil,
       latest: document.terms.offerUntil,
@@ -321,17 +336,29 @@ export function createOffers(
       if (request.swap && request.want === undefined)
         throw new FitError('usage', 'what is wanted for it?', { hint: 'add --want' });
       const to = found === undefined ? contacts.named(request.to ?? '') : peerOf(found);
+      const references = about === undefined ? [] : [about.document];
+      const id = newId(rng);
+      const { transfer } = request;
+      if (transfer !== undefined)
+        return withContent(id, request, (content, keep) => {
+          const { text, expires, dryRun } = request;
+          const delivered: Delivered = {
+            context: { delivery: { content, check: 'none', transfer }, references },
+            keep,
+          };
+          const rest = { document: utf8(transferNoteOf(content, transfer, text)), expires, dryRun };
+          return offer(draft(undefined, id, to, null, null, rest, undefined, delivered), dryRun, authority);
+        });
+      const given = about === undefined ? undefined : await chosenArbiter(about);
       const arbiter =
         request.arbiter !== undefined
           ? contacts.named(request.arbiter)
-          : about !== undefined
-            ? pinnedArbiter((await arbiterOf(about)).contact, found?.id ?? '')
+          : given !== undefined
+            ? pinnedArbiter(given.contact, found?.id ?? '')
             : undefined;
       if (arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
       if (to.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
       const swap = request.want === undefined ? undefined : { want: request.want };
-      const references = about === undefined ? [] : [about.document];
-      const id = newId(rng);
       return withContent(id, request, (content, keep) => {
         const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap), references }, keep };
         const rest = restOf(content, request, swap);
@@ -350,8 +377,12 @@ export function createOffers(
         const deal = writes.held(id);
         const contact = peerOf(deal);
         const version = present(currentVersion(deal), 'version');
-        const { card, contact: pinned } = await arbiterOf(version);
         const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
+        if (terms.transfer !== null)
+          throw new FitError('wrong-state', 'a transfer is received or declined, not answered with another text', {
+            hint: `fit deal receive ${id}, or fit deal decline ${id}`,
+          });
+        const { card, contact: pinned } = await arbiterOf(version);
         const made = draft(deal, id, contact, pinnedArbiter(pinned, id), card, request, terms);
         return offer(made, request.dryRun, authority);
       });
@@ -379,8 +410,9 @@ export function createOffers(
           throw new FitError('wrong-state', 'the text can no longer be offered: nothing was signed', {
             hint: 'propose it again',
           });
-        const arbiterCard = parseCard(await store.fetch('card', consent.arbiterCard));
-        const pinned = pinnedArbiter(arbiter, consent.deal);
+        const isTransfer = document.terms.transfer !== null;
+        const arbiterCard = isTransfer ? null : parseCard(await store.fetch('card', consent.arbiterCard));
+        const pinned = isTransfer ? null : pinnedArbiter(arbiter, consent.deal);
         return offer(
           { before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document, also: [] },
           false,

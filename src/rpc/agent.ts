@@ -76,8 +76,8 @@ export interface ContactResult {
   readonly added: string;
 }
 
-/** A contract exchanges signatures, a delivery content for a receipt. */
-export type DealKind = 'contract' | 'delivery' | 'swap';
+/** A contract exchanges signatures, a delivery content for a receipt, a swap content for content; a transfer goes one way. */
+export type DealKind = 'contract' | 'delivery' | 'swap' | 'transfer';
 
 export interface DealSummary {
   readonly deal: string;
@@ -102,6 +102,7 @@ export interface DealSummary {
 }
 
 export interface DealResult extends DealSummary {
+  /** null: a transfer has none. */
   readonly arbiter: {
     readonly contact: string | null;
     readonly name: string;
@@ -109,7 +110,9 @@ export interface DealResult extends DealSummary {
     readonly mode: 'invisible' | 'affidavit';
     /** The card that came with the offer, text form. */
     readonly card: string;
-  };
+  } | null;
+  /** Of a transfer: whether its sender signs a statement of origin, and whether its receiver is asked for a receipt. */
+  readonly transfer: { readonly origin: boolean; readonly receipt: 'asked' | 'none' } | null;
   readonly versions: readonly {
     readonly version: number;
     readonly document: string;
