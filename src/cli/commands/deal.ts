@@ -226,7 +226,7 @@ export function registerDeal(program: Command): void {
   examples(
     deal
       .command('export')
-      .description('write the evidence of a signed contract or of a delivery, which anyone can verify')
+      .description('write the evidence of a contract, a delivery or a swap, which anyone can verify')
       .argument(...ID)
       .option('--out <file>', 'as one .asics file (- is standard output)')
       .option('--dir <dir>', 'as plain files in this folder, with a README of openssl commands')
