@@ -7,6 +7,7 @@
  */
 import { createPublicKey } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Journal, openJournal } from '../archive/journal.ts';
 import { openLevelStore } from '../archive/level-store.ts';
 import { createArchive } from '../archive/sealed-store.ts';
@@ -51,6 +52,7 @@ import { createReception, HELLO } from './reception.ts';
 import { serveRoles } from './roles.ts';
 import { watchSpool } from './spool.ts';
 import { createTimestamps } from './timestamps.ts';
+import { createUploads } from './uploads.ts';
 import { createViews } from './views.ts';
 
 /** A responder proves while it verifies. Workers start with their first job and end when idle. */
@@ -206,9 +208,10 @@ async function assemble(setting: Setting): Promise<Daemon> {
 
   const contentWork = createContentWork(new URL('./content-worker.js', options.worker));
   undo.push(() => contentWork.close());
+  const contents = createContentStore(archive, paths.content);
   const deliveries = createDeliveries(
     { archive, store: dealStore, consents, contacts, link, clock, log, events, rng, outbox: () => parts.outbox },
-    createContentStore(archive, paths.content),
+    contents,
     contentWork,
   );
 
@@ -268,7 +271,11 @@ async function assemble(setting: Setting): Promise<Daemon> {
   };
   const deals = createDeals(parts);
   const views = createViews(parts, deals);
+  const uploads = createUploads({ root: join(paths.content, 'brought'), clock, log, work: contentWork });
+  await uploads.clear();
+  undo.push(() => uploads.end());
   const arbiter = createArbiterRole({
+    uploads,
     archive,
     journal: theJournal,
     keyring,
@@ -285,7 +292,9 @@ async function assemble(setting: Setting): Promise<Daemon> {
   undo.push(() => deliveries.pause());
 
   /** Spool and sweep timers of the present state, locked or unlocked. */
-  let endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+  const { sealed } = contents;
+  const spooling = { archive, link, clock, log, locked: () => keyring.locked, sealed };
+  let endPhase = await watchSpool(spooling);
   undo.push(() => endPhase());
 
   const duringPhase = (cancel: () => void): void => {
@@ -362,7 +371,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
     consents.unload();
     policy.unload();
     endPhase();
-    endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+    await uploads.end();
+    endPhase = await watchSpool(spooling);
   };
 
   const openUp = async (): Promise<void> => {

@@ -27,6 +27,7 @@ import { createMutex } from '../lib/mutex.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { Remote } from '../p2p/link.ts';
 import { decodeBulkRequest, encodeBulkReply } from './bulk.ts';
+import { createCiphertexts } from './ciphertexts.ts';
 import type { ContentStore, Incoming, Outgoing } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
 import type { DealStore } from './deal-store.ts';
@@ -70,6 +71,7 @@ interface DeliveryParts extends FetchesParts, RemainsParts {
   readonly rng: Rng;
 }
 
+const DAMAGED = 'it was damaged on this disk and is fetched again';
 const CHANGED = 'a file of it is not what it was when it was offered: put it back as it was, or withdraw';
 
 /** A file that has changed is looked at again after this, and for at most one part in so many of the time. */
@@ -183,12 +185,29 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       if (error.code !== 'archive-corrupt' || again) throw error;
       log.warn({ deal: entry.deal, error }, 'what was fetched is damaged on this disk and is fetched again');
       await contents.discard(entry.folder);
-      await update(document, { phase: 'fetching', trouble: 'it was damaged on this disk and is fetched again' });
+      await update(document, { phase: 'fetching', trouble: DAMAGED });
       return 'fetching' as const;
     }
   };
 
+  const ciphertexts = createCiphertexts({
+    contents,
+    work,
+    outgoing,
+    incoming,
+    damagedOurs: mend,
+    changedOurs: (document, { deal }, begun) => foundChanged(document, deal, begun),
+    async fetchAgain(document, { deal, folder }) {
+      log.warn({ deal }, 'what was fetched is damaged on this disk and is fetched again');
+      await contents.discard(folder);
+      await update(document, { phase: 'fetching', trouble: DAMAGED });
+      fetches.start(document);
+    },
+    now: () => clock.now(),
+  });
+
   return {
+    ...ciphertexts,
     /**
      * Hashes and seals files of ours for a deal (which may not be known yet); the terms of the note, and the write that keeps them
      * once the note is complete.
