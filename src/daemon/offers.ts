@@ -333,6 +333,8 @@ export function createOffers(
           hint: 'leave --want away',
         });
       if (request.swap && found !== undefined && isAnswer) return answer((await settle(found)).id, request, authority);
+      if (request.transfer !== undefined && (request.swap || request.arbiter !== undefined))
+        throw new FitError('usage', 'a transfer goes one way and has no arbiter', { hint: 'leave --receipt away' });
       if (request.swap && request.want === undefined)
         throw new FitError('usage', 'what is wanted for it?', { hint: 'add --want' });
       const to = found === undefined ? contacts.named(request.to ?? '') : peerOf(found);

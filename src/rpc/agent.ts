@@ -370,6 +370,8 @@ export interface Agent extends ApprovalAgent {
     readonly want?: string;
     /** The one file is a credential: a certificate or a token. */
     readonly credential?: boolean;
+    /** One way, without arbiter and window: whether we sign a statement of origin, and whether a receipt is asked for. */
+    readonly transfer?: { readonly origin: boolean; readonly receipt: 'asked' | 'none' };
     readonly dryRun?: boolean;
     readonly hold?: boolean;
   }): Promise<DealChange>;

@@ -79,6 +79,7 @@ export const PARAMS = {
     text: z.string().max(16384).exactOptional(),
     swap: z.boolean().exactOptional(),
     credential: z.boolean().exactOptional(),
+    transfer: z.strictObject({ origin: z.boolean(), receipt: z.enum(['asked', 'none']) }).exactOptional(),
     want: z.string().min(1).max(160).exactOptional(),
     dryRun: z.boolean().exactOptional(),
     hold: z.boolean().exactOptional(),
