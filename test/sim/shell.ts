@@ -171,10 +171,7 @@ function earlierEnded(world: World, s: State, seat: Seat): boolean {
  * none of them: it does again what it did.
  */
 export const careful = (at: Step, cell: Cell): boolean =>
-  cell.restored &&
-  at.rules.restoredIsCareful &&
-  cell.state?.role === 'originator' &&
-  cell.state.phase === 'promised';
+  cell.restored && at.rules.restoredIsCareful && cell.state?.role === 'originator' && cell.state.phase === 'promised';
 
 /** What the party does without hearing from anybody. */
 export function ownMoves(at: Step, s: State, seat: Seat): void {
