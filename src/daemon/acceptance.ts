@@ -130,7 +130,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
     checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
     checkValidity(content.credential, document.terms.notAfter);
-    if (windowOf(document.terms.check) < leastWindow(content.bytes))
+    if (document.terms.check !== 'full' && windowOf(document.terms.check) < leastWindow(content.bytes))
       throw new FitError('wrong-state', 'the window is too short to compare that much content in it', {
         hint: `ask for another offer, with --check window=${formatDuration(leastWindow(content.bytes))}; nothing was signed`,
       });

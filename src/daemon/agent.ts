@@ -191,11 +191,11 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const request = { document: fromBase64(document), to, arbiter: by, expires, mode, dryRun: dryRun ?? false };
       return change(await deals.propose(request, authority(hold)));
     },
-    async dealDeliver({ hold, window, dryRun, swap, credential, ...request }) {
+    async dealDeliver({ hold, window, full, dryRun, swap, credential, ...request }) {
       needKey();
       const asked = {
         ...request,
-        window: window ?? DEFAULT_WINDOW,
+        window: full === true ? 0 : (window ?? DEFAULT_WINDOW),
         dryRun: dryRun ?? false,
         swap: swap ?? false,
         credential: credential ?? false,

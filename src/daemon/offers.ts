@@ -24,7 +24,7 @@ import {
   describeCredential,
   MAX_CREDENTIAL_BYTES,
 } from '../exchange/credential.ts';
-import type { ContentCheck } from '../exchange/items.ts';
+import { type ContentCheck, MAX_FULL_BYTES } from '../exchange/items.ts';
 import type { ContentTerms, TransferTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex, utf8 } from '../lib/bytes.ts';
@@ -84,7 +84,7 @@ export interface DeliverRequest {
   readonly deal?: string | undefined;
   readonly to?: string | undefined;
   readonly arbiter?: string | undefined;
-  /** Seconds. */
+  /** Seconds; 0 for a full check instead. */
   readonly window: number;
   readonly expires?: number | undefined;
   /** What the note says beside the names of the files. */
@@ -248,12 +248,29 @@ export function createOffers(
     });
   };
 
+  const checkFull = (bytes: number, swap: boolean): void => {
+    if (swap)
+      throw new FitError('usage', 'a swap has no full check', { hint: 'leave --check away, or give it a window' });
+    if (bytes > MAX_FULL_BYTES)
+      throw new FitError('usage', `a full check takes at most ${MAX_FULL_BYTES / 1024 ** 2} MiB of content`, {
+        hint: 'give it a window: --check window=72h; nothing was signed',
+      });
+  };
+
   /** Makes content of the files, and takes it away again if nothing came of it. */
   const withContent = async (
     id: string,
     request: DeliverRequest,
     use: (content: ContentTerms, keep: Delivered['keep']) => Promise<Offered>,
   ): Promise<Offered> => {
+    // Before all of it is read.
+    if (request.window === 0 && request.transfer === undefined) {
+      const files = await Promise.all(request.files.map(sourceOf));
+      checkFull(
+        files.reduce((sum, { size }) => sum + size, 0),
+        request.swap,
+      );
+    }
     const credential = request.credential ? await credentialOf(request.files) : null;
     const made = await parts.deliveries.make(id, request.files);
     let kept = false;
@@ -270,6 +287,10 @@ export function createOffers(
   };
 
   const deliveryOf = (content: ContentTerms, { window }: DeliverRequest, swap: Swap | undefined) => {
+    if (window === 0) {
+      checkFull(content.bytes, swap !== undefined);
+      return { content, check: 'full' as const };
+    }
     const least = leastWindow(Math.max(content.bytes, swap !== undefined && 'other' in swap ? swap.other.bytes : 0));
     if (window < least)
       throw new FitError('usage', 'the window is too short to compare that much content in it', {

@@ -363,6 +363,8 @@ export interface Agent extends ApprovalAgent {
     readonly to?: string;
     readonly arbiter?: string;
     readonly window?: number;
+    /** Instead of a window: the arbiter, if it is asked, is brought the content and compares it. */
+    readonly full?: true;
     readonly expires?: number;
     readonly text?: string;
     /** For content instead of a receipt: what is wanted; without it the files answer a swap of theirs, `deal`. */

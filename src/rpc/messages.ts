@@ -75,6 +75,7 @@ export const PARAMS = {
     to: contact.exactOptional(),
     arbiter: contact.exactOptional(),
     window: z.int().min(MIN_WINDOW).max(MAX_WINDOW).exactOptional(),
+    full: z.literal(true).exactOptional(),
     expires: seconds.exactOptional(),
     text: z.string().max(16384).exactOptional(),
     swap: z.boolean().exactOptional(),

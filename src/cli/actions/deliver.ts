@@ -25,18 +25,19 @@ interface DeliverOptions extends AttributeOptions {
   readonly dryRun?: boolean;
 }
 
-/** `window=72h`. Seconds; undefined for the default. */
-function windowOf(check: string | undefined): number | undefined {
-  if (check === undefined) return undefined;
+/** `window=72h`, in seconds, or `full`; nothing for the default. */
+function checkOf(check: string | undefined): { readonly window?: number; readonly full?: true } {
+  if (check === undefined) return {};
+  if (check === 'full') return { full: true };
   const [, time] = /^window=(.+)$/.exec(check) ?? [];
   if (time === undefined)
-    throw new FitError('usage', '--check is window= and a time', { hint: 'for example --check window=72h' });
+    throw new FitError('usage', '--check is full, or window= and a time', { hint: 'for example --check window=72h' });
   const seconds = parseDuration(time);
   if (seconds < MIN_WINDOW || seconds > MAX_WINDOW)
     throw new FitError('usage', 'a window is at least a minute and at most 90 days', {
       hint: 'in it wrong content must be shown to the arbiter: the usual is --check window=72h',
     });
-  return seconds;
+  return { window: seconds };
 }
 
 async function report(
@@ -128,14 +129,14 @@ async function offer(
   const { out } = context;
   const { transfer, ...given } = whom;
   parseTimeoutMs(options.timeout);
-  const window = windowOf(options.check);
+  const check = checkOf(options.check);
   const packed = await withoutFolders(context, files);
   const request = {
     files: packed.files,
     ...given,
     ...(transfer === undefined ? {} : { transfer }),
     ...(options.arbiter === undefined ? {} : { arbiter: options.arbiter }),
-    ...(window === undefined ? {} : { window }),
+    ...check,
     ...(options.expires === undefined ? {} : { expires: parseDuration(options.expires) }),
     ...(options.text === undefined ? {} : { text: options.text }),
   };
@@ -348,7 +349,7 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
 async function unpackAll(context: Context, placed: readonly string[], folder: string): Promise<readonly string[]> {
   const all: string[] = [];
   for (const file of placed.filter((name) => name.endsWith('.fitc'))) {
-    const { unpackDelivered } = await import('./pack.ts');
+    const { unpackDelivered } = await import('./unpack.ts');
     try {
       all.push(...(await unpackDelivered(context, file, folder)));
     } catch (error) {

@@ -67,7 +67,10 @@ export function registerDeal(program: Command): void {
 
   const delivering = (command: Command): Command =>
     command
-      .option('--check <check>', 'how wrong content is found out: window= and a time (default: window=72h)')
+      .option(
+        '--check <check>',
+        'how wrong content is found out: window= and a time (default: window=72h), or full: an arbiter that is asked compares it, and can read it',
+      )
       .option('--expires <time>', 'how long the offer stands, for example 7d')
       .option('--text <text>', 'what the delivery note says beside the names of the files')
       .option('--dry-run', 'only show the delivery note; nothing is consented or sent')
