@@ -1,6 +1,8 @@
 /** How transfers look from outside: where each side stands, and what their evidence is made of. Reads only. */
 import { currentVersion, type Deal, isFinalState } from '../commerce/deal.ts';
+import type { TransferInput } from '../evidence/transfer.ts';
 import { explainTransfer, type TransferPosition } from '../exchange/explain-transfer.ts';
+import type { LogEntry } from '../exchange/log.ts';
 import type { Explanation } from '../exchange/position.ts';
 import type { TransferTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
@@ -23,6 +25,20 @@ export function explainTransferOf(
     fault: transfer?.machine.fault ?? null,
   };
   return explainTransfer(position, terms, circumstances);
+}
+
+/** Undefined if nobody signed anything that could be shown. */
+export function evidenceOfTransfer(
+  { record, certificates, machine }: Transfer,
+  note: Uint8Array,
+  chains: readonly Uint8Array[],
+  log: readonly LogEntry[],
+): ({ readonly kind: 'transfer' } & TransferInput) | undefined {
+  const { side, phase, origin, receipt } = machine;
+  const proof = side === 'receiver' && origin !== null ? machine.proof : null;
+  const isWhole = phase === 'completed' && (origin !== null || receipt !== null);
+  if (!isWhole && proof === null) return undefined;
+  return { kind: 'transfer', note, record, origin, receipt, proof, certificates: [...certificates, ...chains], log };
 }
 
 /** The transfer of the deal's current text. */

@@ -6,6 +6,7 @@ import { parseDocument } from '../commerce/document.ts';
 import { logEntryOf } from '../commerce/transaction.ts';
 import type { DeliveryInput } from '../evidence/delivery.ts';
 import type { SwapInput } from '../evidence/swap.ts';
+import type { TransferInput } from '../evidence/transfer.ts';
 import { decodeDelivery, signatureIn } from '../exchange/completion.ts';
 import { explain } from '../exchange/explain.ts';
 import { windowOf } from '../exchange/items.ts';
@@ -22,9 +23,10 @@ import type { Evidence } from './deal-store.ts';
 import type { Deals } from './deals.ts';
 import type { Parts } from './parts.ts';
 import { reasonOf } from './reason.ts';
-import { explainTransferOf, transferOf } from './transfer-views.ts';
+import { evidenceOfTransfer, explainTransferOf, transferOf } from './transfer-views.ts';
 
-type Material =
+export type Material =
+  | ({ readonly kind: 'transfer' } & TransferInput)
   | ({ readonly kind: 'delivery' } & DeliveryInput)
   | ({ readonly kind: 'swap' } & SwapInput)
   | {
@@ -249,6 +251,11 @@ export function createViews(parts: Parts, deals: Deals) {
         (one) => one?.chain.map((c) => c.der) ?? [],
       );
       const log = deal.transactions.map(logEntryOf);
+      const transfer = await transferOf(deal, deals.transfers.find);
+      if (transfer !== undefined) {
+        const note = await store.fetch('document', toHex(transfer.record.document));
+        return evidenceOfTransfer(transfer, note, chains, log);
+      }
       const open = deal.exchanges.find((one) => one.outcome === 'contracted');
       const last = open ?? deal.exchanges.at(-1);
       if (last === undefined) return undefined;

@@ -66,6 +66,8 @@ export const FILE = {
   originR: 'origin-responder.txt',
   originRSignature: 'origin-responder.p7s',
   proof: 'proof.cbor',
+  // Of a transfer (transfer.ts).
+  transfer: 'transfer.md',
 } as const;
 
 /** Whose certificates the evidence carries, by hash, in the document's order, the arbiter last. */
