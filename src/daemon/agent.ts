@@ -13,8 +13,8 @@ import { writeAsics } from '../evidence/asics.ts';
 import { buildEvidence, type EvidenceFile, type Proof } from '../evidence/bundle.ts';
 import { buildDelivery } from '../evidence/delivery.ts';
 import { buildSwap } from '../evidence/swap.ts';
-import { present } from '../lib/assert.ts';
 import { buildTransfer } from '../evidence/transfer.ts';
+import { present } from '../lib/assert.ts';
 import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
@@ -31,15 +31,14 @@ import { flatten, readConfig, setConfig } from './config.ts';
 import type { Daemon } from './daemon.ts';
 import { examine } from './doctor.ts';
 import type { Offered } from './offers.ts';
-
 import type { Material } from './views.ts';
+
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 
 /** A document with 10 MB is refused by lint, not by memory. */
 const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
 
-export function createAgent(daemon: Daemon, connection: Connection): Agent {
 function proofOf(contract: Uint8Array, mode: 'invisible' | 'affidavit', via: 'peer' | 'arbiter'): Proof {
   if (mode === 'invisible' || via === 'peer') return { kind: 'contract', p7s: contract };
   const [word, text, p7s] = read.array(decode(contract, 64 * 1024), 3, 'affidavit');
@@ -66,6 +65,7 @@ function evidenceOf(material: Material): readonly EvidenceFile[] {
   }
 }
 
+export function createAgent(daemon: Daemon, connection: Connection): Agent {
   const { parts, deals, views, arbiter, paths } = daemon;
   const { keyring, contacts, identity, outbox, link, config, store, events, clock } = parts;
 
