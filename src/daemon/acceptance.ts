@@ -16,7 +16,7 @@ import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { FitError } from '../lib/errors.ts';
+import { FitError, PeerFault } from '../lib/errors.ts';
 import { leastWindow } from '../lib/window.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
@@ -37,6 +37,19 @@ export interface AcceptancePorts {
 
 /** Stand for key points that are not there yet when a record is tried. */
 const SECOND_POINT = Uint8Array.from(GENERATOR, (byte, at) => (at === 0 ? 5 - byte : byte));
+
+/** What the other side offered and nobody may sign is said in words. Throws `peer-fault`. */
+function checkSignable(...[record, terms, parties, limits]: Parameters<typeof checkRecord>): void {
+  try {
+    checkRecord(record, terms, parties, limits);
+  } catch (error) {
+    if (!(error instanceof PeerFault)) throw error;
+    throw new FitError('peer-fault', `this offer cannot be signed: ${error.message}`, {
+      hint: 'ask for another offer; nothing was signed',
+      cause: error,
+    });
+  }
+}
 
 interface Receiving {
   readonly deal: Deal;
@@ -128,7 +141,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const none = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };
     const sealed = isSwap ? { O: none, R: { ...none, point: SECOND_POINT } } : { O: none };
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
-    checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+    checkSignable(record, terms, parties, limitsFor(arbiter, parties, version.time));
     checkValidity(content.credential, document.terms.notAfter);
     if (document.terms.check !== 'full' && windowOf(document.terms.check) < leastWindow(content.bytes))
       throw new FitError('wrong-state', 'the window is too short to compare that much content in it', {
@@ -187,7 +200,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       const parties = partiesFor('O', contact, arbiter, undefined);
       const terms = exchangeTerms(document);
       const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed: null });
-      checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+      checkSignable(record, terms, parties, limitsFor(arbiter, parties, version.time));
       const wanted = {
         kind: 'acceptance' as const,
         deal: id,

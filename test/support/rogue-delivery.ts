@@ -151,6 +151,8 @@ export interface ContentFields {
   readonly sha256?: Uint8Array;
   /** What the note says of its size. */
   readonly named?: number;
+  /** Seconds, in place of the shortest window. */
+  readonly window?: number;
 }
 
 /** Content of ours with everything that a sender makes of it. */
@@ -197,12 +199,13 @@ function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): vo
 /** A sender that has offered content to its victim and serves it. `aheadSec`: how much later it is for the victim. */
 export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, aheadSec = 0) {
   const now = nowSec() + aheadSec;
+  const { window = WINDOW } = fields;
   const content = makeContent(fields);
   const side = createSide(rogue, 'O');
   const { card, victimCard, arbiterCard } = rogue;
   const role = arbiterRole(arbiterCard);
   const deal = newId(systemRng);
-  const bytes = completeDocument(utf8(noteOf(content.terms, WINDOW)), {
+  const bytes = completeDocument(utf8(noteOf(content.terms, window)), {
     deal,
     author: { name: card.name, certificate: card.certificate.hash },
     addressee: { name: victimCard.name, certificate: victimCard.certificate.hash },
@@ -211,7 +214,7 @@ export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, ah
     offerUntil: now + 86_400,
     notAfter: now + 20 * 86_400,
     margin: 90_000,
-    delivery: { content: content.terms, check: `window=${WINDOW}` },
+    delivery: { content: content.terms, check: `window=${window}` },
   });
   serveContent(rogue, content);
   const { offerUntil } = parseDocument(bytes).terms;
