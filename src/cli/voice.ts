@@ -104,6 +104,7 @@ export function whoami(result: WhoamiResult): string[] {
     ['addresses', result.addresses.join(', ') || 'none yet: the daemon has not listened'],
     ['roles', result.roles.join(', ') || 'none'],
     ['valid until', when(result.notAfter)],
+    ['recipient', result.recipient ?? 'none yet: fit unlock'],
   ]);
 }
 
@@ -134,6 +135,7 @@ export function contact(result: ContactResult): string[] {
       ['addresses', result.addresses.map((address) => peer(address, 100)).join(', ') || 'none'],
       ['roles', result.roles.map((role) => peer(role)).join(', ') || 'none'],
       ['added', when(result.added)],
+      ['recipient', result.recipient ?? 'none: its card is of an earlier version'],
       ['words', ''],
     ]),
     ...words(result.words),

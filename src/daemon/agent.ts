@@ -6,6 +6,7 @@
 import { verifyArchive } from '../archive/verify.ts';
 import { encodeCard } from '../commerce/card.ts';
 import { type Deal, isFinalState } from '../commerce/deal.ts';
+import { openHeader } from '../crypto/age.ts';
 import { createCsr } from '../crypto/pki/csr.ts';
 import { importIdentity } from '../crypto/pki/import.ts';
 import { toPem } from '../crypto/pki/pem.ts';
@@ -142,6 +143,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       addresses: link.addresses(),
       roles: config.roles,
       notAfter: isoTime(leaf.notAfter),
+      recipient: identity.recipient(),
     };
   };
 
@@ -328,6 +330,12 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       needKey();
       const authorities = parts.timestamps.authorities();
       return { authorities: authorities.map((one) => ({ ...one, certificate: base64(one.certificate) })) };
+    },
+
+    async sealedKey({ header }) {
+      needKey();
+      const key = await openHeader(keyring.secrets().age.secret, fromBase64(header));
+      return { key: key === null ? null : base64(key) };
     },
 
     async keyCsr() {

@@ -55,6 +55,8 @@ export interface WhoamiResult {
   readonly addresses: readonly string[];
   readonly roles: readonly string[];
   readonly notAfter: string;
+  /** What files for this trader are encrypted to (`age1…`); null before the first unlock. */
+  readonly recipient: string | null;
 }
 
 export interface ContactResult {
@@ -74,6 +76,8 @@ export interface ContactResult {
   readonly online: boolean;
   readonly serial: number;
   readonly added: string;
+  /** What files for it are encrypted to (`age1…`), if its card says so. */
+  readonly recipient: string | null;
 }
 
 /** A contract exchanges signatures, a delivery content for a receipt, a swap content for content; a transfer goes one way. */
@@ -426,6 +430,12 @@ export interface Agent extends ApprovalAgent {
   }): Promise<TimestampMade>;
   /** [key] Whose timestamps this trader believes. */
   timestampAuthorities(): Promise<{ readonly authorities: readonly TimestampAuthority[] }>;
+
+  /**
+   * [key] The file key in the header of an age file (base64) that was encrypted to this trader; null for one that was not. The
+   * header's MAC has been checked with it.
+   */
+  sealedKey(params: { readonly header: string }): Promise<{ readonly key: string | null }>;
 
   /** [consent] PKCS#10 request for the identity key, PEM. */
   keyCsr(): Promise<{ readonly csr: string }>;

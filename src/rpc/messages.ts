@@ -117,6 +117,7 @@ export const PARAMS = {
       .exactOptional(),
   }),
   timestampAuthorities: nothing,
+  sealedKey: z.strictObject({ header: base64(16 * 1024) }),
   keyCsr: nothing,
   keyImport: z.strictObject({
     data: base64(512 * 1024),

@@ -230,6 +230,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
       addresses: [],
       roles: [],
       notAfter: NOW,
+      recipient: null,
     }),
     card: async () => ({ card: 'fit1qqqq', serial: 1 }),
     async contactAdd(params) {
@@ -247,6 +248,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
         online: false,
         serial: 1,
         added: NOW,
+        recipient: null,
       };
       contacts.set(params.as, contact);
       return contact;

@@ -5,11 +5,11 @@
 import { existsSync } from 'node:fs';
 import { identitiesIn, isRecipient, MAX_IDENTITY_FILE_BYTES, maxRecipients } from '../../evidence/age-keys.ts';
 import type { Attribute, Keys, Lock, Opener } from '../../evidence/container.ts';
-import { FitError } from '../../lib/errors.ts';
+import { FitError, isFitError } from '../../lib/errors.ts';
+import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../files.ts';
 import { givenPassphrase } from '../passphrase.ts';
-import * as voice from '../voice.ts';
 
 export interface LockOptions {
   readonly recipient: readonly string[];
@@ -31,15 +31,22 @@ async function sealedPassphrase(file: string | undefined): Promise<string | unde
   return file === undefined ? undefined : givenPassphrase({ passphraseFile: file }, {});
 }
 
-async function recipientOf(who: string): Promise<string> {
+/** An age recipient, or what the card of a contact names. */
+async function recipientOf(context: Context, who: string): Promise<string> {
   if (await isRecipient(who)) return who;
   if (/^age1/i.test(who))
     throw new FitError('usage', 'this is not an age recipient that can be encrypted to', {
       hint: 'age1 and 58 letters and digits, as age-keygen prints it; nothing was packed',
     });
-  throw new FitError('usage', `--recipient names no age recipient: ${voice.peer(who, 200)}`, {
-    hint: 'age1…, as age-keygen prints it; nothing was packed',
-  });
+  const agent = await context.agent();
+  const { contact, recipient, verified } = await agent.contactShow({ contact: who });
+  if (recipient === null)
+    throw new FitError('wrong-state', `the card of ${contact} names nothing that can be encrypted to`, {
+      hint: 'ask for their present card, and fit contact add it with --replace; nothing was packed',
+    });
+  if (!verified)
+    context.out.talk(`warning: ${contact} is not verified: if the card is not theirs, somebody else can open this`);
+  return recipient;
 }
 
 /** What `--recipient` says: for all encrypted folders, or by the path of one. */
@@ -64,6 +71,7 @@ export const isLocked = (options: LockOptions): boolean =>
 
 /** How each folder that is `encrypted` in `wanted` is locked. Throws `usage` for one that nobody could open. */
 export async function locksOf(
+  context: Context,
   options: LockOptions,
   wanted: ReadonlyMap<string, readonly Attribute[]>,
 ): Promise<(path: string) => Lock> {
@@ -85,7 +93,7 @@ export async function locksOf(
   const locks = new Map<string, Lock>();
   for (const path of paths) {
     const who = named.get(path) ?? general;
-    const recipients = [...new Set(await Promise.all(who.map(recipientOf)))];
+    const recipients = [...new Set(await Promise.all(who.map((one) => recipientOf(context, one))))];
     if (recipients.length > (await maxRecipients()))
       throw new FitError('usage', `a folder is encrypted to at most ${await maxRecipients()} recipients`);
     if (recipients.length > 0) locks.set(path, { kind: 'recipients', recipients });
@@ -118,7 +126,20 @@ export async function keysOf(context: Context, options: KeyOptions): Promise<Key
   if (passphrase !== undefined) openers.push({ kind: 'passphrase', passphrase });
   if (openers.length > 0) return { openers, otherwise: 'it is encrypted, and what was given does not open it' };
   if (!existsSync(context.paths().home)) return { openers, otherwise: NO_KEY };
-  return { openers, otherwise: NO_KEY };
+  let agent: AgentClient;
+  try {
+    agent = await context.agent();
+  } catch (error) {
+    if (!isFitError(error) || error.code !== 'daemon-unreachable') throw error;
+    return { openers, otherwise: 'it is encrypted, and the daemon, which has the key, cannot be reached' };
+  }
+  if ((await agent.status()).locked)
+    return { openers, otherwise: 'it is encrypted, and the keys are locked: fit unlock' };
+  const open = async (header: Uint8Array): Promise<Uint8Array | null> => {
+    const { key } = await agent.sealedKey({ header: Buffer.from(header).toString('base64') });
+    return key === null ? null : new Uint8Array(Buffer.from(key, 'base64'));
+  };
+  return { openers: [{ kind: 'keeper', open }], otherwise: 'it is encrypted, and not to you' };
 }
 
-const NO_KEY = 'it is encrypted, and no key was given';
+const NO_KEY = 'it is encrypted, and there is no key here: name one with --identity, or --sealed-passphrase-file';

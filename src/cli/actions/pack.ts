@@ -76,7 +76,7 @@ export async function pack(context: Context, options: PackOptions, named: readon
     throw new FitError('usage', 'there is nothing to pack', { hint: 'name a file or a folder' });
   checkWaitOptions(options);
   const wanted = wantedOf(options);
-  const lockOf = await locksOf(options, wanted);
+  const lockOf = await locksOf(context, options, wanted);
   const work: Work = { bytes: 0, entries: 0 };
   const sealer: Sealer = async (attribute, about) =>
     attribute === 'signed'

@@ -30,7 +30,7 @@ export function registerPack(program: Command): void {
       .option('--credential <file>', 'put this certificate into the tree (may be repeated)', repeated, [])
       .option(
         '--recipient <who>',
-        'encrypt to this age recipient, or with path= only this folder (may be repeated)',
+        'encrypt to this contact or age recipient, or with path= only this folder (may be repeated)',
         repeated,
         [],
       )
