@@ -151,7 +151,7 @@ export interface ContentFields {
   readonly sha256?: Uint8Array;
   /** What the note says of its size. */
   readonly named?: number;
-  /** Seconds, in place of the shortest window. */
+  /** Seconds, in place of the shortest window; 0 for a full check. */
   readonly window?: number;
 }
 
@@ -214,7 +214,7 @@ export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, ah
     offerUntil: now + 86_400,
     notAfter: now + 20 * 86_400,
     margin: 90_000,
-    delivery: { content: content.terms, check: `window=${window}` },
+    delivery: { content: content.terms, check: window === 0 ? 'full' : `window=${window}` },
   });
   serveContent(rogue, content);
   const { offerUntil } = parseDocument(bytes).terms;
@@ -359,6 +359,13 @@ export function expectAsReceiver(rogue: Rogue) {
       return { deal, digest, record: message.record, promise: message.promise };
     },
     promise: (record: ExchangeRecord): Made => makePromise(rogue, record, 'R', null),
+    /** The whole ciphertext, as the sender serves it. */
+    async ciphertext(digest: Uint8Array, chunks: number): Promise<Uint8Array> {
+      const sealed: Uint8Array[] = [];
+      for (let from = 0; from < chunks; from += 1)
+        sealed.push(await data({ kind: 'chunks', document: digest, from, count: 1 }));
+      return concat(...sealed);
+    },
     /** Complaints about the first chunk, which is right: as it is, and with the leaf of another one. */
     async falseProofs(digest: Uint8Array, chunks: number, witness: Uint8Array): Promise<readonly Uint8Array[]> {
       const leaves = await data({ kind: 'leaves', document: digest, from: 0, count: chunks });
