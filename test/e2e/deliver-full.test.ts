@@ -225,6 +225,21 @@ test('⚔ other bytes are not taken, unasked ones neither; what is wanted depend
   await withPatience(elm, '1s');
 });
 
+test('what the receiver fetched is damaged on its disk: it fetches it again, and then brings it', async (t) => {
+  await withPatience(oak, '1h');
+  const sender = await silentSender(t);
+  const place = join(oak.home, 'content');
+  const damaged = readdirSync(place)
+    .map((name) => join(place, name, 'ciphertext'))
+    .filter((path) => existsSync(path));
+  assert.equal(damaged.length, 1);
+  for (const path of damaged) writeFileSync(path, readFileSync(path).fill(0, 70_000, 70_010));
+  await (await oak.agent()).dealResolve({ deal: sender.deal });
+  assert.equal(await oak.waitFor(sender.deal, ENDED), 'completed');
+  assert.deepEqual(await contentOf(oak, sender.deal), Buffer.from(sender.content.data));
+  await withPatience(oak, '1s');
+});
+
 for (const [n, when, what] of [
   [1, 'after', 'before anything is brought'],
   [2, 'before', 'when all of it is brought'],
