@@ -41,6 +41,8 @@ import { createMeter } from './progress.ts';
 export interface ContentOfExchanges {
   /** The key of content that we give, 32 bytes. */
   key(record: Pick<ExchangeRecord, 'document'>): Promise<Uint8Array>;
+  /** Whether what was here is lost, and is fetched again. */
+  isLost(document: string): Promise<boolean>;
   /** Opens what we got. `trouble`: it is what was sealed, and not what the note says of it. */
   open(
     record: Pick<ExchangeRecord, 'document'>,
@@ -341,6 +343,8 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       begin();
     },
 
+    isLost: async (document: string): Promise<boolean> => (await contents.in(document))?.phase === 'fetching',
+
     async key(record: Pick<ExchangeRecord, 'document'>): Promise<Uint8Array> {
       return (await outgoing(toHex(record.document))).x;
     },
@@ -384,6 +388,14 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         salts: phase === 'opened' && existsSync(salts) ? salts : null,
       };
     },
+
+    /** What was opened is not what its note says, and is not taken: none of it stays. */
+    reject: (document: string): Promise<void> =>
+      locks.run(document, async () => {
+        const { folder } = await incoming(document);
+        await update(document, { phase: 'failed' });
+        await contents.discard(folder);
+      }),
 
     /** The opened files are where they belong: ours go. */
     async taken(document: string): Promise<void> {

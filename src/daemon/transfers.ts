@@ -189,11 +189,13 @@ export function createTransfers(parts: Parts, writes: DealWrites, ports: Transfe
       if (stopping.signal.aborted || entry.gone || transfer.machine.phase !== 'opening') return;
       try {
         const found = await parts.deliveries.open(record, key);
+        const isOther = found.kind === 'right' && found.trouble !== null;
+        if (isOther) await parts.deliveries.reject(documentOf(transfer));
         await locks.run(record.deal, () => {
           if (found.kind === 'wrong')
             return apply(entry, { kind: 'wrong', proof: encodeTransferProof(key, found.proof) });
           // What was sealed, but not what the note says of it: no receipt for that note.
-          if (found.trouble !== null) return apply(entry, { kind: 'wrong', proof: null });
+          if (isOther) return apply(entry, { kind: 'wrong', proof: null });
           return apply(entry, { kind: 'right', receipt: terms.receipt === 'asked' ? sign(record, 'receipt') : null });
         });
         return;

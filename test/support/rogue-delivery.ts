@@ -50,7 +50,7 @@ import { nowSec, type Rogue } from './rogue.ts';
 import { WINDOW } from './rogue-trio.ts';
 
 /** Messages in the order in which they come; whoever asks waits for the next one of its kind. */
-function createMailbox<M extends { readonly kind: string }>() {
+export function createMailbox<M extends { readonly kind: string }>() {
   const kept: M[] = [];
   const waiting: { readonly kind: string; readonly got: (message: M) => void }[] = [];
   return {
@@ -156,7 +156,7 @@ export interface ContentFields {
 }
 
 /** Content of ours with everything that a sender makes of it. */
-function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = bytes }: ContentFields) {
+export function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = bytes }: ContentFields) {
   const data = systemRng(bytes);
   const x = scalarBytes(scalarFromWide(systemRng(48)));
   const [point, seed] = [publicPoint(x), systemRng(32)];
@@ -182,7 +182,7 @@ function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = byte
   };
 }
 
-function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): void {
+export function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): void {
   rogue.link.handle('/fit/bulk/1', async (_, body) => {
     const request = decodeBulkRequest(body);
     if (request.kind === 'open')
