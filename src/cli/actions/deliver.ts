@@ -50,7 +50,11 @@ async function report(
 ): Promise<number> {
   const { out } = context;
   const shown = await agent.dealShow({ deal: waited.deal });
-  const reached = waited.state === 'completed';
+  // A receipt may be out whose content was lost here.
+  const view = await agent.deliveryShow({ deal: waited.deal });
+  const isLost = view.direction === 'in' && view.phase === 'failed' && waited.state === 'completed';
+  const reached = waited.state === 'completed' && !isLost;
+  if (isLost) out.warn(voice.peer(view.trouble ?? 'its content is not here', 500));
   if (out.isJson) out.json({ ...fields, ...waited, reached, reason: shown.reason, files });
   else {
     out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
