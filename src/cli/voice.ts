@@ -255,7 +255,9 @@ export function checking(dir: string, files: readonly { readonly name: string }[
 }
 
 /** What a person does next. */
-export function next(deal: Pick<DealSummary, 'deal' | 'kind' | 'state' | 'version' | 'offeredBy'>): string | undefined {
+export function next(
+  deal: Pick<DealSummary, 'deal' | 'kind' | 'state' | 'version' | 'offeredBy'> & Partial<Pick<DealResult, 'transfer'>>,
+): string | undefined {
   const short = deal.deal.slice(0, MIN_SHORT_ID);
   switch (deal.state) {
     case 'offered':
@@ -264,6 +266,8 @@ export function next(deal: Pick<DealSummary, 'deal' | 'kind' | 'state' | 'versio
       return `fit deal wait ${short}`;
     case 'contracted':
     case 'completed':
+      // Nobody signed anything that could be shown.
+      if (deal.transfer != null && !deal.transfer.origin && deal.transfer.receipt === 'none') return undefined;
       return `fit deal export ${short} ${deal.kind === 'swap' ? `--dir ${short}` : `--out ${short}.asics`}`;
     default:
       return undefined;

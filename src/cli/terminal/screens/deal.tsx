@@ -149,7 +149,21 @@ function Deal({ id }: { readonly id: string }): ReactElement {
           ),
       });
   }
-  if (state === 'signing')
+  const isTransfer = known?.deal.kind === 'transfer';
+  if (state === 'signing' && isTransfer && !theirs)
+    bindings.push({
+      keys: ['b'],
+      label: 'stop waiting',
+      does: 'wait for the receiver no longer',
+      run: () =>
+        void order(
+          'Stop waiting?',
+          ['the key is out already; a receipt that comes later is kept all the same'],
+          'stop waiting',
+          () => session.agent.dealAbort({ deal: id }),
+        ),
+    });
+  if (state === 'signing' && !isTransfer)
     bindings.push(
       {
         keys: ['b'],

@@ -76,7 +76,9 @@ function Preview({
     deal.state === 'offered'
       ? deal.kind === 'contract'
         ? 'Accepting signs this text. Until both have signed, neither signature counts.'
-        : 'Accepting fetches the files. What you owe for them is signed once all of it is here.'
+        : deal.kind === 'transfer'
+          ? 'A transfer, without arbiter: accepting fetches the files. A receipt, if asked for, is signed once all of it is here.'
+          : 'Accepting fetches the files. What you owe for them is signed once all of it is here.'
       : '';
   const lines = [
     `version ${deal.version} · ${deal.verified ? 'verified' : 'unverified'}: ${voice.peer(deal.with, 30)}`,
