@@ -43,7 +43,8 @@ import { createExchanges } from './exchanges.ts';
 import { createHooks } from './hooks.ts';
 import { createIdentity } from './identity.ts';
 import { openKeyring } from './keyring.ts';
-import { listenAddress, listenSomewhere } from './listen.ts';
+import { createLanes } from './lanes.ts';
+import { lanePlace, listenAddress, listenSomewhere } from './listen.ts';
 import { createOutbox, decodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { createPolicy } from './policy.ts';
@@ -206,8 +207,20 @@ async function assemble(setting: Setting): Promise<Daemon> {
 
   const contentWork = createContentWork(new URL('./content-worker.js', options.worker));
   undo.push(() => contentWork.close());
+  const hosts = new Map<string, string>();
+  link.onPeer(({ peer, host }, up) => {
+    if (!up) hosts.delete(peer);
+    else if (host !== undefined) hosts.set(peer, host);
+  });
+  const lanes = createLanes({
+    worker: new URL('./lane-worker.js', options.worker),
+    place: lanePlace(config.listen, config.bulk.lane),
+    rng,
+    hostOf: (peer) => hosts.get(peer),
+  });
+  undo.push(() => lanes.pause());
   const deliveries = createDeliveries(
-    { archive, store: dealStore, consents, contacts, link, clock, log, events, rng, outbox: () => parts.outbox },
+    { archive, store: dealStore, consents, contacts, link, lanes, clock, log, events, rng, outbox: () => parts.outbox },
     createContentStore(archive, paths.content),
     contentWork,
   );
