@@ -127,6 +127,7 @@ export function pullLane(
         moved += length;
         const wait = due();
         if (wait <= 1) return true;
+        tell();
         socket.setTimeout(0);
         paced = setTimeout(() => {
           socket.setTimeout(SILENT_MS);
