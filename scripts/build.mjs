@@ -50,6 +50,8 @@ const commandLine = {
   'cli/overview': 'src/cli/actions/overview.ts',
   'cli/verify': 'src/cli/actions/verify.ts',
   'cli/pack': 'src/cli/actions/pack.ts',
+  'cli/unpack': 'src/cli/actions/unpack.ts',
+  'cli/age': 'src/crypto/age.ts',
   'cli/demo': 'src/cli/commands/demo.ts',
   'cli/diff': 'src/cli/diff.ts',
   'cli/inquirer': 'inquirer',

@@ -68,6 +68,7 @@ function statement(one: ApprovalRequest): string[] {
 
 export function request(one: ApprovalRequest): string[] {
   if (one.kind === 'statement') return statement(one);
+  const isTransfer = one.arbiter.fingerprint === '';
   const arbiter = one.arbiter.contact ?? `${peer(one.arbiter.name)} (not among your contacts)`;
   const power =
     one.arbiter.mode === 'invisible' ? 'can finish it, cannot change what is signed' : 'signs what it saw (affidavit)';
@@ -78,7 +79,7 @@ export function request(one: ApprovalRequest): string[] {
     ['with', peerOf(one)],
   ];
   if (one.items.length > 0) rows.push(['you owe', owed(one, 'you')], ['you get', owed(one, 'them')]);
-  rows.push(['arbiter', `${arbiter} (${power})`], ...askedOf(one));
+  rows.push(['arbiter', isTransfer ? 'none: a transfer' : `${arbiter} (${power})`], ...askedOf(one));
   return facts(rows);
 }
 

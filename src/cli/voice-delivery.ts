@@ -11,7 +11,16 @@ export function size(bytes: number): string {
 /** A deal's state in a word. */
 export function stateWord({ kind, state }: Pick<DealSummary, 'kind' | 'state'>): string {
   if (state !== 'completed') return state;
-  return kind === 'delivery' ? 'delivered' : kind === 'swap' ? 'swapped' : state;
+  switch (kind) {
+    case 'delivery':
+      return 'delivered';
+    case 'swap':
+      return 'swapped';
+    case 'transfer':
+      return 'transferred';
+    case 'contract':
+      return state;
+  }
 }
 
 export type TreeDeal = DealSummary & { readonly depth: number };

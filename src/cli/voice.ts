@@ -104,6 +104,7 @@ export function whoami(result: WhoamiResult): string[] {
     ['addresses', result.addresses.join(', ') || 'none yet: the daemon has not listened'],
     ['roles', result.roles.join(', ') || 'none'],
     ['valid until', when(result.notAfter)],
+    ['recipient', result.recipient ?? 'none yet: fit unlock'],
   ]);
 }
 
@@ -134,6 +135,7 @@ export function contact(result: ContactResult): string[] {
       ['addresses', result.addresses.map((address) => peer(address, 100)).join(', ') || 'none'],
       ['roles', result.roles.map((role) => peer(role)).join(', ') || 'none'],
       ['added', when(result.added)],
+      ['recipient', result.recipient ?? 'none: its card is of an earlier version'],
       ['words', ''],
     ]),
     ...words(result.words),
@@ -182,23 +184,30 @@ const BY = { you: 'you', them: 'them', arbiter: 'the arbiter' } as const;
 
 /** `view`: of a delivery, how far its content is. */
 export function deal(result: DealResult, view: DeliveryResult | null = null): string[] {
-  const arbiter = result.arbiter.contact ?? `${peer(result.arbiter.name)} (not among your contacts)`;
+  const { arbiter, transfer } = result;
+  const helper =
+    arbiter === null ? 'none: a transfer' : (arbiter.contact ?? `${peer(arbiter.name)} (not among your contacts)`);
   const rows: [string, string][] = [
     ['deal', result.deal],
     ['title', peer(result.title, TITLE_LENGTH)],
     ['state', delivery.stateWord(result) + (result.reason === null ? '' : `: ${peer(result.reason, MESSAGE_LENGTH)}`)],
     ['with', `${peer(result.with)} (${mark(result.verified)})`],
-    ['arbiter', `${arbiter}${result.arbiter.mode === 'affidavit' ? ', signs what it saw (affidavit)' : ''}`],
+    ['arbiter', `${helper}${arbiter?.mode === 'affidavit' ? ', signs what it saw (affidavit)' : ''}`],
     ['version', `${result.version} of ${result.versions.length}, written by ${BY[result.offeredBy]}`],
     ['document', result.document],
     ['waits for', WAITS[result.waitsFor]],
   ];
+  if (transfer !== null)
+    rows.push(
+      ['origin', transfer.origin ? 'signed by the sender' : 'not signed'],
+      ['receipt', transfer.receipt === 'asked' ? 'asked of the receiver' : 'none'],
+    );
   for (const digest of result.references) rows.push(['under', digest]);
   for (const [name, value] of view === null ? [] : delivery.content(view)) rows.push([name, value]);
   if (view !== null && view.trouble !== null) rows.push(['trouble', peer(view.trouble, MESSAGE_LENGTH)]);
   if (result.until !== null) rows.push(['until', when(result.until)]);
   if (result.exchange !== null) rows.push(['exchange', `${result.exchange.phase}, you are ${result.exchange.role}`]);
-  if (result.via !== null)
+  if (result.via !== null && arbiter !== null)
     rows.push(['signed', result.via === 'peer' ? 'by both, arbiter not needed' : 'with the arbiter’s help']);
   const log = result.transactions.map((one) => {
     const text = one.text === null ? '' : `  “${peer(one.text, MESSAGE_LENGTH)}”`;
@@ -228,7 +237,12 @@ export function outcome(result: DealSummary, via: 'peer' | 'arbiter' | null, too
     peer(result.title, TITLE_LENGTH),
     `with ${peer(result.with)} (${mark(result.verified)})`,
   ];
-  const helped = via === null ? undefined : via === 'peer' ? 'arbiter not needed' : 'with the arbiter’s help';
+  const helped =
+    via === null || result.kind === 'transfer'
+      ? undefined
+      : via === 'peer'
+        ? 'arbiter not needed'
+        : 'with the arbiter’s help';
   const took = tookMs === null ? undefined : `in ${(tookMs / 1000).toFixed(1)} s`;
   const end = [took, helped].filter((part) => part !== undefined).join(', ');
   return [...parts, ...(end === '' ? [] : [end])].join('  ');

@@ -1,17 +1,19 @@
 /**
  * Contact cards (DESIGN §5, PROTOCOL §1): who a trader is and how to reach it, signed by its certificate's key.
  *
- *     card = [ [1, serial, [certificate …], PeerId, [address …], V, A, z, name, [role …], transport signature], signature ]
+ *     card = [ [1, serial, [certificate …], PeerId, [address …], V, A, z, name, [role …], transport signature, recipient?], signature ]
  *     role = ["arbiter", [[KEM public key, notAfter] …], terms, max notAfter, min margin, retention]
  *          | ["timestamp", certificate]      of a key that signs timestamps and nothing else (RFC 3161)
  *
- * The signature is the control signature 'card' over the eleven items; the transport signature is that of the binding with
+ * The signature is the control signature 'card' over all items, the last of which may be missing: what files are encrypted to (an
+ * age recipient); the transport signature is that of the binding with
  * the certificate's end as expiry. Text form: `fit1` and the base64url of the card followed by the first 4 bytes of its
  * SHA-256, on one line.
  *
  * Guarantees: a parsed card is canonical, signed, proves knowledge of V's secret and its transport key's consent; its name
  * and terms are lint-clean. Whether its certificate is trusted, is for pins and words.
  */
+import { isRecipient, RECIPIENT_CHARS } from '../crypto/age.ts';
 import { verifyControl } from '../crypto/control.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { createLru } from '../crypto/lru.ts';
@@ -86,6 +88,8 @@ export interface CardFields {
   readonly roles: readonly RoleFields[];
   /** The transport key's signature over `transportStatement(hash of the leaf, its notAfter)`. */
   readonly transport: Uint8Array;
+  /** `age1…`: opened by a key of the daemon. */
+  readonly recipient?: string;
 }
 
 export interface Card {
@@ -101,6 +105,8 @@ export interface Card {
   /** Peer-supplied text, lint-clean. */
   readonly name: string;
   readonly roles: readonly CardRole[];
+  /** Whom what is meant for this trader is encrypted to (`age1…`); null in cards of earlier versions. */
+  readonly recipient: string | null;
 }
 
 /** Why a card is refused: `data.code` of the `bad-card` error. */
@@ -133,8 +139,9 @@ export function roleItem(role: RoleFields): Cbor {
 function itemsOf(fields: CardFields): readonly Cbor[] {
   const roles = fields.roles.map(roleItem);
   const { a, z } = fields.proof;
-  const { serial, chain, peer, addresses, verifier, name, transport } = fields;
-  return [VERSION, serial, chain, peer, addresses, verifier, a, z, name, roles, transport];
+  const { serial, chain, peer, addresses, verifier, name, transport, recipient } = fields;
+  const items = [VERSION, serial, chain, peer, addresses, verifier, a, z, name, roles, transport];
+  return recipient === undefined ? items : [...items, recipient];
 }
 
 /** Signs and checks a card of our own. Throws `FitError('bad-card')` if the fields do not make a valid one. */
@@ -235,7 +242,8 @@ function readCard(bytes: Uint8Array): Card {
   const [body, signed] = read.array(decode(bytes, CARD_MAX_BYTES), 2, 'card');
   const version = Array.isArray(body) ? (body as readonly Cbor[])[0] : undefined;
   if (version !== VERSION) throw bad('version', 'this card is of another version');
-  const items = read.array(body, 11, 'card');
+  const items = read.list(body, 12, 'card');
+  if (items.length < 11) throw new PeerFault('malformed', 'card: too few items');
   const chain = readChain(items[2]);
   const [certificate] = chain;
   const serial = read.uint(items[1], 'serial');
@@ -246,9 +254,12 @@ function readCard(bytes: Uint8Array): Card {
   const name = read.text(items[8], MAX_NAME, 'name');
   const roles = readRoles(items[9]);
   const transport = read.bytes(items[10], 64, 'transport signature');
+  const recipient = items[11] === undefined ? null : read.text(items[11], RECIPIENT_CHARS, 'recipient');
   if (!verifyControl(certificate.publicKey, 'card', read.bytes(signed, 64, 'signature'), ...items))
     throw bad('signature', 'the card is not signed by its certificate');
   if (!isPlainLine(name, MAX_NAME)) throw bad('name', 'the name in the card is not a plain line of text');
+  if (recipient !== null && !isRecipient(recipient))
+    throw bad('malformed', 'the card names no recipient that a file can be encrypted to');
   if (!isPeerId(peer)) throw bad('malformed', 'the card has no peer id of an Ed25519 key');
   // PROTOCOL §1: V is a key of its own, never the certificate's.
   if (certificate.point !== null && equal(certificate.point.subarray(1), verifier.subarray(1)))
@@ -257,7 +268,7 @@ function readCard(bytes: Uint8Array): Card {
     throw bad('verifier', 'the card does not prove its verifier key');
   if (!verifyTransport(peer, transportStatement(certificate.hash, certificate.notAfter), transport))
     throw bad('transport', 'the card is not signed by its peer id');
-  return { bytes, serial, certificate, chain, peer, addresses, verifier, name, roles };
+  return { bytes, serial, certificate, chain, peer, addresses, verifier, name, roles, recipient };
 }
 
 /**

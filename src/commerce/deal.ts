@@ -33,7 +33,8 @@ export type DealState =
 export interface Version {
   readonly number: number;
   readonly document: Uint8Array;
-  readonly arbiterCard: Uint8Array;
+  /** null for a transfer. */
+  readonly arbiterCard: Uint8Array | null;
   /** Certificate hash of its author. */
   readonly by: Uint8Array;
   /** Seconds since 1970. */

@@ -26,6 +26,7 @@ import {
   type Mode,
   type PartyTerms,
   type Terms,
+  type TransferTerms,
 } from '../exchange/terms.ts';
 import { compare, equal, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
@@ -45,8 +46,8 @@ export interface DocumentContext {
   readonly deal: string;
   readonly author: Named;
   readonly addressee: Named;
-  /** `terms`: SHA-256 of the arbiter's terms. */
-  readonly arbiter: Named & { readonly terms: Uint8Array };
+  /** `terms`: SHA-256 of the arbiter's terms. null for a transfer. */
+  readonly arbiter: (Named & { readonly terms: Uint8Array }) | null;
   readonly mode: Mode;
   /** Seconds since 1970; `margin` in seconds. */
   readonly offerUntil: number;
@@ -60,6 +61,8 @@ export interface DocumentContext {
     readonly check: ContentCheck;
     /** A swap: the content of the other side, or what is wanted of them. */
     readonly swap?: { readonly other: ContentTerms } | { readonly want: string };
+    /** A transfer: its attributes. */
+    readonly transfer?: TransferTerms;
   };
   readonly references?: readonly Uint8Array[];
   /** The version that this one answers: the parties keep the roles that they have there. */
@@ -136,9 +139,10 @@ class Completion {
     return [party(author, first, 0), party(addressee, second, 1)];
   }
 
-  private arbiter(): ArbiterTerms {
+  private arbiter(): ArbiterTerms | null {
     const { arbiter } = this.context;
     const given = this.draft.arbiter;
+    if (arbiter === null) return given === undefined ? null : this.refuse('arbiter', 'a transfer has no arbiter');
     return {
       name: this.agree('arbiter.name', given?.name, arbiter.name),
       certificate: this.agree('arbiter.certificate', given?.certificate, arbiter.certificate),
@@ -149,7 +153,8 @@ class Completion {
 
   private format(): Terms['format'] {
     const { delivery } = this.context;
-    const format = delivery === undefined ? 'contract/1' : delivery.swap === undefined ? 'delivery/1' : 'swap/1';
+    const ofContent = delivery?.swap === undefined ? 'delivery/1' : 'swap/1';
+    const format = delivery === undefined ? 'contract/1' : delivery.transfer === undefined ? ofContent : 'transfer/1';
     if (this.draft.format !== undefined && this.draft.format !== format)
       this.refuse('fit', format === 'contract/1' ? 'deliveries are made by fit deal deliver' : 'not a delivery');
     return format;
@@ -158,7 +163,7 @@ class Completion {
   /** What the exchange hands over, then what else the user listed. A signature that was listed is one of the two. */
   private items(parties: readonly [PartyTerms, PartyTerms]): readonly ItemTerms[] {
     const given = this.draft.items ?? [];
-    const exchanged = exchangedItems(this.format(), parties);
+    const exchanged = exchangedItems(this.format(), parties, this.context.delivery?.transfer);
     const others = given.flatMap((item, index): ItemTerms[] => {
       const field = `item[${index}]`;
       const { from, to, description, digest, amount } = item;
@@ -206,6 +211,7 @@ class Completion {
       references: draft.references ?? context.references ?? [],
       parties,
       arbiter: this.arbiter(),
+      transfer: context.delivery?.transfer ?? null,
       items: this.items(parties),
       check: context.delivery?.check ?? 'none',
       offerUntil: this.choose('offerUntil', 'exchange.offer_until', draft.offerUntil),

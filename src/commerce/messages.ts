@@ -2,7 +2,7 @@
  * What travels on `/fit/message/1`: negotiation (offers, counter-offers, declines, withdrawals, messages) and card updates,
  * each one request with one reply.
  *
- *     request = [1, "negotiation", deal, parent | null, time, kind, payload]     payload of an offer: with the bytes of document and card
+ *     request = [1, "negotiation", deal, parent | null, time, kind, payload]     payload of an offer: with the bytes of document and card (null without arbiter)
  *             | [1, "card", card]
  *     reply   = [1, "ok" | "later" | "no", reason | "", time]     an acknowledgement, as for every letter (daemon/outbox.ts)
  *
@@ -37,8 +37,8 @@ export type Body =
       readonly kind: 'offer' | 'counter-offer';
       readonly version: number;
       readonly document: Uint8Array;
-      /** The arbiter's card in binary form (`Card.bytes`). */
-      readonly arbiterCard: Uint8Array;
+      /** The arbiter's card in binary form (`Card.bytes`); null for a transfer. */
+      readonly arbiterCard: Uint8Array | null;
       /** Seconds since 1970; equals the document's. */
       readonly offerUntil: number;
     }
@@ -105,7 +105,7 @@ function readBody(value: Cbor | undefined, payload: Cbor | undefined): Body {
         kind,
         version,
         document: read.blob(document, MAX_TEXT_BYTES, 'document'),
-        arbiterCard: read.blob(card, CARD_MAX_BYTES, 'card'),
+        arbiterCard: card === null ? null : read.blob(card, CARD_MAX_BYTES, 'card'),
         offerUntil: read.uint(until, 'offer end'),
       };
     }
@@ -144,7 +144,7 @@ export function transactionOf(message: Negotiation, by: Uint8Array): Transaction
   const { deal, parent, time, body } = message;
   const offered = body.kind === 'offer' || body.kind === 'counter-offer';
   const payload: Payload = offered
-    ? { ...body, document: sha256(body.document), arbiterCard: sha256(body.arbiterCard) }
+    ? { ...body, document: sha256(body.document), arbiterCard: body.arbiterCard && sha256(body.arbiterCard) }
     : body;
   return makeTransaction({ deal, parent, by, time, payload });
 }

@@ -15,9 +15,9 @@ function span(seconds: number): string {
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
-const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? '' : 's'}`;
+export const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? '' : 's'}`;
 
-function listOf(content: ContentTerms): string {
+export function listOf(content: ContentTerms): string {
   const { files } = content;
   const named = files.slice(0, MAX_NAMED).map((file) => `- ${file.name}, ${amount(file.size)}\n`);
   const more =
@@ -25,14 +25,21 @@ function listOf(content: ContentTerms): string {
   return [...named, ...more].join('');
 }
 
-function titleOf({ files }: ContentTerms): string {
+export function titleOf({ files }: ContentTerms): string {
   const [first] = files;
   return files.length === 1 && first !== undefined ? first.name : `${files.length} files`;
 }
 
-const RECEIPT = (
-  window: number,
-): string => `The receiver gives a signed receipt for it. The receipt counts if the receiver
+const FULL_RECEIPT = `The receiver gives a signed receipt for it. The receipt counts if the receiver
+got the key of this very content, from the sender or from the arbiter. If the
+arbiter is asked, it is brought the content, compares all of it, and can read
+it; if a part of it is wrong, nobody owes anything.
+`;
+
+const RECEIPT = (window: number): string =>
+  window === 0
+    ? FULL_RECEIPT
+    : `The receiver gives a signed receipt for it. The receipt counts if the receiver
 got the key of this very content, from the sender or from the arbiter. If a part
 of it is wrong, the receiver proves it to the arbiter within ${span(window)} after the
 arbiter was first asked, and nobody owes anything.
@@ -44,7 +51,7 @@ first asked, and has its word that the exchange is void. What it gave itself may
 be out by then.
 `;
 
-/** `window`: seconds. `text`: what the author adds. Ends in a line feed. */
+/** `window`: seconds; 0 if the arbiter compares the content. `text`: what the author adds. Ends in a line feed. */
 export function noteOf(
   content: ContentTerms,
   window: number,

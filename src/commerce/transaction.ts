@@ -46,8 +46,8 @@ export type Payload =
       /** From 1; one more than the highest that its author knew. */
       readonly version: number;
       readonly document: Uint8Array;
-      /** SHA-256 of the arbiter's card that came with it. */
-      readonly arbiterCard: Uint8Array;
+      /** SHA-256 of the arbiter's card that came with it; null for a transfer, which has none. */
+      readonly arbiterCard: Uint8Array | null;
       /** Seconds since 1970. */
       readonly offerUntil: number;
     }
@@ -118,7 +118,7 @@ function readPayload(kind: Cbor | undefined, value: Cbor | undefined): Payload {
         kind: known,
         version,
         document: document(digest),
-        arbiterCard: read.bytes(card, 32, 'card'),
+        arbiterCard: card === null ? null : read.bytes(card, 32, 'card'),
         offerUntil: read.uint(until, 'offer end'),
       };
     }

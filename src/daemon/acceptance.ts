@@ -2,6 +2,7 @@
  * Accepting the current version of a deal: with a consent the accepting side becomes originator, its exchange record is made
  * from the text and the cards, and the exchange begins (PROTOCOL §3, §6).
  */
+import type { StoreOp } from '../archive/store.ts';
 import type { Card } from '../commerce/card.ts';
 import { currentVersion, type Deal, isFinalState, openExchange, type Version } from '../commerce/deal.ts';
 import { type Document, parseDocument } from '../commerce/document.ts';
@@ -15,7 +16,7 @@ import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { FitError } from '../lib/errors.ts';
+import { FitError, PeerFault } from '../lib/errors.ts';
 import { leastWindow } from '../lib/window.ts';
 import type { Approvals, Authority } from './approvals.ts';
 import type { Consent } from './consents.ts';
@@ -37,6 +38,19 @@ export interface AcceptancePorts {
 /** Stand for key points that are not there yet when a record is tried. */
 const SECOND_POINT = Uint8Array.from(GENERATOR, (byte, at) => (at === 0 ? 5 - byte : byte));
 
+/** What the other side offered and nobody may sign is said in words. Throws `peer-fault`. */
+function checkSignable(...[record, terms, parties, limits]: Parameters<typeof checkRecord>): void {
+  try {
+    checkRecord(record, terms, parties, limits);
+  } catch (error) {
+    if (!(error instanceof PeerFault)) throw error;
+    throw new FitError('peer-fault', `this offer cannot be signed: ${error.message}`, {
+      hint: 'ask for another offer; nothing was signed',
+      cause: error,
+    });
+  }
+}
+
 interface Receiving {
   readonly deal: Deal;
   readonly version: Version;
@@ -48,7 +62,7 @@ interface Receiving {
 
 export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Approvals, ports: AcceptancePorts) {
   const { store, contacts, rng } = parts;
-  const { arbiterOf, pinnedArbiter, warningsFor, partiesFor, limitsFor, arbiterAddress } = createDealParties(parts);
+  const { chosenArbiter, pinnedArbiter, warningsFor, partiesFor, limitsFor, arbiterAddress } = createDealParties(parts);
   const { now, us } = writes;
 
   /** The protocol refuses times from the future; better to say so before a person has signed. */
@@ -60,8 +74,52 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     }
   };
 
+  /** The consent begins the fetch. Accepting twice is one acceptance. `ours`: content of ours that the text names again. */
+  const fetchUnder = async (
+    { deal, version, document, warnings }: Pick<Receiving, 'deal' | 'version' | 'document' | 'warnings'>,
+    content: ContentTerms,
+    authority: Authority,
+    rate: number | null,
+    ours?: StoreOp,
+  ): Promise<Offered> => {
+    const digest = toHex(version.document);
+    await parts.deliveries.checkRoom(content);
+    const wanted = {
+      kind: 'acceptance' as const,
+      deal: deal.id,
+      document,
+      peer: toHex(deal.them),
+      arbiterCard: version.arbiterCard === null ? '' : toHex(version.arbiterCard),
+      base: null,
+      expires: document.terms.notAfter,
+      latest: version.offerUntil,
+      keep: [],
+    };
+    return approvals.gate(wanted, authority, async (grant) => {
+      const { ops, begin } = await parts.deliveries.accept(digest, deal.id, toHex(deal.them), rate);
+      await writes.record([grant], ours === undefined ? ops : [...ops, ours]);
+      begin();
+      return { deal: deal.id, document: document.bytes, digest, state: deal.state, warnings };
+    });
+  };
+
+  /** What was accepted before, if it was; a request beside it has nothing left to ask for. */
+  const acceptedBefore = (
+    { deal, version, document, warnings }: Omit<Receiving, 'contact' | 'arbiter'>,
+    authority: Authority,
+  ) => {
+    const digest = toHex(version.document);
+    const accepted = parts.consents
+      .of(deal.id)
+      .some((one) => one.kind === 'acceptance' && one.document === digest && one.status === 'granted');
+    if (!accepted) return undefined;
+    if (authority.granting !== undefined)
+      throw new FitError('wrong-state', 'this has been accepted already', { hint: `fit deal show ${deal.id}` });
+    return { deal: deal.id, document: document.bytes, digest, state: deal.state, warnings };
+  };
+
   /**
-   * Content: the consent begins the fetch; our promise of a receipt comes when all of it is here and its sender has promised the
+   * Content of an exchange: the consent begins the fetch; our promise of a receipt comes when all of it is here and its sender has promised the
    * key. Whether a record could be made of it is tried with a key point that is none.
    */
   const receive = async (
@@ -71,14 +129,6 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     rate: number | null,
   ): Promise<Offered> => {
     const digest = toHex(version.document);
-    const offered = { deal: deal.id, document: document.bytes, digest, state: deal.state, warnings };
-    const accepted = parts.consents
-      .of(deal.id)
-      .some((one) => one.kind === 'acceptance' && one.document === digest && one.status === 'granted');
-    // Accepting twice is one acceptance; a request beside it has nothing left to ask for.
-    if (accepted && authority.granting !== undefined)
-      throw new FitError('wrong-state', 'this has been accepted already', { hint: `fit deal show ${deal.id}` });
-    if (accepted) return offered;
     const { other } = document.terms;
     const isSwap = document.terms.format === 'swap/1';
     const parties = partiesFor(isSwap ? 'O' : 'R', contact, arbiter, undefined);
@@ -91,30 +141,13 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
     const none = { point: GENERATOR, ciphertextRoot: new Uint8Array(32) };
     const sealed = isSwap ? { O: none, R: { ...none, point: SECOND_POINT } } : { O: none };
     const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed });
-    checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+    checkSignable(record, terms, parties, limitsFor(arbiter, parties, version.time));
     checkValidity(content.credential, document.terms.notAfter);
-    if (windowOf(document.terms.check) < leastWindow(content.bytes))
+    if (document.terms.check !== 'full' && windowOf(document.terms.check) < leastWindow(content.bytes))
       throw new FitError('wrong-state', 'the window is too short to compare that much content in it', {
         hint: `ask for another offer, with --check window=${formatDuration(leastWindow(content.bytes))}; nothing was signed`,
       });
-    await parts.deliveries.checkRoom(content);
-    const wanted = {
-      kind: 'acceptance' as const,
-      deal: deal.id,
-      document,
-      peer: toHex(deal.them),
-      arbiterCard: toHex(version.arbiterCard),
-      base: null,
-      expires: document.terms.notAfter,
-      latest: version.offerUntil,
-      keep: [],
-    };
-    return approvals.gate(wanted, authority, async (grant) => {
-      const { ops, begin } = await parts.deliveries.accept(digest, deal.id, toHex(deal.them), rate);
-      await writes.record([grant], ours === undefined ? ops : [...ops, ours]);
-      begin();
-      return offered;
-    });
+    return fetchUnder({ deal, version, document, warnings }, content, authority, rate, ours);
   };
 
   const accept = async (
@@ -140,8 +173,8 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
           { hint: `fit deal diff ${id}, then accept again` },
         );
       }
-      const { card: arbiter, contact: pinned } = await arbiterOf(version);
-      const warnings = warningsFor(contact, pinnedArbiter(pinned, id));
+      const chosen = await chosenArbiter(version);
+      const warnings = warningsFor(contact, chosen === undefined ? null : pinnedArbiter(chosen.contact, id));
       // Accepting twice is one acceptance.
       const accepted = deal.exchanges.some(
         (one) => equal(one.document, version.document) && equal(one.acceptor, deal.us),
@@ -155,18 +188,25 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       const document = parseDocument(bytes);
       checkClocks(deal, version);
       const { content } = document.terms;
+      const before = content === null ? undefined : acceptedBefore({ deal, version, document, warnings }, authority);
+      if (before !== undefined) return before;
+      if (content !== null && document.terms.transfer !== null) {
+        checkValidity(content.credential, document.terms.notAfter);
+        return fetchUnder({ deal, version, document, warnings }, content, authority, rate);
+      }
+      const { card: arbiter, contact: pinned } = present(chosen, 'the arbiter of an exchange');
       if (content !== null)
         return receive({ deal, version, document, contact, arbiter, warnings }, content, authority, rate);
       const parties = partiesFor('O', contact, arbiter, undefined);
       const terms = exchangeTerms(document);
       const record = makeRecord(terms, parties, { nonce: rng(32), signingTime: now(), sealed: null });
-      checkRecord(record, terms, parties, limitsFor(arbiter, parties, version.time));
+      checkSignable(record, terms, parties, limitsFor(arbiter, parties, version.time));
       const wanted = {
         kind: 'acceptance' as const,
         deal: id,
         document,
         peer: toHex(deal.them),
-        arbiterCard: toHex(version.arbiterCard),
+        arbiterCard: toHex(present(version.arbiterCard, 'card')),
         base: null,
         expires: document.terms.notAfter,
         latest: version.offerUntil,

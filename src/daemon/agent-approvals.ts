@@ -7,6 +7,7 @@ import type { Authority } from './approvals.ts';
 import { auditEntry, createAuditCheck } from './audit.ts';
 import type { Daemon } from './daemon.ts';
 import { decodeExchange } from './exchange-record.ts';
+import { decodeTransfer, isTransferKeyName, nameOf } from './transfer-record.ts';
 
 /** What the connection may do, as agent.ts decides it. */
 export interface Checks {
@@ -115,7 +116,12 @@ export function createApprovalAgent(daemon: Daemon, checks: Checks): Omit<Approv
         entries += 1;
       });
       const promised: { readonly xid: string; readonly consent: string }[] = [];
-      for await (const [, value] of archive.list('exchanges')) {
+      for await (const [key, value] of archive.list('exchanges')) {
+        if (isTransferKeyName(key)) {
+          const transfer = decodeTransfer(value);
+          if (transfer.machine.key !== null) promised.push({ xid: nameOf(transfer), consent: transfer.consent });
+          continue;
+        }
         const { xid, consent, machine } = decodeExchange(value);
         if (machine.promise !== null) promised.push({ xid, consent });
       }

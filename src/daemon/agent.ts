@@ -6,13 +6,15 @@
 import { verifyArchive } from '../archive/verify.ts';
 import { encodeCard } from '../commerce/card.ts';
 import { type Deal, isFinalState } from '../commerce/deal.ts';
+import { openHeader } from '../crypto/age.ts';
 import { createCsr } from '../crypto/pki/csr.ts';
 import { importIdentity } from '../crypto/pki/import.ts';
 import { toPem } from '../crypto/pki/pem.ts';
 import { writeAsics } from '../evidence/asics.ts';
-import { buildEvidence, type Proof } from '../evidence/bundle.ts';
+import { buildEvidence, type EvidenceFile, type Proof } from '../evidence/bundle.ts';
 import { buildDelivery } from '../evidence/delivery.ts';
 import { buildSwap } from '../evidence/swap.ts';
+import { buildTransfer } from '../evidence/transfer.ts';
 import { present } from '../lib/assert.ts';
 import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
@@ -30,12 +32,39 @@ import { flatten, readConfig, setConfig } from './config.ts';
 import type { Daemon } from './daemon.ts';
 import { examine } from './doctor.ts';
 import type { Offered } from './offers.ts';
+import type { Material } from './views.ts';
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 
 /** A document with 10 MB is refused by lint, not by memory. */
 const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
+
+function proofOf(contract: Uint8Array, mode: 'invisible' | 'affidavit', via: 'peer' | 'arbiter'): Proof {
+  if (mode === 'invisible' || via === 'peer') return { kind: 'contract', p7s: contract };
+  const [word, text, p7s] = read.array(decode(contract, 64 * 1024), 3, 'affidavit');
+  read.literal(word, 'affidavit', 'affidavit');
+  return { kind: 'affidavit', text: read.blob(text, 16_384, 'statement'), p7s: read.blob(p7s, 32_768, 'signature') };
+}
+
+function evidenceOf(material: Material): readonly EvidenceFile[] {
+  switch (material.kind) {
+    case 'transfer':
+      return buildTransfer(material);
+    case 'swap':
+      return buildSwap(material);
+    case 'delivery':
+      return buildDelivery(material);
+    case 'contract':
+      return buildEvidence({
+        document: material.document,
+        proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
+        certificates: material.certificates,
+        log: material.log,
+        ...(material.answer === undefined ? {} : { answer: material.answer }),
+      });
+  }
+}
 
 export function createAgent(daemon: Daemon, connection: Connection): Agent {
   const { parts, deals, views, arbiter, paths } = daemon;
@@ -114,6 +143,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       addresses: link.addresses(),
       roles: config.roles,
       notAfter: isoTime(leaf.notAfter),
+      recipient: identity.recipient(),
     };
   };
 
@@ -191,11 +221,11 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const request = { document: fromBase64(document), to, arbiter: by, expires, mode, dryRun: dryRun ?? false };
       return change(await deals.propose(request, authority(hold)));
     },
-    async dealDeliver({ hold, window, dryRun, swap, credential, ...request }) {
+    async dealDeliver({ hold, window, full, dryRun, swap, credential, ...request }) {
       needKey();
       const asked = {
         ...request,
-        window: window ?? DEFAULT_WINDOW,
+        window: full === true ? 0 : (window ?? DEFAULT_WINDOW),
         dryRun: dryRun ?? false,
         swap: swap ?? false,
         credential: credential ?? false,
@@ -270,18 +300,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
           hint: `fit deal show ${found.id} says how far it is`,
         });
       }
-      const files =
-        material.kind === 'swap'
-          ? buildSwap(material)
-          : material.kind === 'delivery'
-            ? buildDelivery(material)
-            : buildEvidence({
-                document: material.document,
-                proof: proofOf(material.proof.contract, material.proof.mode, material.proof.via),
-                certificates: material.certificates,
-                log: material.log,
-                ...(material.answer === undefined ? {} : { answer: material.answer }),
-              });
+      const files = evidenceOf(material);
       const written = form === 'asics' ? [{ name: `${found.id}.asics`, data: writeAsics(files) }] : files;
       return { deal: found.id, files: written.map(({ name, data }) => ({ name, data: base64(data) })) };
     },
@@ -311,6 +330,12 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       needKey();
       const authorities = parts.timestamps.authorities();
       return { authorities: authorities.map((one) => ({ ...one, certificate: base64(one.certificate) })) };
+    },
+
+    async sealedKey({ header }) {
+      needKey();
+      const key = await openHeader(keyring.secrets().age.secret, fromBase64(header));
+      return { key: key === null ? null : base64(key) };
     },
 
     async keyCsr() {
@@ -369,13 +394,6 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
 
   function toHexOf(bytes: Uint8Array | undefined): string | undefined {
     return bytes === undefined ? undefined : toHex(bytes);
-  }
-
-  function proofOf(contract: Uint8Array, mode: 'invisible' | 'affidavit', via: 'peer' | 'arbiter'): Proof {
-    if (mode === 'invisible' || via === 'peer') return { kind: 'contract', p7s: contract };
-    const [word, text, p7s] = read.array(decode(contract, 64 * 1024), 3, 'affidavit');
-    read.literal(word, 'affidavit', 'affidavit');
-    return { kind: 'affidavit', text: read.blob(text, 16_384, 'statement'), p7s: read.blob(p7s, 32_768, 'signature') };
   }
 
   /** Resolves when the deal (which may not be known yet) is in a wanted or a final state. */

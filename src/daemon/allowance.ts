@@ -19,6 +19,9 @@ export const OF_A_CONTACT: Measure = { burst: 128 * 1024 * 1024, perSecond: 16 *
 /** Requests to an arbiter or a timestamp authority. Certificates and PeerIds are free, so the account is the address's (PROTOCOL §7). */
 export const OF_AN_ADDRESS: Measure = { burst: 300, perSecond: 2, least: 1 };
 
+/** Bytes of ciphertexts that an address brings to an arbiter for full checks: eight of the largest at once. */
+export const OF_BROUGHT: Measure = { burst: 128 * 1024 * 1024, perSecond: 32 * 1024, least: 1024 };
+
 /** Texts with one contact that rules refuse: each is a record and two entries of the audit log, for good. */
 export const OF_REFUSED_TEXTS: Measure = { burst: 1000, perSecond: 0.1, least: 1 };
 

@@ -17,7 +17,7 @@ import type { Asker, ConsentSource } from '../rpc/approvals.ts';
 import { createAllowance, OF_REFUSED_TEXTS } from './allowance.ts';
 import { type Change, type Consent, MAX_PENDING } from './consents.ts';
 import type { DealWrites } from './deal-writes.ts';
-import { factsOf, itemsOf, type Statement, statementFacts } from './facts.ts';
+import { arbiterHashOf, factsOf, itemsOf, type Statement, statementFacts } from './facts.ts';
 import type { Parts } from './parts.ts';
 import type { Facts, Judgement } from './policy/port.ts';
 import { createRequestView } from './request-view.ts';
@@ -48,8 +48,7 @@ export type Subject =
 const digestOf = (subject: Subject): string =>
   toHex(subject.kind === 'statement' ? subject.statement.digest : subject.document.digest);
 
-const arbiterOf = (subject: Subject): string =>
-  subject.kind === 'statement' ? '' : toHex(subject.document.terms.arbiter.certificate);
+const arbiterOf = (subject: Subject): string => (subject.kind === 'statement' ? '' : arbiterHashOf(subject.document));
 
 /** One signature that is wanted: everything that could refuse it without a consent has been asked. */
 export type Wanted = Subject & {
@@ -80,10 +79,10 @@ export function createApprovals(parts: Parts, writes: DealWrites) {
     if (subject.kind === 'statement') return statementFacts(subject.statement, now());
     const { kind, document, peer } = subject;
     const contact = contacts.of(peer);
-    const arbiter = toHex(document.terms.arbiter.certificate);
+    const arbiter = arbiterHashOf(document);
     const names = {
       peer: { contact: contact?.name ?? null, certificate: peer, attested: contact?.attested ?? false },
-      arbiter: { contact: contacts.of(arbiter)?.name ?? null, certificate: arbiter },
+      arbiter: { contact: arbiter === '' ? null : (contacts.of(arbiter)?.name ?? null), certificate: arbiter },
     };
     return factsOf(kind, document, writes.us(), names, now());
   };

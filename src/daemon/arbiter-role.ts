@@ -8,7 +8,15 @@
 
 import type { Journal } from '../archive/journal.ts';
 import type { Archive } from '../archive/sealed-store.ts';
-import { encodeAnswer, makeResolved, makeToken, makeVoid, releasedOf, sealAnswer } from '../exchange/answers.ts';
+import {
+  decodeAnswer,
+  encodeAnswer,
+  makeResolved,
+  makeToken,
+  makeVoid,
+  releasedOf,
+  sealAnswer,
+} from '../exchange/answers.ts';
 import {
   ARBITER_PHASES,
   type ArbiterEffect,
@@ -17,9 +25,11 @@ import {
   initialArbiterState,
   stepArbiter,
 } from '../exchange/arbiter.ts';
+import { keyIn } from '../exchange/completion.ts';
 import { otherRole, windowOf } from '../exchange/items.ts';
 import { provesMisbehaviour } from '../exchange/misbehaviour.ts';
-import { xidOf } from '../exchange/record.ts';
+import { decodePiece, encodePieceReply, isPiece } from '../exchange/pieces.ts';
+import { type ExchangeRecord, xidOf } from '../exchange/record.ts';
 import { type ArbiterSelf, checkRequest, kemKeyOf, openRequest, type RequestOutcome } from '../exchange/requests.ts';
 import { present } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
@@ -31,6 +41,7 @@ import { createMutex } from '../lib/mutex.ts';
 import type { CaseResult } from '../rpc/agent.ts';
 import type { Events } from './events.ts';
 import type { Keyring } from './keyring.ts';
+import type { Uploads } from './uploads.ts';
 
 export interface ArbiterPorts {
   readonly archive: Archive;
@@ -43,13 +54,15 @@ export interface ArbiterPorts {
   readonly self: () => ArbiterSelf;
   /** Seconds. */
   readonly retention: number;
+  /** Ciphertexts for full checks. */
+  readonly uploads: Uploads;
 }
 
 export interface ArbiterRole {
   /** Reads the counter, which is there while locked. */
   load(): Promise<void>;
-  /** Request frame → reply frame. Throws (no reply: ask again) while locked. */
-  handle(body: Uint8Array): Promise<Uint8Array>;
+  /** Request frame → reply frame. Throws (no reply: ask again) while locked. `account`: the address that asks. */
+  handle(body: Uint8Array, account: string): Promise<Uint8Array>;
   cases(): Promise<readonly CaseResult[]>;
   /** Requests received since the home was made. */
   readonly received: number;
@@ -89,6 +102,11 @@ function decodeCase(bytes: Uint8Array): Case {
     responder: read.text(responder, 64, 'responder'),
     decided: read.uint(decided, 'decided'),
   };
+}
+
+/** The content that is to be brought and compared. */
+function fullItem({ check, itemO }: ExchangeRecord) {
+  return check === 'full' && itemO.kind === 'content' ? itemO : null;
 }
 
 type Authentic = Extract<RequestOutcome, { kind: 'authentic' }>;
@@ -137,7 +155,13 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
       const retention = Math.max(ports.retention, window + RETENTION_AFTER_WINDOW);
       const [, effects] = stepArbiter(
         words,
-        { notAfter: record.notAfter, retention, window, bothGive: record.itemR.kind === 'content' },
+        {
+          notAfter: record.notAfter,
+          retention,
+          window,
+          bothGive: record.itemR.kind === 'content',
+          full: record.check === 'full',
+        },
         await load(xid),
         input,
       );
@@ -158,6 +182,7 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           ],
         );
         ports.events.emit({ kind: 'case', detail: effect.state.phase });
+        await ports.uploads.drop(authentic.xid);
       }
       return effects;
     });
@@ -166,14 +191,14 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
   /** Openings that began before notAfter, by xid: an expiry stored meanwhile must not overtake them. */
   const openings = new Map<string, Set<Promise<unknown>>>();
 
-  const answer = async (authentic: Authentic, kemSecret: Uint8Array): Promise<Uint8Array> => {
+  const answer = async (authentic: Authentic, kemSecret: Uint8Array, account: string): Promise<Uint8Array> => {
     const at = now();
     const xid = toHex(authentic.xid);
     if (at >= authentic.request.record.notAfter) {
       await Promise.allSettled(openings.get(xid) ?? []);
-      return settle(authentic, kemSecret, at);
+      return settle(authentic, kemSecret, at, account);
     }
-    const settled = settle(authentic, kemSecret, at);
+    const settled = settle(authentic, kemSecret, at, account);
     const under = (openings.get(xid) ?? new Set()).add(settled);
     openings.set(xid, under);
     try {
@@ -184,8 +209,22 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
     }
   };
 
-  const settle = async (authentic: Authentic, kemSecret: Uint8Array, at: number): Promise<Uint8Array> => {
-    const { request, parties } = authentic;
+  /** What is found when the answer is `opened`; null if nothing is compared. */
+  const comparison = async ({ request, xid }: Authentic, opened: Uint8Array | null) => {
+    if (fullItem(request.record) === null) return {};
+    const answer = opened === null ? null : decodeAnswer(opened);
+    const key = answer?.kind === 'resolved' ? keyIn(answer.witnesses.O) : null;
+    const content = await ports.uploads.judge(xid, key);
+    return content === 'whole' ? {} : { content };
+  };
+
+  const settle = async (
+    authentic: Authentic,
+    kemSecret: Uint8Array,
+    at: number,
+    account: string,
+  ): Promise<Uint8Array> => {
+    const { request, parties, xid } = authentic;
     const { record, by, proof = null } = request;
     let input: ArbiterInput<Uint8Array> =
       request.kind === 'misbehaviour'
@@ -195,7 +234,9 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
             valid: proof !== null && provesMisbehaviour(record, parties, otherRole(by), proof),
             now: at,
           }
-        : { kind: request.kind, by, now: at };
+        : request.kind === 'resolve'
+          ? { kind: request.kind, by, uploaded: ports.uploads.isHere(xid), now: at }
+          : { kind: request.kind, by, now: at };
     for (;;) {
       const effects = await decide(authentic, input);
       const last = present(effects.at(-1), 'effect of an authentic request');
@@ -204,8 +245,9 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           const keys = { signing: ports.keyring.secrets().signing, kemSecret };
           const promises = present(request.promises, 'promises of a resolve request');
           const opened = makeResolved(request.record, parties, promises, request.by, keys, at);
+          const compared = await comparison(authentic, opened);
           // The present time: an opening that outlasts the retention decides nothing any more.
-          input = { kind: 'opened', by: request.by, answer: opened, now: now() };
+          input = { kind: 'opened', by: request.by, answer: opened, ...compared, now: now() };
           continue;
         }
         case 'answer':
@@ -214,8 +256,11 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
           return releasedOf(last.value, last.to);
         case 'pending':
           return encodeAnswer({ kind: 'pending', until: last.until });
-        case 'wanted':
-          return encodeAnswer({ kind: 'wanted', from: 0 });
+        case 'wanted': {
+          const item = present(fullItem(record), 'content of a full check');
+          const from = ports.uploads.want({ xid, item, notAfter: record.notAfter, account });
+          return encodeAnswer({ kind: 'wanted', from });
+        }
         case 'refuse':
           return encodeAnswer({ kind: 'refused' });
         case 'unknown':
@@ -236,7 +281,9 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
       const counted = await ports.archive.get('meta', 'arbiter-requests');
       if (counted !== undefined) received = read.uint(read.array(decode(counted, 16), 1, 'counter')[0], 'counter');
     },
-    async handle(body) {
+    async handle(body, account) {
+      // A part of the request that it is brought for, which was counted.
+      if (isPiece(body)) return encodePieceReply(await ports.uploads.take(decodePiece(body)));
       received += 1;
       ports.events.emit({ kind: 'arbiter-request' });
       await ports.archive.batch([{ kind: 'put', space: 'meta', key: 'arbiter-requests', value: enc(received) }]);
@@ -255,7 +302,7 @@ export function createArbiterRole(ports: ArbiterPorts): ArbiterRole {
       const to = { answerKey: outcome.request.answerKey, xid: xidOf(outcome.request.record) };
       // The key that the promises were made to: after a rotation it need not be the one that the request is sealed to.
       const key = present(kemKeyOf(outcome.request.record, kem), 'KEM key of an accepted record');
-      return sealAnswer(to, await answer(outcome, key.secret));
+      return sealAnswer(to, await answer(outcome, key.secret, account));
     },
     async cases() {
       const cases: CaseResult[] = [];

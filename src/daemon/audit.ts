@@ -96,7 +96,7 @@ export function createAuditCheck() {
       for (const consent of stored) {
         byId.set(consent.id, consent);
         // Given before there was an audit log.
-        if (consent.arbiterCard === '' && consent.kind !== 'statement') continue;
+        if (consent.arbiterCard === '' && consent.arbiter !== '') continue;
         const said = states.get(consent.id) ?? 'nothing';
         const is = consent.status === 'pending' ? 'asked' : consent.status;
         if (said !== is) return `request ${consent.id} is ${consent.status}, but the audit log says ${said}`;

@@ -7,6 +7,7 @@
  */
 import { createPublicKey } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Journal, openJournal } from '../archive/journal.ts';
 import { openLevelStore } from '../archive/level-store.ts';
 import { createArchive } from '../archive/sealed-store.ts';
@@ -52,6 +53,7 @@ import { createReception, HELLO } from './reception.ts';
 import { serveRoles } from './roles.ts';
 import { watchSpool } from './spool.ts';
 import { createTimestamps } from './timestamps.ts';
+import { createUploads } from './uploads.ts';
 import { createViews } from './views.ts';
 
 /** A responder proves while it verifies. Workers start with their first job and end when idle. */
@@ -219,9 +221,10 @@ async function assemble(setting: Setting): Promise<Daemon> {
     hostOf: (peer) => hosts.get(peer),
   });
   undo.push(() => lanes.pause());
+  const contents = createContentStore(archive, paths.content);
   const deliveries = createDeliveries(
     { archive, store: dealStore, consents, contacts, link, lanes, clock, log, events, rng, outbox: () => parts.outbox },
-    createContentStore(archive, paths.content),
+    contents,
     contentWork,
   );
 
@@ -255,6 +258,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       onAck: (letter, ack) => {
         deals.acknowledged(letter, ack);
         parts.exchanges.acknowledged(letter, ack);
+        deals.transfers.acknowledged(letter, ack);
       },
     }),
     exchanges: createExchanges({
@@ -271,7 +275,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
       patienceMs: config.exchange.patience * 1000,
       exclusive: (deal, task) => deals.exclusive(deal, task),
       content: deliveries,
-      ready: (from, deal, document) => deals.ready(from, deal, document),
+      ready: async (from, deal, document) =>
+        (await deals.transfers.ready(from, deal, document)) ?? deals.ready(from, deal, document),
       admit: (from, record) => deals.admit(from, record),
       consentStands: (id) => deals.consentStands(id),
       recording: (exchange, state, consume) => deals.recording(exchange, state, consume),
@@ -279,7 +284,11 @@ async function assemble(setting: Setting): Promise<Daemon> {
   };
   const deals = createDeals(parts);
   const views = createViews(parts, deals);
+  const uploads = createUploads({ root: join(paths.content, 'brought'), clock, log, work: contentWork });
+  await uploads.clear();
+  undo.push(() => uploads.end());
   const arbiter = createArbiterRole({
+    uploads,
     archive,
     journal: theJournal,
     keyring,
@@ -292,10 +301,13 @@ async function assemble(setting: Setting): Promise<Daemon> {
   await arbiter.load();
   undo.push(() => parts.outbox.stop());
   undo.push(() => parts.exchanges.stop());
+  undo.push(() => deals.transfers.stop());
   undo.push(() => deliveries.pause());
 
   /** Spool and sweep timers of the present state, locked or unlocked. */
-  let endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+  const { sealed } = contents;
+  const spooling = { archive, link, clock, log, locked: () => keyring.locked, sealed };
+  let endPhase = await watchSpool(spooling);
   undo.push(() => endPhase());
 
   const duringPhase = (cancel: () => void): void => {
@@ -362,6 +374,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
   const closeUp = async (): Promise<void> => {
     open = false;
     parts.exchanges.pause();
+    deals.transfers.pause();
     deliveries.pause();
     journal = undefined;
     archive.lock();
@@ -371,7 +384,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
     consents.unload();
     policy.unload();
     endPhase();
-    endPhase = await watchSpool({ archive, link, clock, log, locked: () => keyring.locked });
+    await uploads.end();
+    endPhase = await watchSpool(spooling);
   };
 
   const openUp = async (): Promise<void> => {
@@ -388,6 +402,7 @@ async function assemble(setting: Setting): Promise<Daemon> {
       endPhase();
       endPhase = ends.sleep;
       await parts.exchanges.resume();
+      await deals.transfers.resume();
       await deliveries.resume();
       await reception.drain();
       open = true;

@@ -135,6 +135,7 @@ export function createContacts(ports: ContactPorts): Contacts {
       attested: contact.attested,
       online: ports.link.connected(peer),
       serial: contact.card.serial,
+      recipient: contact.card.recipient,
       added: isoTime(contact.added),
     };
   };

@@ -1,12 +1,13 @@
-/** Worker entry (dist/content-worker.js): the jobs of content-sending.ts and content-receiving.ts, one at a time; progress between. */
+/** Worker entry (dist/content-worker.js): the jobs of content-sending.ts, -receiving.ts and -judging.ts, one at a time; progress between. */
 import { parentPort } from 'node:worker_threads';
 import { assert, present } from '../lib/assert.ts';
 import { movable } from '../lib/bytes.ts';
 import { type FitError, isFitError } from '../lib/errors.ts';
+import { judge } from './content-judging.ts';
 import { compare, hash, keep, open } from './content-receiving.ts';
 import { leaves, prepare, seal } from './content-sending.ts';
 
-const JOBS = { prepare, seal, leaves, keep, hash, compare, open } as const;
+const JOBS = { prepare, seal, leaves, keep, hash, compare, open, judge } as const;
 export type ContentJobs = typeof JOBS;
 export type ContentJobName = keyof ContentJobs;
 

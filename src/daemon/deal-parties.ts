@@ -7,6 +7,7 @@ import type { Version } from '../commerce/deal.ts';
 import { sha256 } from '../crypto/hash.ts';
 import type { Parties, RecordLimits } from '../exchange/contract.ts';
 import { DEFAULT_SKEW } from '../exchange/frame.ts';
+import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
@@ -24,12 +25,17 @@ export function roleOf(card: Card) {
 export function createDealParties({ store, contacts, identity, clock, config, peerText }: Parts) {
   const now = (): number => seconds(clock.now());
 
-  const arbiterOf = async (
+  /** Undefined for a transfer. */
+  const chosenArbiter = async (
     version: Version,
-  ): Promise<{ readonly card: Card; readonly contact: Contact | undefined }> => {
+  ): Promise<{ readonly card: Card; readonly contact: Contact | undefined } | undefined> => {
+    if (version.arbiterCard === null) return undefined;
     const card = parseCard(await store.fetch('card', toHex(version.arbiterCard)));
     return { card, contact: contacts.of(toHex(card.certificate.hash)) };
   };
+
+  /** Of a text that is exchanged. */
+  const arbiterOf = async (version: Version) => present(await chosenArbiter(version), 'the arbiter of an exchange');
 
   const pinnedArbiter = (contact: Contact | undefined, id: string): Contact => {
     if (contact !== undefined) return contact;
@@ -51,11 +57,18 @@ export function createDealParties({ store, contacts, identity, clock, config, pe
     return { offerUntil, margin, notAfter };
   };
 
-  const warningsFor = (contact: Contact, arbiter: Contact): string[] => [
+  /** How long the offer of a transfer stands: nobody's help has to outlast it. */
+  const endFor = (expires: number | undefined, chainEnd: number): number => {
+    const offerUntil = now() + (expires ?? config.offer.expires);
+    if (offerUntil < chainEnd) return offerUntil;
+    throw new FitError('usage', 'the offer would outlast a certificate', { hint: 'choose a shorter --expires' });
+  };
+
+  const warningsFor = (contact: Contact, arbiter: Contact | null): string[] => [
     ...(contact.verified
       ? []
       : [`${contact.name} is not verified: compare the words of fit contact show ${contact.name} with them`]),
-    ...(arbiter.verified ? [] : [`the arbiter ${arbiter.name} is not verified`]),
+    ...(arbiter === null || arbiter.verified ? [] : [`the arbiter ${arbiter.name} is not verified`]),
   ];
 
   /** Both sides and the arbiter, from our own card, the pinned card and the arbiter's card that came with the offer. */
@@ -88,5 +101,15 @@ export function createDealParties({ store, contacts, identity, clock, config, pe
     addresses: (contact?.card ?? arbiter).addresses,
   });
 
-  return { arbiterOf, pinnedArbiter, timesFor, warningsFor, partiesFor, limitsFor, arbiterAddress };
+  return {
+    chosenArbiter,
+    arbiterOf,
+    pinnedArbiter,
+    timesFor,
+    endFor,
+    warningsFor,
+    partiesFor,
+    limitsFor,
+    arbiterAddress,
+  };
 }

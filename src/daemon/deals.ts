@@ -47,12 +47,13 @@ import { createOffers } from './offers.ts';
 import type { Ack, Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { createStatements } from './statements.ts';
+import { createTransfers } from './transfers.ts';
 
 export type Deals = ReturnType<typeof createDeals>;
 
 export function createDeals(parts: Parts) {
   const { store, consents, contacts, outbox, clock, events } = parts;
-  const { arbiterOf, partiesFor, limitsFor, arbiterAddress } = createDealParties(parts);
+  const { arbiterOf, chosenArbiter, partiesFor, limitsFor, arbiterAddress } = createDealParties(parts);
   const writes = createDealWrites(parts);
   const approvals = createApprovals(parts, writes);
   const { locks, now, us, held, told, take, commit, letterTo, outdated } = writes;
@@ -123,18 +124,22 @@ export function createDeals(parts: Parts) {
   const checkOffer = (
     contact: Contact,
     negotiation: Negotiation,
-  ): { readonly document: Document; readonly arbiter: Card } => {
+  ): { readonly document: Document; readonly arbiter: Card | null } => {
     const { body } = negotiation;
     assert(body.kind === 'offer' || body.kind === 'counter-offer', 'an offer');
     const document = parseDocument(body.document);
-    const arbiter = parseCard(body.arbiterCard);
+    const arbiter = body.arbiterCard === null ? null : parseCard(body.arbiterCard);
     const { terms } = document;
+    const named =
+      arbiter === null || terms.arbiter === null
+        ? arbiter === terms.arbiter
+        : equal(terms.arbiter.certificate, arbiter.certificate.hash) &&
+          equal(terms.arbiter.terms, roleOf(arbiter).termsDigest);
     const fits =
+      named &&
       terms.deal === negotiation.deal &&
       equal(terms.parties[0].certificate, contact.card.certificate.hash) &&
       equal(terms.parties[1].certificate, us()) &&
-      equal(terms.arbiter.certificate, arbiter.certificate.hash) &&
-      equal(terms.arbiter.terms, roleOf(arbiter).termsDigest) &&
       terms.offerUntil === body.offerUntil;
     if (!fits) throw new PeerFault('bad-record', 'the offer and its text differ');
     return { document, arbiter };
@@ -152,7 +157,7 @@ export function createDeals(parts: Parts) {
         const { document, arbiter } = checkOffer(contact, message);
         keep.push(
           store.keep('document', toHex(document.digest), document.bytes),
-          store.keep('card', toHex(sha256(arbiter.bytes)), arbiter.bytes),
+          ...(arbiter === null ? [] : [store.keep('card', toHex(sha256(arbiter.bytes)), arbiter.bytes)]),
         );
       }
       const deal = before ?? newDeal(message.deal, us(), them);
@@ -183,7 +188,10 @@ export function createDeals(parts: Parts) {
     return found !== undefined && approvals.stands(found) ? found : 'withdrawn';
   };
 
+  const transfers = createTransfers(parts, writes, { standing });
+
   return {
+    transfers,
     exclusive: <T>(deal: string, task: () => Promise<T>): Promise<T> => locks.run(deal, task),
 
     approvals,
@@ -270,7 +278,10 @@ export function createDeals(parts: Parts) {
             : `fit deal show ${deal.id}`;
         throw new FitError('wrong-state', `there is nothing to ${order}`, { hint });
       }
-      await parts.exchanges.order(toHex(open.xid), order);
+      if ((await transfers.find(toHex(open.document))) === undefined)
+        await parts.exchanges.order(toHex(open.xid), order);
+      else if (order === 'abort') await transfers.abort(deal.id, toHex(open.document));
+      else throw new FitError('wrong-state', 'a transfer has no arbiter', { hint: `fit deal explain ${deal.id}` });
       return held(deal.id);
     },
 
@@ -352,6 +363,7 @@ export function createDeals(parts: Parts) {
         const document = parseDocument(await store.fetch('document', toHex(digest)));
         const { format, other } = document.terms;
         const weWrote = equal(version.by, deal.us);
+        if (format === 'transfer/1') throw new PeerFault('out-of-order', 'message 0 of a transfer that is none');
         // Of a swap who accepted it begins, and who wrote it fetches first what the other gives.
         if (format === 'contract/1' || (format === 'delivery/1' && !weWrote))
           throw new PeerFault('out-of-order', 'message 0 from the wrong side');
@@ -467,6 +479,7 @@ export function createDeals(parts: Parts) {
     },
     onChange: writes.onChange,
     arbiterOf,
+    chosenArbiter,
     sendCard(card: Uint8Array): { readonly ops: readonly StoreOp[]; readonly posted: () => void } {
       const posts = contacts.certificates().map((to) =>
         outbox.post({

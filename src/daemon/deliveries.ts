@@ -27,6 +27,7 @@ import { createMutex } from '../lib/mutex.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { Remote } from '../p2p/link.ts';
 import { decodeBulkRequest, encodeBulkReply } from './bulk.ts';
+import { createCiphertexts } from './ciphertexts.ts';
 import type { ContentStore, Incoming, Outgoing } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
 import type { DealStore } from './deal-store.ts';
@@ -39,12 +40,16 @@ import { createMeter } from './progress.ts';
 /** What exchanges need of contents. */
 export interface ContentOfExchanges {
   /** The key of content that we give, 32 bytes. */
-  key(record: ExchangeRecord): Promise<Uint8Array>;
-  /** Opens what we got. */
+  key(record: Pick<ExchangeRecord, 'document'>): Promise<Uint8Array>;
+  /** Whether what was here is lost, and is fetched again. */
+  isLost(document: string): Promise<boolean>;
+  /** Opens what we got. `trouble`: it is what was sealed, and not what the note says of it. */
   open(
-    record: ExchangeRecord,
+    record: Pick<ExchangeRecord, 'document'>,
     key: Uint8Array,
-  ): Promise<{ readonly kind: 'right' } | { readonly kind: 'wrong'; readonly proof: Uint8Array }>;
+  ): Promise<
+    { readonly kind: 'right'; readonly trouble: string | null } | { readonly kind: 'wrong'; readonly proof: Uint8Array }
+  >;
 }
 
 type Chosen = Pick<ContentItem, 'point' | 'ciphertextRoot'>;
@@ -68,6 +73,7 @@ interface DeliveryParts extends FetchesParts, RemainsParts {
   readonly rng: Rng;
 }
 
+const DAMAGED = 'it was damaged on this disk and is fetched again';
 const CHANGED = 'a file of it is not what it was when it was offered: put it back as it was, or withdraw';
 
 /** A file that has changed is looked at again after this, and for at most one part in so many of the time. */
@@ -137,7 +143,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const openHere = async (document: string, key: Uint8Array, again: boolean) => {
     const entry = await incoming(document);
     // A crash came between the comparison and what follows from it.
-    if (entry.phase === 'opened' || entry.phase === 'taken') return { kind: 'right' as const };
+    if (entry.phase === 'opened' || entry.phase === 'taken') return { kind: 'right' as const, trouble: entry.trouble };
     if (isOver(entry.deal)) throw new FitError('wrong-state', 'the deal has ended');
     if (entry.phase === 'fetching') return 'fetching' as const;
     const content = await termsOf(document, entry);
@@ -174,19 +180,36 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
             : 'it is what was sealed, but not the credential that the note describes';
       await update(document, { phase: 'opened', trouble });
       await contents.discardSealed(entry.folder);
-      return { kind: 'right' as const };
+      return { kind: 'right' as const, trouble };
     } catch (error) {
       if (!isFitError(error)) throw error;
       if (error.code === 'disk-full') await update(document, { trouble: NO_ROOM }).catch(() => {});
       if (error.code !== 'archive-corrupt' || again) throw error;
       log.warn({ deal: entry.deal, error }, 'what was fetched is damaged on this disk and is fetched again');
       await contents.discard(entry.folder);
-      await update(document, { phase: 'fetching', trouble: 'it was damaged on this disk and is fetched again' });
+      await update(document, { phase: 'fetching', trouble: DAMAGED });
       return 'fetching' as const;
     }
   };
 
+  const ciphertexts = createCiphertexts({
+    contents,
+    work,
+    outgoing,
+    incoming,
+    damagedOurs: mend,
+    changedOurs: (document, { deal }, begun) => foundChanged(document, deal, begun),
+    async fetchAgain(document, { deal, folder }) {
+      log.warn({ deal }, 'what was fetched is damaged on this disk and is fetched again');
+      await contents.discard(folder);
+      await update(document, { phase: 'fetching', trouble: DAMAGED });
+      fetches.start(document);
+    },
+    now: () => clock.now(),
+  });
+
   return {
+    ...ciphertexts,
     /**
      * Hashes and seals files of ours for a deal (which may not be known yet); the terms of the note, and the write that keeps them
      * once the note is complete.
@@ -320,11 +343,13 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       begin();
     },
 
-    async key(record: ExchangeRecord): Promise<Uint8Array> {
+    isLost: async (document: string): Promise<boolean> => (await contents.in(document))?.phase === 'fetching',
+
+    async key(record: Pick<ExchangeRecord, 'document'>): Promise<Uint8Array> {
       return (await outgoing(toHex(record.document))).x;
     },
 
-    async open(record: ExchangeRecord, key: Uint8Array) {
+    async open(record: Pick<ExchangeRecord, 'document'>, key: Uint8Array) {
       const document = toHex(record.document);
       for (let again = false; ; again = true) {
         const found = await locks.run(document, () => openHere(document, key, again));
@@ -363,6 +388,14 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         salts: phase === 'opened' && existsSync(salts) ? salts : null,
       };
     },
+
+    /** What was opened is not what its note says, and is not taken: none of it stays. */
+    reject: (document: string): Promise<void> =>
+      locks.run(document, async () => {
+        const { folder } = await incoming(document);
+        await update(document, { phase: 'failed' });
+        await contents.discard(folder);
+      }),
 
     /** The opened files are where they belong: ours go. */
     async taken(document: string): Promise<void> {

@@ -7,6 +7,7 @@ import { type ExchangeMessage, encodeMessage } from '../exchange/messages.ts';
 import { isFinal, type PartyEffect, type PartyRole, type PartyState } from '../exchange/party.ts';
 import { xidOf } from '../exchange/record.ts';
 import { enc } from '../lib/cbor.ts';
+import type { SpooledCiphertext } from './ciphertexts.ts';
 import { type Exchange, encodeExchange } from './exchange-record.ts';
 import type { Letter } from './outbox.ts';
 import { encodeSpooled } from './spool.ts';
@@ -69,7 +70,11 @@ export const letterFor = (exchange: Exchange, effect: PartyEffect<Uint8Array>): 
 };
 
 /** The request that a locked daemon can still send, readable without the passphrase (PROTOCOL §6). */
-const spoolOps = (exchange: Exchange, state: PartyState<Uint8Array>): readonly StoreOp[] => {
+const spoolOps = (
+  exchange: Exchange,
+  state: PartyState<Uint8Array>,
+  ciphertext: SpooledCiphertext | null,
+): readonly StoreOp[] => {
   if (isFinal(state.phase) || state.resolve === null) return [{ kind: 'delete', space: 'spool', key: exchange.xid }];
   const due = exchange.record.notAfter - exchange.record.margin;
   return [
@@ -77,13 +82,20 @@ const spoolOps = (exchange: Exchange, state: PartyState<Uint8Array>): readonly S
       kind: 'put',
       space: 'spool',
       key: exchange.xid,
-      value: encodeSpooled({ ...exchange.arbiter, due, request: state.resolve, answer: null }),
+      value: encodeSpooled({ ...exchange.arbiter, due, request: state.resolve, answer: null, ciphertext }),
     },
   ];
 };
 
-/** The writes of a recorded state: the exchange itself, and the request that a locked daemon could send for it. */
-export function storedOps(exchange: Exchange, state: PartyState<Uint8Array>): readonly StoreOp[] {
+/**
+ * The writes of a recorded state: the exchange itself, and the request that a locked daemon could send for it, with where the
+ * ciphertext lies that it could bring.
+ */
+export function storedOps(
+  exchange: Exchange,
+  state: PartyState<Uint8Array>,
+  ciphertext: SpooledCiphertext | null = null,
+): readonly StoreOp[] {
   const value = encodeExchange(exchange, state);
   const { xid } = exchange;
   const stored: readonly StoreOp[] = isFinal(state.phase)
@@ -92,5 +104,5 @@ export function storedOps(exchange: Exchange, state: PartyState<Uint8Array>): re
         { kind: 'put', space: 'exchanges', key: doneKey(xid), value },
       ]
     : [{ kind: 'put', space: 'exchanges', key: openKey(xid), value }];
-  return [...stored, ...spoolOps(exchange, state)];
+  return [...stored, ...spoolOps(exchange, state, ciphertext)];
 }

@@ -27,6 +27,7 @@ import type { Logger } from '../lib/log.ts';
 import { createMutex } from '../lib/mutex.ts';
 import { patienceWithin } from '../lib/window.ts';
 import type { Link, Remote } from '../p2p/link.ts';
+import type { Ciphertexts } from './ciphertexts.ts';
 import type { ContentOfExchanges } from './deliveries.ts';
 import { answerKeyOf, doneKey, letter, letterFor, openKey, otherRole, storedOps, summary } from './exchange-effects.ts';
 import { courseOf, decodeExchange, type Exchange } from './exchange-record.ts';
@@ -69,7 +70,7 @@ export interface ExchangePorts {
   /** Whether the consent stands now: not withdrawn, expired or used. */
   consentStands(id: string): boolean;
   /** Of exchanges of content: the key of what we send, and the comparison of what we got. */
-  readonly content: ContentOfExchanges;
+  readonly content: ContentOfExchanges & Ciphertexts;
   /** What else belongs into the write of this state: the deal, the consent's use. Called again when it is durable. */
   recording(
     exchange: Exchange,
@@ -148,10 +149,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     const entries: NewEntry[] = [];
     const audit: NewEntry[] = [];
     const durable: (() => void)[] = [];
+    const ciphertext = await ports.content.ciphertextHere(exchange);
     for (const effect of effects) {
       if (effect.kind === 'record') {
         const more = ports.recording(exchange, effect.state, effect.consume);
-        ops.push(...storedOps(exchange, effect.state), ...more.ops);
+        ops.push(...storedOps(exchange, effect.state, ciphertext), ...more.ops);
         entries.push(
           {
             time: now(),
@@ -204,7 +206,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
 
   const { archive, keyring, link, clock, log } = ports;
   const { makePromise, verifyPromise } = createPromising(ports);
-  const inquiry = createInquiry<Live>({ archive, keyring, link, clock, log, stopping: stopping.signal }, feed);
+  const { ciphertext } = ports.content;
+  const inquiry = createInquiry<Live>(
+    { archive, keyring, link, clock, log, stopping: stopping.signal, ciphertext },
+    feed,
+  );
 
   /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
   const checkContent = async (entry: Live): Promise<void> => {

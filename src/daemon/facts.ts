@@ -53,6 +53,11 @@ export function statementFacts({ template }: Statement, now: number): Facts {
   };
 }
 
+/** Of the arbiter's certificate, hex; empty for a transfer. */
+export function arbiterHashOf({ terms }: Document): string {
+  return terms.arbiter === null ? '' : toHex(terms.arbiter.certificate);
+}
+
 /** SHA-256 of what follows the front matter, hex: the same for all texts made from one template. */
 export function templateOf(document: Document): string {
   return toHex(sha256(utf8(document.body)));
@@ -69,7 +74,7 @@ export function factsOf(
   return {
     kind,
     ...names,
-    mode: terms.arbiter.mode,
+    mode: terms.arbiter?.mode ?? 'invisible',
     template: templateOf(document),
     items: itemsOf(document, us),
     attachments: terms.attachments.length,

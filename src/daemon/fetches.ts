@@ -101,7 +101,8 @@ export function createFetches(
   };
 
   const freeBytes = async (): Promise<number> => {
-    const { bavail, bsize } = await statfs(dirname(contents.root));
+    // Its folder may be on a file system of its own, and is made with the first content.
+    const { bavail, bsize } = await statfs(contents.root).catch(() => statfs(dirname(contents.root)));
     return bavail * bsize;
   };
 

@@ -51,6 +51,8 @@ export interface Identity {
   ): Promise<void>;
   /** Throws `FitError('locked')` before the first unlock. */
   card(): Card;
+  /** What files for this trader are encrypted to; null before there is a card that says so. */
+  recipient(): string | null;
   self(): ArbiterSelf;
 }
 
@@ -94,12 +96,19 @@ export function createIdentity(ports: IdentityPorts): Identity {
 
   /** What the present card should say, apart from serial and signatures. */
   const says = (
-    fields: Pick<Card, 'addresses' | 'name' | 'verifier'> & {
+    fields: Pick<Card, 'addresses' | 'name' | 'verifier' | 'recipient'> & {
       readonly certificate: Uint8Array;
       readonly roles: CardFields['roles'];
     },
   ): Uint8Array =>
-    encode([fields.certificate, fields.addresses, fields.name, fields.verifier, fields.roles.map(roleItem)]);
+    encode([
+      fields.certificate,
+      fields.addresses,
+      fields.name,
+      fields.verifier,
+      fields.roles.map(roleItem),
+      fields.recipient,
+    ]);
 
   return {
     peer,
@@ -128,6 +137,7 @@ export function createIdentity(ports: IdentityPorts): Identity {
         name: config.name,
         verifier: secrets.verifier.public,
         roles: roles(),
+        recipient: secrets.age.recipient,
       };
       if (card !== undefined && equal(says(wanted), says({ ...card, certificate: card.certificate.hash }))) return;
       const now = seconds(ports.clock.now());
@@ -142,6 +152,7 @@ export function createIdentity(ports: IdentityPorts): Identity {
           proof: proveVerifier(secrets.verifier.secret, certificate.hash, peer, ports.rng(32)),
           name: config.name,
           roles: wanted.roles,
+          recipient: wanted.recipient,
           transport: signTransport(keyring.transportSeed, transportStatement(certificate.hash, certificate.notAfter)),
         },
         sign,
@@ -172,6 +183,7 @@ export function createIdentity(ports: IdentityPorts): Identity {
         throw new FitError('locked', 'the card is made at the first unlock', { hint: 'fit unlock' });
       return card;
     },
+    recipient: () => card?.recipient ?? null,
     self() {
       const certificate = present(keyring.chain[0], 'certificate');
       return {

@@ -2,7 +2,8 @@
  * Asking the arbiter about one exchange until it has answered or the question is moot (PROTOCOL §7).
  *
  * Guarantees: one loop per exchange; an answer becomes an input only if it verifies; what the arbiter signed is kept, because
- * two answers that contradict each other prove that it broke its word (`contradiction`).
+ * two answers that contradict each other prove that it broke its word (`contradiction`); for a full check it is brought the
+ * ciphertext when it says that it wants it, and seldom again.
  */
 import type { Archive } from '../archive/sealed-store.ts';
 import { openAnswer, verifyAnswer } from '../exchange/answers.ts';
@@ -16,6 +17,7 @@ import { type Clock, seconds } from '../lib/clock.ts';
 import { PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Link } from '../p2p/link.ts';
+import { bring } from './bringing.ts';
 import { answerKeyOf, encodeAffidavit, ownRole } from './exchange-effects.ts';
 import type { Exchange } from './exchange-record.ts';
 import type { Keyring } from './keyring.ts';
@@ -23,7 +25,9 @@ import type { Keyring } from './keyring.ts';
 const ARBITER_TIMEOUT_MS = 30_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
-/** The longest wait while a window is open: a void is no worse for being heard of later. */
+/** After a ciphertext that was brought and is wanted again; then twice as long each time. */
+const BRING_AGAIN_MS = 1_000;
+/** The longest wait while a window is open, and until a ciphertext is brought again: a void is no worse for being heard of later. */
 const WINDOW_RETRY_MS = 3_600_000;
 
 export type ArbiterTrouble = 'unreachable' | 'refuses' | 'unknown' | null;
@@ -44,6 +48,8 @@ export interface InquiryPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly stopping: AbortSignal;
+  /** The whole ciphertext, for a full check. */
+  ciphertext(exchange: Exchange): Promise<Uint8Array>;
 }
 
 const QUESTIONS: Readonly<Partial<Record<PartyPhase, RequestKind>>> = {
@@ -98,6 +104,8 @@ export function createInquiry<S extends Subject>(
 
   /** When an open window is to be looked at again, in ms. */
   const windows = new Map<string, number>();
+  /** What the arbiter has to be brought, from this chunk on. */
+  const wanted = new Map<string, number>();
 
   const answered = async (subject: S, reply: Uint8Array): Promise<boolean> => {
     const { exchange } = subject;
@@ -106,6 +114,7 @@ export function createInquiry<S extends Subject>(
     const answer = verifyAnswer(record, parties, opened);
     await keepAnswer(exchange, answer.kind, opened);
     windows.delete(exchange.xid);
+    wanted.delete(exchange.xid);
     const settled = (input: PartyInput<Uint8Array>): Promise<boolean> => {
       subject.trouble = null;
       return feed(subject, input);
@@ -140,11 +149,30 @@ export function createInquiry<S extends Subject>(
         subject.trouble = 'unknown';
         return false;
       case 'wanted':
+        subject.trouble = null;
+        wanted.set(exchange.xid, answer.from);
+        return false;
       case 'undecided':
         return false;
       default:
         return unreachable(answer);
     }
+  };
+
+  /** Brings the ciphertext that was wanted. False if none was. */
+  const bringWanted = async ({ exchange }: S): Promise<boolean> => {
+    const { arbiter, record, xid } = exchange;
+    const from = wanted.get(xid);
+    const { itemO } = record;
+    if (from === undefined || itemO.kind !== 'content') return false;
+    const ciphertext = await ports.ciphertext(exchange).catch((error: unknown) => {
+      ports.log.warn({ xid, error }, 'what the arbiter is to compare cannot be made now');
+      return null;
+    });
+    if (ciphertext === null) return false;
+    const { bytes, ciphertextRoot } = itemO;
+    await bring(ports.link, arbiter, { xid: xidOf(record), bytes, ciphertextRoot, ciphertext, from }, stopping);
+    return true;
   };
 
   const askOnce = async (subject: S, kind: RequestKind): Promise<boolean> => {
@@ -168,12 +196,18 @@ export function createInquiry<S extends Subject>(
       let retryMs = FIRST_RETRY_MS;
       // Wrong content is complained about soon after the key is out, so at first the sender looks often.
       let windowMs = LONGEST_RETRY_MS;
+      let bringMs = 0;
       try {
         for (;;) {
           const kind = QUESTIONS[exchange.machine.phase];
           if (stopping.aborted || subject.gone || kind === undefined) return;
           try {
             if (await askOnce(subject, kind)) continue;
+            if (await bringWanted(subject)) {
+              await pause(bringMs);
+              bringMs = Math.min(Math.max(bringMs * 2, BRING_AGAIN_MS), WINDOW_RETRY_MS);
+              continue;
+            }
           } catch (error) {
             if (!(error instanceof PeerFault)) subject.trouble = 'unreachable';
             ports.log.debug({ xid: exchange.xid, error }, 'the arbiter did not answer');
@@ -187,6 +221,7 @@ export function createInquiry<S extends Subject>(
       } finally {
         subject.asking = false;
         windows.delete(exchange.xid);
+        wanted.delete(exchange.xid);
       }
     },
   };

@@ -3,7 +3,7 @@
  *
  * On disk, all 0600 in a 0700 folder:
  *   signing.pem       the signing key, encrypted PKCS#8 that `openssl pkey` reads
- *   vault.sealed      archive key, verifier key, KEM keys and the timestamping key, under the same passphrase
+ *   vault.sealed      archive key, verifier key, KEM keys, timestamping key, age key, under the same passphrase
  *   certificates.pem  the certificate chain, leaf first (public)
  *   transport.key     the Ed25519 seed of the PeerId: not under the passphrase, so that a locked daemon can be reached
  *   binding           both keys' signatures that PeerId and certificate belong together (public)
@@ -16,26 +16,22 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { BINDING_MAX_BYTES, makeBinding } from '../commerce/binding.ts';
 import { unwrapSecret, wrapSecret } from '../crypto/aead.ts';
+import { generateAgeKey } from '../crypto/age.ts';
 import { signControl } from '../crypto/control.ts';
 import { generateKem } from '../crypto/kem.ts';
-import { decryptPkcs8, encryptPkcs8, generateSigningKey, privateKeyOf, requireP256 } from '../crypto/keys.ts';
-import {
-  CERTIFICATE_MAX_BYTES,
-  type Certificate,
-  parseCertificate,
-  selfSigned,
-  selfSignedTimestamping,
-} from '../crypto/pki/certificate.ts';
+import { decryptPkcs8, encryptPkcs8, generateSigningKey } from '../crypto/keys.ts';
+import { type Certificate, parseCertificate, selfSigned, selfSignedTimestamping } from '../crypto/pki/certificate.ts';
 import { fromPem, toPem } from '../crypto/pki/pem.ts';
 import { peerIdOf, signTransport } from '../crypto/transport.ts';
 import { generateVerifierKey } from '../crypto/verifier-key.ts';
 import { present } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
-import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
+import { decode, read } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import type { Rng } from '../lib/rng.ts';
+import { decodeVault, encodeVault, type TimestampKey, type Vault, wipeVault } from './vault.ts';
 
 const CERTIFICATE_YEARS = 5;
 /** Clocks differ: a new certificate is valid from an hour ago. */
@@ -44,25 +40,8 @@ const BACKDATE_SECONDS = 3600;
 const FREE_ATTEMPTS = 5;
 const LONGEST_WAIT_MS = 60_000;
 
-export interface KemKey {
-  readonly secret: Uint8Array;
-  readonly public: Uint8Array;
-}
-
-/** Signs timestamps and nothing else: RFC 3161 wants a key of its own for that. */
-export interface TimestampKey {
-  readonly key: KeyObject;
-  readonly certificate: Certificate;
-}
-
-export interface Secrets {
+export interface Secrets extends Vault {
   readonly signing: KeyObject;
-  readonly archiveKey: Uint8Array;
-  readonly verifier: { readonly secret: Uint8Array; readonly public: Uint8Array };
-  /** The arbiter's, newest first; old ones are kept for exchanges that name them. */
-  readonly kem: readonly KemKey[];
-  /** Of a trader that was made with this role. */
-  readonly timestamp: TimestampKey | null;
 }
 
 export interface Keyring {
@@ -109,39 +88,6 @@ function put(file: string, content: Uint8Array | string): void {
 
 const certificatesPem = (chain: readonly Certificate[]): string =>
   chain.map((one) => toPem('CERTIFICATE', one.der)).join('');
-
-type Vault = Omit<Secrets, 'signing'>;
-
-/** Version 2 has a timestamping key, version 1 none. */
-function encodeVault({ archiveKey, verifier, kem, timestamp }: Vault): Uint8Array {
-  const keys = [archiveKey, verifier.secret, verifier.public, kem.map((key) => [key.secret, key.public])];
-  if (timestamp === null) return encode([1, ...keys]);
-  const pkcs8 = new Uint8Array(timestamp.key.export({ format: 'der', type: 'pkcs8' }));
-  return encode([2, ...keys, [pkcs8, timestamp.certificate.der]]);
-}
-
-function decodeTimestampKey(value: Cbor | undefined): TimestampKey {
-  const [pkcs8, certificate] = read.array(value, 2, 'timestamping key');
-  return {
-    key: requireP256(privateKeyOf(read.blob(pkcs8, 1024, 'timestamping key'))),
-    certificate: parseCertificate(read.blob(certificate, CERTIFICATE_MAX_BYTES, 'timestamping certificate')),
-  };
-}
-
-function decodeVault(bytes: Uint8Array): Vault {
-  const fields = read.list(decode(bytes, 65_536), 6, 'vault');
-  const [version, archiveKey, secret, open, kem, timestamp] = fields;
-  read.literal(version, fields.length === 6 ? 2 : 1, 'vault version');
-  return {
-    archiveKey: read.bytes(archiveKey, 32, 'archive key'),
-    verifier: { secret: read.bytes(secret, 32, 'verifier secret'), public: read.bytes(open, 33, 'verifier key') },
-    kem: read.list(kem, 64, 'KEM keys').map((key: Cbor) => {
-      const [hidden, shown] = read.array(key, 2, 'KEM key');
-      return { secret: read.bytes(hidden, 32, 'KEM secret'), public: read.bytes(shown, 32, 'KEM key') };
-    }),
-    timestamp: timestamp === undefined ? null : decodeTimestampKey(timestamp),
-  };
-}
 
 export interface NewIdentity {
   readonly name: string;
@@ -202,6 +148,7 @@ export async function createKeys(
     verifier: generateVerifierKey(),
     kem: identity.arbiter ? [generateKem()] : [],
     timestamp: identity.timestamp === true ? createTimestampKey(identity.name, validity) : null,
+    age: await generateAgeKey(),
   };
   const [pem, sealed] = await Promise.all([
     encryptPkcs8(signing, identity.passphrase),
@@ -273,8 +220,15 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     put(file.binding, binding);
   };
 
-  const openVault = async (passphrase: string): Promise<Vault> =>
-    decodeVault(await unwrapSecret(passphrase, readFileSync(file.vault)));
+  /** A vault of before there were age keys gets one. */
+  const openVault = async (passphrase: string): Promise<Vault> => {
+    const vault = decodeVault(await unwrapSecret(passphrase, readFileSync(file.vault)));
+    const { age } = vault;
+    if (age !== null) return { ...vault, age };
+    const whole = { ...vault, age: await generateAgeKey() };
+    put(file.vault, await wrapSecret(passphrase, encodeVault(whole)));
+    return whole;
+  };
 
   return {
     get locked() {
@@ -318,14 +272,11 @@ export function openKeyring(folder: string, clock: Clock): Keyring {
     lock() {
       era += 1;
       if (held === undefined) return;
-      for (const secret of [held.archiveKey, held.verifier.secret, ...held.kem.map((key) => key.secret)])
-        secret.fill(0);
+      wipeVault(held);
       held = undefined;
     },
     async check(passphrase) {
-      const vault = await guarded(() => openVault(passphrase));
-      for (const secret of [vault.archiveKey, vault.verifier.secret, ...vault.kem.map((key) => key.secret)])
-        secret.fill(0);
+      wipeVault(await guarded(() => openVault(passphrase)));
     },
     async changePassphrase(old, fresh) {
       await guarded(async () => {

@@ -16,6 +16,7 @@ import {
 } from '../commerce/document.ts';
 import { type Negotiation, transactionOf } from '../commerce/messages.ts';
 import { noteOf } from '../commerce/note.ts';
+import { transferNoteOf } from '../commerce/transfer-note.ts';
 import { sha256 } from '../crypto/hash.ts';
 import {
   type CredentialTerms,
@@ -23,8 +24,8 @@ import {
   describeCredential,
   MAX_CREDENTIAL_BYTES,
 } from '../exchange/credential.ts';
-import type { ContentCheck } from '../exchange/items.ts';
-import type { ContentTerms } from '../exchange/terms.ts';
+import { type ContentCheck, MAX_FULL_BYTES } from '../exchange/items.ts';
+import type { ContentTerms, TransferTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex, utf8 } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -62,8 +63,9 @@ interface Draft {
   readonly before: Deal | undefined;
   readonly id: string;
   readonly contact: Contact;
-  readonly arbiter: Contact;
-  readonly arbiterCard: Card;
+  /** null, as its card, for a transfer. */
+  readonly arbiter: Contact | null;
+  readonly arbiterCard: Card | null;
   readonly document: Document;
   /** What else belongs to it on disk. */
   readonly also: readonly StoreOp[];
@@ -82,7 +84,7 @@ export interface DeliverRequest {
   readonly deal?: string | undefined;
   readonly to?: string | undefined;
   readonly arbiter?: string | undefined;
-  /** Seconds. */
+  /** Seconds; 0 for a full check instead. */
   readonly window: number;
   readonly expires?: number | undefined;
   /** What the note says beside the names of the files. */
@@ -93,9 +95,14 @@ export interface DeliverRequest {
   /** The one file is a credential, to be described as such. */
   readonly credential: boolean;
   readonly want?: string | undefined;
+  /** One way, without an arbiter, with these attributes. */
+  readonly transfer?: TransferTerms | undefined;
 }
 
 type Swap = NonNullable<NonNullable<DocumentContext['delivery']>['swap']>;
+
+/** Under which a card is kept, hex; empty where there is none. */
+const cardHash = (card: Card | null): string => (card === null ? '' : toHex(sha256(card.bytes)));
 
 /** What the one file says of itself as a credential. */
 async function credentialOf(files: readonly string[]): Promise<CredentialTerms> {
@@ -124,7 +131,7 @@ export function createOffers(
   settle: (deal: Deal) => Promise<Deal>,
 ) {
   const { store, contacts, identity, outbox, rng } = parts;
-  const { arbiterOf, pinnedArbiter, timesFor, warningsFor } = createDealParties(parts);
+  const { arbiterOf, chosenArbiter, pinnedArbiter, timesFor, endFor, warningsFor } = createDealParties(parts);
   const { now, us } = writes;
 
   const peerOf = (deal: Deal): Contact => {
@@ -138,22 +145,30 @@ export function createOffers(
     before: Deal | undefined,
     id: string,
     contact: Contact,
-    arbiter: Contact,
-    arbiterCard: Card,
+    arbiter: Contact | null,
+    arbiterCard: Card | null,
     request: Omit<OfferRequest, 'to' | 'arbiter'>,
     answers?: Terms,
     delivery?: Delivered,
   ): Draft => {
-    const role = roleOf(arbiterCard);
     const own = identity.card();
-    const ends = [own.certificate, contact.card.certificate, arbiterCard.certificate].map((one) => one.notAfter);
-    const times = timesFor(request.expires, role, Math.min(...ends));
+    const ends = [own, contact.card, ...(arbiterCard === null ? [] : [arbiterCard])].map(
+      (one) => one.certificate.notAfter,
+    );
+    const chainEnd = Math.min(...ends);
+    const role = arbiterCard === null ? null : roleOf(arbiterCard);
+    const offerUntil = role === null ? endFor(request.expires, chainEnd) : 0;
+    const times =
+      role === null ? { offerUntil, notAfter: offerUntil, margin: 0 } : timesFor(request.expires, role, chainEnd);
     const bytes = completeDocument(request.document, {
       deal: id,
       author: { name: own.name, certificate: own.certificate.hash },
       addressee: { name: contact.card.name, certificate: contact.card.certificate.hash },
-      arbiter: { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
-      mode: request.mode ?? answers?.arbiter.mode ?? 'invisible',
+      arbiter:
+        arbiterCard === null || role === null
+          ? null
+          : { name: arbiterCard.name, certificate: arbiterCard.certificate.hash, terms: role.termsDigest },
+      mode: request.mode ?? answers?.arbiter?.mode ?? 'invisible',
       ...times,
       ...(answers === undefined ? {} : { answers }),
       ...(delivery === undefined ? {} : delivery.context),
@@ -179,7 +194,7 @@ export function createOffers(
         kind: before === undefined ? 'offer' : 'counter-offer',
         version: (currentVersion(deal)?.number ?? 0) + 1,
         document: document.bytes,
-        arbiterCard: arbiterCard.bytes,
+        arbiterCard: arbiterCard === null ? null : arbiterCard.bytes,
         offerUntil: document.terms.offerUntil,
       },
     };
@@ -189,7 +204,7 @@ export function createOffers(
   const keep = ({ document, arbiterCard, also }: Draft): readonly StoreOp[] => [
     ...also,
     store.keep('document', toHex(document.digest), document.bytes),
-    store.keep('card', toHex(sha256(arbiterCard.bytes)), arbiterCard.bytes),
+    ...(arbiterCard === null ? [] : [store.keep('card', cardHash(arbiterCard), arbiterCard.bytes)]),
   ];
 
   const baseOf = (before: Deal | undefined): string | null => {
@@ -215,7 +230,7 @@ export function createOffers(
       deal: id,
       document,
       peer: toHex(contact.card.certificate.hash),
-      arbiterCard: toHex(sha256(arbiterCard.bytes)),
+      arbiterCard: cardHash(arbiterCard),
       base: baseOf(before),
       expires: document.terms.offerUntil,
       latest: document.terms.offerUntil,
@@ -233,12 +248,29 @@ export function createOffers(
     });
   };
 
+  const checkFull = (bytes: number, swap: boolean): void => {
+    if (swap)
+      throw new FitError('usage', 'a swap has no full check', { hint: 'leave --check away, or give it a window' });
+    if (bytes > MAX_FULL_BYTES)
+      throw new FitError('usage', `a full check takes at most ${MAX_FULL_BYTES / 1024 ** 2} MiB of content`, {
+        hint: 'give it a window: --check window=72h; nothing was signed',
+      });
+  };
+
   /** Makes content of the files, and takes it away again if nothing came of it. */
   const withContent = async (
     id: string,
     request: DeliverRequest,
     use: (content: ContentTerms, keep: Delivered['keep']) => Promise<Offered>,
   ): Promise<Offered> => {
+    // Before all of it is read.
+    if (request.window === 0 && request.transfer === undefined) {
+      const files = await Promise.all(request.files.map(sourceOf));
+      checkFull(
+        files.reduce((sum, { size }) => sum + size, 0),
+        request.swap,
+      );
+    }
     const credential = request.credential ? await credentialOf(request.files) : null;
     const made = await parts.deliveries.make(id, request.files);
     let kept = false;
@@ -255,6 +287,10 @@ export function createOffers(
   };
 
   const deliveryOf = (content: ContentTerms, { window }: DeliverRequest, swap: Swap | undefined) => {
+    if (window === 0) {
+      checkFull(content.bytes, swap !== undefined);
+      return { content, check: 'full' as const };
+    }
     const least = leastWindow(Math.max(content.bytes, swap !== undefined && 'other' in swap ? swap.other.bytes : 0));
     if (window < least)
       throw new FitError('usage', 'the window is too short to compare that much content in it', {
@@ -318,20 +354,34 @@ export function createOffers(
           hint: 'leave --want away',
         });
       if (request.swap && found !== undefined && isAnswer) return answer((await settle(found)).id, request, authority);
+      if (request.transfer !== undefined && (request.swap || request.arbiter !== undefined))
+        throw new FitError('usage', 'a transfer goes one way and has no arbiter', { hint: 'leave --receipt away' });
       if (request.swap && request.want === undefined)
         throw new FitError('usage', 'what is wanted for it?', { hint: 'add --want' });
       const to = found === undefined ? contacts.named(request.to ?? '') : peerOf(found);
+      const references = about === undefined ? [] : [about.document];
+      const id = newId(rng);
+      const { transfer } = request;
+      if (transfer !== undefined)
+        return withContent(id, request, (content, keep) => {
+          const { text, expires, dryRun } = request;
+          const delivered: Delivered = {
+            context: { delivery: { content, check: 'none', transfer }, references },
+            keep,
+          };
+          const rest = { document: utf8(transferNoteOf(content, transfer, text)), expires, dryRun };
+          return offer(draft(undefined, id, to, null, null, rest, undefined, delivered), dryRun, authority);
+        });
+      const given = about === undefined ? undefined : await chosenArbiter(about);
       const arbiter =
         request.arbiter !== undefined
           ? contacts.named(request.arbiter)
-          : about !== undefined
-            ? pinnedArbiter((await arbiterOf(about)).contact, found?.id ?? '')
+          : given !== undefined
+            ? pinnedArbiter(given.contact, found?.id ?? '')
             : undefined;
       if (arbiter === undefined) throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter' });
       if (to.name === arbiter.name) throw new FitError('usage', 'the arbiter must be somebody else');
       const swap = request.want === undefined ? undefined : { want: request.want };
-      const references = about === undefined ? [] : [about.document];
-      const id = newId(rng);
       return withContent(id, request, (content, keep) => {
         const delivered: Delivered = { context: { delivery: deliveryOf(content, request, swap), references }, keep };
         const rest = restOf(content, request, swap);
@@ -350,8 +400,12 @@ export function createOffers(
         const deal = writes.held(id);
         const contact = peerOf(deal);
         const version = present(currentVersion(deal), 'version');
-        const { card, contact: pinned } = await arbiterOf(version);
         const { terms } = parseDocument(await store.fetch('document', toHex(version.document)));
+        if (terms.transfer !== null)
+          throw new FitError('wrong-state', 'a transfer is received or declined, not answered with another text', {
+            hint: `fit deal receive ${id}, or fit deal decline ${id}`,
+          });
+        const { card, contact: pinned } = await arbiterOf(version);
         const made = draft(deal, id, contact, pinnedArbiter(pinned, id), card, request, terms);
         return offer(made, request.dryRun, authority);
       });
@@ -379,8 +433,9 @@ export function createOffers(
           throw new FitError('wrong-state', 'the text can no longer be offered: nothing was signed', {
             hint: 'propose it again',
           });
-        const arbiterCard = parseCard(await store.fetch('card', consent.arbiterCard));
-        const pinned = pinnedArbiter(arbiter, consent.deal);
+        const isTransfer = document.terms.transfer !== null;
+        const arbiterCard = isTransfer ? null : parseCard(await store.fetch('card', consent.arbiterCard));
+        const pinned = isTransfer ? null : pinnedArbiter(arbiter, consent.deal);
         return offer(
           { before, id: consent.deal, contact, arbiter: pinned, arbiterCard, document, also: [] },
           false,

@@ -1,7 +1,8 @@
 /**
  * The durable outbox (DESIGN §10): what is to be sent is stored in the same atomic write as the decision that justifies it,
  * and stays until the recipient's daemon has acknowledged it. Per recipient in order, repeated until then; the recipient
- * may see a message twice and takes it once, because every message names what it is about.
+ * may see a message twice and takes it once, because every message names what it is about. One that has to wait for what only
+ * it is about lets the others pass.
  */
 import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
@@ -18,6 +19,9 @@ const LONGEST_RETRY_MS = 10_000;
 const FLUSH_AFTER_MS = 1000;
 /** A recipient that never comes must not fill the disk. */
 const MAX_WAITING_PER_PEER = 1000;
+
+/** Reasons to wait that are of one message: the recipient takes others meanwhile. All else keeps the order. */
+const OF_ONE_MESSAGE: ReadonlySet<string> = new Set(['not-fetched']);
 
 /** The recipient's acknowledgement: taken, not now (try again), or never (dropped, with the reason told). */
 export type Ack =
@@ -51,7 +55,18 @@ export interface Letter {
 
 interface Waiting extends Letter {
   readonly key: string;
+  /** Let the others pass until its timer fires: how to end that. */
+  cancelPause: (() => void) | undefined;
+  /** How long it waits the next time that it is told to. */
+  pauseMs: number;
 }
+
+const waitingLetter = (key: string, letter: Letter): Waiting => ({
+  ...letter,
+  key,
+  cancelPause: undefined,
+  pauseMs: FIRST_RETRY_MS,
+});
 
 export interface OutboxPorts {
   readonly archive: Archive;
@@ -86,14 +101,13 @@ const encodeLetter = (letter: Letter): Uint8Array =>
 function decodeLetter(key: string, bytes: Uint8Array): Waiting {
   const [version, to, protocol, body, ref, until] = read.array(decode(bytes, MAX_FRAME_BYTES + 1024), 6, 'letter');
   read.literal(version, 1, 'letter version');
-  return {
-    key,
+  return waitingLetter(key, {
     to: read.text(to, 64, 'recipient'),
     protocol: read.oneOf(protocol, PROTOCOLS, 'protocol'),
     body: read.blob(body, MAX_FRAME_BYTES, 'body'),
     ref: read.text(ref, 128, 'reference'),
     until: until === null ? null : read.uint(until, 'until'),
-  };
+  });
 }
 
 export function createOutbox(ports: OutboxPorts): Outbox {
@@ -114,6 +128,15 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     queue.cancelTimer?.();
     queue.cancelTimer = ports.clock.at(ports.clock.now() + queue.retryMs, () => void run(to));
     queue.retryMs = Math.min(queue.retryMs * 2, LONGEST_RETRY_MS);
+  };
+
+  /** This one later, the others meanwhile. */
+  const pause = (to: string, letter: Waiting): void => {
+    letter.cancelPause = ports.clock.at(ports.clock.now() + letter.pauseMs, () => {
+      letter.cancelPause = undefined;
+      void run(to);
+    });
+    letter.pauseMs = Math.min(letter.pauseMs * 2, LONGEST_RETRY_MS);
   };
 
   /** Deletions of letters that are done with. Losing them in a crash only sends those again, so they wait for company. */
@@ -142,7 +165,7 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     cancelFlush ??= ports.clock.at(ports.clock.now() + FLUSH_AFTER_MS, () => void flush());
   };
 
-  /** Sends the head of the queue until it is empty or the recipient cannot be reached. */
+  /** Sends what does not have to wait, in order, until nothing is left or the recipient cannot be reached. */
   const run = async (to: string): Promise<void> => {
     const queue = queueOf(to);
     if (queue.busy || abort.signal.aborted) return;
@@ -151,7 +174,7 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     queue.busy = true;
     try {
       for (;;) {
-        const letter = queue.letters[0];
+        const letter = queue.letters.find((one) => one.cancelPause === undefined);
         if (letter === undefined) return;
         if (letter.until !== null && seconds(ports.clock.now()) >= letter.until) {
           remove(queue, letter);
@@ -170,11 +193,15 @@ export function createOutbox(ports: OutboxPorts): Outbox {
           return;
         }
         ports.onAck(letter, ack);
-        if (ack.kind === 'later') {
+        if (ack.kind === 'later' && !OF_ONE_MESSAGE.has(ack.why)) {
           later(to, queue);
           return;
         }
         queue.retryMs = FIRST_RETRY_MS;
+        if (ack.kind === 'later') {
+          pause(to, letter);
+          continue;
+        }
         remove(queue, letter);
       }
     } finally {
@@ -209,7 +236,7 @@ export function createOutbox(ports: OutboxPorts): Outbox {
       return {
         ops: [...takeDeletions(), { kind: 'put', space: 'outbox', key, value: encodeLetter(letter) }],
         posted: () => {
-          queue.letters.push({ ...letter, key });
+          queue.letters.push(waitingLetter(key, letter));
           void run(letter.to);
         },
       };
@@ -218,6 +245,11 @@ export function createOutbox(ports: OutboxPorts): Outbox {
       const queue = queues.get(certificate);
       if (queue === undefined || queue.letters.length === 0) return;
       queue.retryMs = FIRST_RETRY_MS;
+      for (const letter of queue.letters) {
+        letter.cancelPause?.();
+        letter.cancelPause = undefined;
+        letter.pauseMs = FIRST_RETRY_MS;
+      }
       void run(certificate);
     },
     waiting() {
@@ -225,7 +257,10 @@ export function createOutbox(ports: OutboxPorts): Outbox {
     },
     async stop() {
       abort.abort();
-      for (const queue of queues.values()) queue.cancelTimer?.();
+      for (const queue of queues.values()) {
+        queue.cancelTimer?.();
+        for (const letter of queue.letters) letter.cancelPause?.();
+      }
       await flush();
     },
   };

@@ -6,6 +6,7 @@
  * a fault and a refusal, what cannot be taken now is asked for again, and only a bug ends the daemon.
  */
 import type { Archive } from '../archive/sealed-store.ts';
+import { decodeTransferMessage } from '../exchange/transfer-messages.ts';
 import { AssertionFailed } from '../lib/assert.ts';
 import { enc } from '../lib/cbor.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
@@ -29,7 +30,7 @@ export interface ReceptionPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly contacts: Pick<Contacts, 'peerOf'>;
-  readonly deals: Pick<Deals, 'receive'>;
+  readonly deals: Pick<Deals, 'receive' | 'transfers'>;
   readonly exchanges: Pick<Exchanges, 'handle'>;
   readonly outbox: Pick<Outbox, 'wake'>;
   /** Whether messages can be taken; an unlock that is under way. */
@@ -51,6 +52,11 @@ export interface Reception {
 
 export async function createReception(ports: ReceptionPorts): Promise<Reception> {
   const { archive, clock, log, contacts, deals, exchanges, outbox } = ports;
+
+  const takeExchange = (from: Remote, body: Uint8Array): Promise<Ack> => {
+    const transfer = decodeTransferMessage(body);
+    return transfer === undefined ? exchanges.handle(from, body) : deals.transfers.handle(from, transfer);
+  };
   const inbox = await createInbox(archive, clock);
   /** What is being put into the inbox at this moment. */
   const keeping = new Set<Promise<Ack>>();
@@ -58,7 +64,7 @@ export async function createReception(ports: ReceptionPorts): Promise<Reception>
   /** What an honest peer's message does; what a dishonest one's does is a fault and a refusal. */
   const take = async (protocol: Unread['protocol'], from: Remote, body: Uint8Array): Promise<Ack> => {
     try {
-      return protocol === '/fit/message/1' ? await deals.receive(from, body) : await exchanges.handle(from, body);
+      return protocol === '/fit/message/1' ? await deals.receive(from, body) : await takeExchange(from, body);
     } catch (error) {
       if (error instanceof PeerFault) {
         ports.onFault(from.peer, error);

@@ -3,8 +3,10 @@ import { parseCard } from '../commerce/card.ts';
 import { parseDocument } from '../commerce/document.ts';
 import { digestWords } from '../commerce/words.ts';
 import { fairness } from '../exchange/explain.ts';
+import { fairnessOfTransfer } from '../exchange/explain-transfer.ts';
 import { windowOf } from '../exchange/items.ts';
-import { courseOfTerms } from '../exchange/terms.ts';
+import { arbiterIn, courseOfTerms } from '../exchange/terms.ts';
+import { present } from '../lib/assert.ts';
 import { fromHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import { safeText } from '../lib/text.ts';
@@ -59,10 +61,11 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
     const card = consent.arbiterCard === '' ? undefined : parseCard(await store.fetch('card', consent.arbiterCard));
     const course = courseOfTerms(terms);
     // Who accepts a contract begins; in a delivery it is the sender, whose note was accepted.
-    const role = (consent.kind === 'acceptance') === (course !== 'delivery') ? 'originator' : 'responder';
+    const role =
+      (consent.kind === 'acceptance') === (course !== 'delivery' && course !== 'transfer') ? 'originator' : 'responder';
     // The other party's name as its own text or card gives it.
     const theirs = terms.parties[consent.kind === 'acceptance' ? 0 : 1].name;
-    const arbiterName = card?.name ?? terms.arbiter.name;
+    const arbiterName = card?.name ?? terms.arbiter?.name ?? '';
     const circumstances = {
       them: contact?.name ?? safeText(theirs, { maxLength: MAX_NAME }),
       arbiter: arbiter?.name ?? safeText(arbiterName, { maxLength: MAX_NAME }),
@@ -90,11 +93,18 @@ export function createRequestView(parts: Parts): (consent: Consent) => Promise<A
         contact: arbiter?.name ?? null,
         name: arbiterName,
         fingerprint: consent.arbiter,
-        mode: terms.arbiter.mode,
+        mode: terms.arbiter?.mode ?? 'invisible',
       },
       record: { role, notAfter: isoTime(terms.notAfter), margin: terms.margin, check: terms.check },
       items: itemsOf(document, identity.card().certificate.hash),
-      fairness: fairness(role, course, terms.arbiter.mode, circumstances),
+      fairness:
+        course === 'transfer'
+          ? fairnessOfTransfer(
+              consent.kind === 'offer' ? 'sender' : 'receiver',
+              present(terms.transfer, 'the attributes of a transfer'),
+              circumstances.them,
+            )
+          : fairness(role, course, arbiterIn(terms).mode, circumstances),
       asker: consent.asker,
       asked: isoTime(consent.asked),
       expires: isoTime(consent.expires),

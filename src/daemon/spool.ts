@@ -1,12 +1,17 @@
 /**
  * Resolve requests that a locked daemon can send (PROTOCOL §6): signed and sealed to the arbiter before our last binding
- * message left, kept under the spool key, sent when due, and the sealed answer kept unread until someone unlocks.
+ * message left, kept under the spool key, sent when due, and the sealed answer kept unread until someone unlocks. The answer does
+ * not say then whether the arbiter wants the ciphertext, so a receiver brings it whenever the arbiter is to compare it.
  */
 import type { Archive } from '../archive/sealed-store.ts';
-import { decode, encode, read } from '../lib/cbor.ts';
+import { isCiphertext } from '../exchange/pieces.ts';
+import { fromHex } from '../lib/bytes.ts';
+import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { type Link, MAX_FRAME_BYTES } from '../p2p/link.ts';
+import { bring } from './bringing.ts';
+import { readCiphertext, type SpooledCiphertext } from './ciphertexts.ts';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const RETRY_MS = 10_000;
@@ -19,20 +24,31 @@ export interface Spooled {
   readonly due: number;
   readonly request: Uint8Array;
   readonly answer: Uint8Array | null;
+  /** What the arbiter is to compare, if we have it here. */
+  readonly ciphertext: SpooledCiphertext | null;
 }
 
 export function encodeSpooled(spooled: Spooled): Uint8Array {
-  const { certificate, peer, addresses, due, request, answer } = spooled;
-  return encode([1, certificate, peer, addresses, due, request, answer]);
+  const { certificate, peer, addresses, due, request, answer, ciphertext } = spooled;
+  const brought = ciphertext === null ? null : [ciphertext.folder, ciphertext.bytes, ciphertext.root];
+  return encode([2, certificate, peer, addresses, due, request, answer, brought]);
+}
+
+function ciphertextFrom(value: Cbor | undefined): SpooledCiphertext | null {
+  if (value === undefined || value === null) return null;
+  const [folder, bytes, root] = read.array(value, 3, 'ciphertext');
+  return {
+    folder: read.text(folder, 64, 'folder'),
+    bytes: read.uint(bytes, 'bytes'),
+    root: read.bytes(root, 32, 'root'),
+  };
 }
 
 export function decodeSpooled(bytes: Uint8Array): Spooled {
-  const [version, certificate, peer, addresses, due, request, answer] = read.array(
-    decode(bytes, 2 * MAX_FRAME_BYTES),
-    7,
-    'prepared request',
-  );
-  read.literal(version, 1, 'version');
+  const fields = read.list(decode(bytes, 2 * MAX_FRAME_BYTES), 8, 'prepared request');
+  const [version, certificate, peer, addresses, due, request, answer, ciphertext] = fields;
+  // The first version knew no full checks.
+  if (version !== 1 || fields.length !== 7) read.literal(version, 2, 'version');
   return {
     certificate: read.text(certificate, 64, 'arbiter'),
     peer: read.text(peer, 128, 'peer'),
@@ -40,6 +56,7 @@ export function decodeSpooled(bytes: Uint8Array): Spooled {
     due: read.uint(due, 'due'),
     request: read.blob(request, MAX_FRAME_BYTES, 'request'),
     answer: answer === null ? null : read.blob(answer, MAX_FRAME_BYTES, 'answer'),
+    ciphertext: ciphertextFrom(ciphertext),
   };
 }
 
@@ -50,6 +67,8 @@ export interface SpoolPorts {
   readonly log: Logger;
   /** Once unlocked the exchange driver asks by itself. */
   readonly locked: () => boolean;
+  /** Where the ciphertext in a folder of contents lies. */
+  readonly sealed: (folder: string) => string;
 }
 
 /** Watches prepared requests while the daemon is locked. The returned function ends it. */
@@ -64,6 +83,15 @@ export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
     );
   };
 
+  /** False if it is not here as it was: an unlocked daemon fetches it again. */
+  const bringIt = async (xid: string, arbiter: Spooled, { folder, bytes, root }: SpooledCiphertext) => {
+    const ciphertext = await readCiphertext(ports.sealed(folder), bytes);
+    if (ciphertext === null || !isCiphertext({ bytes, ciphertextRoot: root }, ciphertext)) return false;
+    const brought = { xid: fromHex(xid), bytes, ciphertextRoot: root, ciphertext, from: 0 };
+    await bring(ports.link, arbiter, brought);
+    return true;
+  };
+
   const send = async (xid: string): Promise<void> => {
     if (stopped || !ports.locked()) return;
     try {
@@ -74,7 +102,9 @@ export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
       ports.link.learn(spooled.peer, spooled.addresses);
       const options = { timeoutMs: REQUEST_TIMEOUT_MS };
       const { peer, certificate, request } = spooled;
-      const answer = await ports.link.request(peer, certificate, '/fit/arbiter/1', request, options);
+      const ask = () => ports.link.request(peer, certificate, '/fit/arbiter/1', request, options);
+      let answer = await ask();
+      if (spooled.ciphertext !== null && (await bringIt(xid, spooled, spooled.ciphertext))) answer = await ask();
       if (stopped || !ports.locked()) return;
       const value = encodeSpooled({ ...spooled, answer });
       await ports.archive.batch([{ kind: 'put', space: 'spool', key: xid, value }]);

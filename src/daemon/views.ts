@@ -6,12 +6,13 @@ import { parseDocument } from '../commerce/document.ts';
 import { logEntryOf } from '../commerce/transaction.ts';
 import type { DeliveryInput } from '../evidence/delivery.ts';
 import type { SwapInput } from '../evidence/swap.ts';
+import type { TransferInput } from '../evidence/transfer.ts';
 import { decodeDelivery, signatureIn } from '../exchange/completion.ts';
 import { explain } from '../exchange/explain.ts';
 import { windowOf } from '../exchange/items.ts';
 import type { LogEntry } from '../exchange/log.ts';
 import type { PartyPhase } from '../exchange/party.ts';
-import { courseOfTerms } from '../exchange/terms.ts';
+import { arbiterIn, courseOfTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { isoTime, seconds } from '../lib/clock.ts';
@@ -22,8 +23,10 @@ import type { Evidence } from './deal-store.ts';
 import type { Deals } from './deals.ts';
 import type { Parts } from './parts.ts';
 import { reasonOf } from './reason.ts';
+import { evidenceOfTransfer, explainTransferOf, transferOf } from './transfer-views.ts';
 
-type Material =
+export type Material =
+  | ({ readonly kind: 'transfer' } & TransferInput)
   | ({ readonly kind: 'delivery' } & DeliveryInput)
   | ({ readonly kind: 'swap' } & SwapInput)
   | {
@@ -114,18 +117,22 @@ export function createViews(parts: Parts, deals: Deals) {
 
     async full(deal: Deal): Promise<DealResult> {
       const version = present(currentVersion(deal), 'version');
-      const { card, contact } = await deals.arbiterOf(version);
+      const chosen = await deals.chosenArbiter(version);
       const document = await documentOf(version.document);
       const exchange = live(deal);
       return {
         ...(await summary(deal)),
-        arbiter: {
-          contact: contact?.name ?? null,
-          name: card.name,
-          fingerprint: toHex(card.certificate.hash),
-          mode: document.terms.arbiter.mode,
-          card: encodeCard(card),
-        },
+        arbiter:
+          chosen === undefined
+            ? null
+            : {
+                contact: chosen.contact?.name ?? null,
+                name: chosen.card.name,
+                fingerprint: toHex(chosen.card.certificate.hash),
+                mode: arbiterIn(document.terms).mode,
+                card: encodeCard(chosen.card),
+              },
+        transfer: document.terms.transfer,
         versions: deal.versions.map((one) => ({
           version: one.number,
           document: toHex(one.document),
@@ -156,12 +163,22 @@ export function createViews(parts: Parts, deals: Deals) {
 
     async explain(deal: Deal): Promise<ExplainResult> {
       const version = present(currentVersion(deal), 'version');
-      const { card, contact: arbiter } = await deals.arbiterOf(version);
       const { terms } = await documentOf(version.document);
       const contact = contacts.of(toHex(deal.them));
+      const name = (given: string | undefined, own: string): string => given ?? safeText(own, { maxLength: 64 });
+      const who = {
+        them: name(contact?.name, contact?.card.name ?? 'the other side'),
+        verified: contact?.verified ?? false,
+      };
+      const course = courseOfTerms(terms);
+      if (course === 'transfer') {
+        const found = await transferOf(deal, deals.transfers.find);
+        const attributes = present(terms.transfer, 'attributes of a transfer');
+        return { deal: deal.id, state: deal.state, ...explainTransferOf(deal, found, attributes, who) };
+      }
+      const { card, contact: arbiter } = await deals.arbiterOf(version);
       const exchange = live(deal);
       const last = deal.exchanges.at(-1);
-      const course = courseOfTerms(terms);
       const accepts = last === undefined ? !equal(version.by, deal.us) : equal(last.acceptor, deal.us);
       const originator = accepts === (course !== 'delivery');
       // The latest exchange alone: an earlier one that was void says nothing of it.
@@ -182,7 +199,6 @@ export function createViews(parts: Parts, deals: Deals) {
               : 'dropped');
       const trouble = exchange === undefined ? null : exchanges.arbiterTrouble(exchange.xid);
       const minutes = (sec: number): string => isoTime(sec).slice(0, 16).replace('T', ' ').concat(' UTC');
-      const name = (given: string | undefined, own: string): string => given ?? safeText(own, { maxLength: 64 });
       const explanation = explain(
         {
           role: originator ? 'originator' : 'responder',
@@ -190,13 +206,12 @@ export function createViews(parts: Parts, deals: Deals) {
           phase,
           holdsPromise: exchange === undefined ? phase === 'contracted' : exchange.machine.peerPromise !== null,
           via: viaOf(deal),
-          mode: terms.arbiter.mode,
+          mode: arbiterIn(terms).mode,
           wrong,
         },
         {
-          them: name(contact?.name, contact?.card.name ?? 'the other side'),
+          ...who,
           arbiter: name(arbiter?.name, card.name),
-          verified: contact?.verified ?? false,
           until: minutes(terms.notAfter),
           deadline: minutes(terms.notAfter - terms.margin),
           margin: terms.margin,
@@ -236,6 +251,11 @@ export function createViews(parts: Parts, deals: Deals) {
         (one) => one?.chain.map((c) => c.der) ?? [],
       );
       const log = deal.transactions.map(logEntryOf);
+      const transfer = await transferOf(deal, deals.transfers.find);
+      if (transfer !== undefined) {
+        const note = await store.fetch('document', toHex(transfer.record.document));
+        return evidenceOfTransfer(transfer, note, chains, log);
+      }
       const open = deal.exchanges.find((one) => one.outcome === 'contracted');
       const last = open ?? deal.exchanges.at(-1);
       if (last === undefined) return undefined;

@@ -12,6 +12,7 @@ import { verifySignedData } from '../crypto/pki/cms.ts';
 import { type Document, parseDocument } from '../exchange/document.ts';
 import { formatLog, type LogEntry } from '../exchange/log.ts';
 import { type ExchangeRecord, encodeRecord } from '../exchange/record.ts';
+import { arbiterIn } from '../exchange/terms.ts';
 import { equal } from '../lib/bytes.ts';
 import { enc } from '../lib/cbor.ts';
 import { FitError } from '../lib/errors.ts';
@@ -65,12 +66,14 @@ export const FILE = {
   originR: 'origin-responder.txt',
   originRSignature: 'origin-responder.p7s',
   proof: 'proof.cbor',
+  // Of a transfer (transfer.ts).
+  transfer: 'transfer.md',
 } as const;
 
 /** Whose certificates the evidence carries, by hash, in the document's order, the arbiter last. */
 function concerned({ terms }: Document, withArbiter: boolean): readonly Uint8Array[] {
   const hashes = terms.parties.map((party) => party.certificate);
-  return withArbiter ? [...hashes, terms.arbiter.certificate] : hashes;
+  return withArbiter ? [...hashes, arbiterIn(terms).certificate] : hashes;
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   linkSync,
   lstatSync,
   openSync,
@@ -134,9 +135,9 @@ export function isThere(path: string): boolean {
 }
 
 /** Gives what is complete its name, over nothing. Both names are in one file system. */
-export function putInPlace(from: string, to: string, isFolder: boolean): void {
+export function putInPlace(from: string, to: string): void {
   if (isThere(to)) throw existsAlready(to);
-  if (isFolder) {
+  if (lstatSync(from).isDirectory()) {
     renameSync(from, to);
     return;
   }
@@ -149,6 +150,19 @@ export function putInPlace(from: string, to: string, isFolder: boolean): void {
     return;
   }
   rmSync(from);
+}
+
+/** Makes durable which names are in a folder. */
+export function syncFolder(path: string): void {
+  const fd = openSync(path, O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    // Some file systems of other systems know no such thing.
+    if (!['EINVAL', 'ENOTSUP', 'EISDIR'].includes(codeOf(error))) throw error;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Runs with a path that is gone afterwards, whatever happens, also when the program is interrupted. */

@@ -20,7 +20,7 @@ import { foldedName, isFileName } from '../lib/file-name.ts';
 import { createTurns, fileError, openPlain, readAt, type Work } from './container-io.ts';
 
 export interface Planned {
-  readonly kind: 'file' | 'statement' | 'credential' | 'folder';
+  readonly kind: 'file' | 'statement' | 'credential' | 'folder' | 'sealed';
   readonly name: string;
   readonly parent: number;
   readonly depth: number;
@@ -34,6 +34,8 @@ export interface Planned {
   attributes: readonly Attribute[];
   /** Of statements and credentials. */
   readonly inline: Uint8Array | null;
+  /** Of what is sealed: the root of the container in it, and its bytes, made anew each time. */
+  readonly sealed: { readonly inner: Uint8Array; open(): AsyncIterable<Uint8Array> } | null;
 }
 
 export interface Named {
@@ -144,7 +146,7 @@ export async function plan(named: Named, now: number, work: Work): Promise<reado
     work.entries += 1;
     const { kind, name, source, bytes, inline } = found;
     const leaves = isLeaf ? 1 : 0;
-    nodes.push({ kind, name, parent, depth, source, bytes, count: 0, leaves, attributes: NONE, inline });
+    nodes.push({ kind, name, parent, depth, source, bytes, count: 0, leaves, attributes: NONE, inline, sealed: null });
     return nodes.length - 1;
   };
   const root = add({ name: '', source: '', kind: 'folder', bytes: 0, inline: null }, -1);
@@ -160,13 +162,19 @@ export async function plan(named: Named, now: number, work: Work): Promise<reado
     }
     await turn();
   }
+  sumUp(nodes);
+  return nodes;
+}
+
+/** Folders have the leaves and bytes of what is in them. */
+export function sumUp(nodes: readonly Planned[]): void {
+  for (const node of nodes) if (node.kind === 'folder') [node.leaves, node.bytes] = [0, 0];
   for (const node of [...nodes].reverse()) {
     const parent = nodes[node.parent];
     if (parent === undefined) continue;
     parent.leaves += node.leaves;
     parent.bytes += node.bytes;
   }
-  return nodes;
 }
 
 /** Writes down what folders ask for. `wanted`: by path, `.` or nothing for the container itself. */

@@ -17,7 +17,7 @@ export function partiesIn(document: Document, record: ExchangeRecord, certificat
   const find = (hash: Uint8Array) =>
     certificates.find((one) => equal(one.hash, hash)) ??
     refuse('bad-certificates', 'the certificate of somebody whom the document names is missing');
-  const { arbiter } = document.terms;
+  const arbiter = document.terms.arbiter ?? refuse('bad-document', 'a transfer has no arbiter and no exchange');
   return {
     O: { certificate: find(record.originator), verifier: record.verifierO },
     R: { certificate: find(record.responder), verifier: record.verifierR },

@@ -1,6 +1,7 @@
 /** The README of a delivery's evidence: what each file is and how openssl alone checks it. Made as a contract's (readme.ts). */
 import { sha256 } from '../crypto/hash.ts';
 import type { Document } from '../exchange/document.ts';
+import { arbiterIn } from '../exchange/terms.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import { README_END, statementCommands } from './readme-statements.ts';
@@ -21,7 +22,7 @@ export function deliveryReadme({ terms, digest }: Document, received: boolean, c
     ...terms.references.map((one) => `under     SHA-256 ${toHex(one)}`),
     `sender    certificate SHA-256 ${toHex(sender.certificate)}`,
     `receiver  certificate SHA-256 ${toHex(receiver.certificate)}`,
-    `arbiter   certificate SHA-256 ${toHex(terms.arbiter.certificate)}`,
+    `arbiter   certificate SHA-256 ${toHex(arbiterIn(terms).certificate)}`,
     `certificates.pem SHA-256 ${toHex(sha256(certificates))}`,
     `signed before ${isoTime(terms.notAfter)}`,
     '',

@@ -2,6 +2,7 @@
 import { sha256 } from '../crypto/hash.ts';
 import type { Document } from '../exchange/document.ts';
 import type { Role } from '../exchange/items.ts';
+import { arbiterIn } from '../exchange/terms.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import { README_END, statementCommands } from './readme-statements.ts';
@@ -51,7 +52,7 @@ export function swapReadme({ terms, digest }: Document, signed: readonly Role[],
     ...terms.references.map((one) => `under     SHA-256 ${toHex(one)}`),
     `author    certificate SHA-256 ${toHex(author.certificate)}`,
     `accepted  certificate SHA-256 ${toHex(addressee.certificate)}`,
-    `arbiter   certificate SHA-256 ${toHex(terms.arbiter.certificate)}`,
+    `arbiter   certificate SHA-256 ${toHex(arbiterIn(terms).certificate)}`,
     `certificates.pem SHA-256 ${toHex(sha256(certificates))}`,
     `signed before ${isoTime(terms.notAfter)}`,
     '',

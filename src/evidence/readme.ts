@@ -4,6 +4,7 @@
  */
 import { sha256 } from '../crypto/hash.ts';
 import type { Document } from '../exchange/document.ts';
+import { arbiterIn } from '../exchange/terms.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 
@@ -60,7 +61,7 @@ export function readmeText(
     `document  SHA-256 ${toHex(digest)}`,
     `party     certificate SHA-256 ${toHex(author.certificate)}`,
     `party     certificate SHA-256 ${toHex(addressee.certificate)}`,
-    ...(contract ? [] : [`arbiter   certificate SHA-256 ${toHex(terms.arbiter.certificate)}`]),
+    ...(contract ? [] : [`arbiter   certificate SHA-256 ${toHex(arbiterIn(terms).certificate)}`]),
     `certificates.pem SHA-256 ${toHex(sha256(certificates))}`,
     `signed before ${isoTime(terms.notAfter)}`,
     '',

@@ -65,11 +65,11 @@ export interface Verdict {
   readonly ok: boolean;
   readonly type: 'asics' | 'files' | 'p7s' | 'unknown';
   /** `affidavit`: the arbiter's statement stands for the signatures. */
-  readonly proof: 'contract' | 'affidavit' | 'delivery' | 'swap' | null;
+  readonly proof: 'contract' | 'affidavit' | 'delivery' | 'swap' | 'transfer' | null;
   readonly signers: readonly VerdictSigner[];
   readonly title: string | null;
   readonly deal: string | null;
-  /** SHA-256 of the document, hex: of a delivery or swap, its note. */
+  /** SHA-256 of the document, hex: where content is given, its note. */
   readonly document: string | null;
   /** SHA-256 of the documents that a note refers to, hex: of the contract that it fulfils. */
   readonly references: readonly string[];

@@ -7,6 +7,7 @@ import { verifySignedData } from '../crypto/pki/cms.ts';
 import { parseStatement, verifyAffidavit } from '../exchange/affidavit.ts';
 import { verifyAnswer } from '../exchange/answers.ts';
 import type { Document } from '../exchange/document.ts';
+import { arbiterIn } from '../exchange/terms.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { buildEvidence, type EvidenceFile } from './bundle.ts';
 import { checkKnown, checkLog, problemOf, readDocument, signerOf } from './checks.ts';
@@ -20,7 +21,7 @@ function verifySigners(document: Document, parts: Parts, options: VerifyOptions)
   const cms = verifySignedData(proof.p7s, content);
   if (!cms.ok) refuse(cms.code, `the signature file: ${cms.message}`);
   const { parties } = document.terms;
-  const expected = proof.kind === 'contract' ? parties : [{ ...document.terms.arbiter, role: 'arbiter' }];
+  const expected = proof.kind === 'contract' ? parties : [{ ...arbiterIn(document.terms), role: 'arbiter' }];
   const found = expected.map((party) => {
     const signer = cms.signers.find((one) => equal(one.certificate.hash, party.certificate));
     if (signer === undefined) refuse('wrong-signers', 'somebody whom the document names has not signed it');
@@ -40,7 +41,7 @@ function verifySigners(document: Document, parts: Parts, options: VerifyOptions)
 
 function verifyStatement(document: Document, parts: Parts): void {
   if (parts.proof.kind !== 'affidavit') return;
-  if (document.terms.arbiter.mode !== 'affidavit') refuse('wrong-mode', 'the document does not allow an affidavit');
+  if (arbiterIn(document.terms).mode !== 'affidavit') refuse('wrong-mode', 'the document does not allow an affidavit');
   const { text, p7s } = parts.proof;
   const { record } = parseStatement(text);
   checkRecord(document, record);

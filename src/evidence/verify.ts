@@ -1,6 +1,6 @@
 /**
  * The authority on evidence (DESIGN §8): says of an `.asics` container, of the files of a folder or of a plain signature with
- * its document whether it is a contract, a delivery or a swap, who signed it, and what is wrong first. Offline, without keys,
+ * its document whether it is a contract, a delivery, a swap or a transfer, who signed it, and what is wrong first. Offline, without keys,
  * home or daemon.
  *
  * Guarantees: input of any kind gives a verdict, never an exception; `ok` only if both parties that the document names signed
@@ -16,11 +16,15 @@ import { type EvidenceKind, NOTHING, refuse, type Verdict, type VerifyOptions } 
 import { CONTRACT, judgeContract } from './verify-contract.ts';
 import { DELIVERY } from './verify-delivery.ts';
 import { SWAP } from './verify-swap.ts';
+import { TRANSFER } from './verify-transfer.ts';
 
 export type { Known, Verdict, VerdictCredential, VerdictFile, VerdictSigner, VerifyOptions } from './verdict.ts';
 
 /** Told by the files that they alone have. */
-const KINDS: readonly EvidenceKind[] = [SWAP, DELIVERY];
+const KINDS: readonly EvidenceKind[] = [SWAP, TRANSFER, DELIVERY];
+
+/** The exchange is void; what was sent is wrong. */
+const AGAINST: readonly string[] = ['void', 'wrong-content'];
 
 /** Whether the evidence is what its own contents make: no other file, no other order, no other text. */
 function checkFiles(files: readonly EvidenceFile[], container: Uint8Array | null, made: readonly EvidenceFile[]): void {
@@ -46,8 +50,8 @@ function verifyAll(
   try {
     const kind = KINDS.find((one) => one.is(files)) ?? CONTRACT;
     const { verdict, made } = kind.judge(base, files, options);
-    // That an exchange is void is believed of whole evidence only, as that it is good.
-    if (!verdict.ok && verdict.problem?.code !== 'void') return verdict;
+    // What stands against somebody is believed of whole evidence only, as that it is good.
+    if (!verdict.ok && !AGAINST.includes(verdict.problem?.code ?? '')) return verdict;
     try {
       checkFiles(files, container, made());
     } catch (error) {

@@ -63,6 +63,22 @@ export interface FolderRecord extends Named {
   readonly bytes: number;
 }
 
+/** Encrypted folders of one container: each is an open file while it is read. */
+export const MAX_SEALED = 256;
+/** The name of what is in an encrypted folder. */
+export const SEALED_NAME = 'sealed.age';
+
+/**
+ * All that an encrypted folder has: `bytes` of an age file in the content part, whose `root` is that of a file's chunks. What
+ * it opens to is a container of its own with the root `inner`, which tells nothing, since every record in there has its salt.
+ */
+export interface SealedRecord extends Named {
+  readonly kind: 'sealed';
+  readonly bytes: number;
+  readonly root: Uint8Array;
+  readonly inner: Uint8Array;
+}
+
 /** `count` entries side by side that are not shown. */
 export interface HiddenRecord {
   readonly kind: 'hidden';
@@ -70,7 +86,7 @@ export interface HiddenRecord {
   readonly hash: Uint8Array;
 }
 
-export type LeafRecord = FileRecord | StatementRecord | CredentialRecord;
+export type LeafRecord = FileRecord | StatementRecord | CredentialRecord | SealedRecord;
 export type ContainerRecord = LeafRecord | FolderRecord | HiddenRecord;
 
 export function encodeRecord(record: ContainerRecord): Uint8Array {
@@ -87,6 +103,8 @@ export function encodeRecord(record: ContainerRecord): Uint8Array {
     }
     case 'hidden':
       return enc(5, record.count, record.hash);
+    case 'sealed':
+      return enc(6, record.salt, record.name, record.bytes, record.root, record.inner);
   }
 }
 
@@ -148,6 +166,17 @@ export function decodeRecord(bytes: Uint8Array): ContainerRecord {
         root: read.bytes(root, HASH_BYTES, 'root'),
         leaves: countOf(leaves),
         bytes: sizeOf(size),
+      };
+    }
+    case 6: {
+      const [, , , size, root, inner] = read.array(fields, 6, 'sealed');
+      read.literal(named.name, SEALED_NAME, 'name of what is sealed');
+      return {
+        kind: 'sealed',
+        ...named,
+        bytes: sizeOf(size),
+        root: read.bytes(root, HASH_BYTES, 'root'),
+        inner: read.bytes(inner, HASH_BYTES, 'root of what is sealed'),
       };
     }
     default:

@@ -1,14 +1,14 @@
 /**
  * What folders of a container ask for, and whether it is there (fit-container(5)). Guarantees: an attribute is in the folder's
  * hash, so that it cannot be taken away without changing everything above; what a folder asks for and does not have refuses
- * it with all that is in it, in one sentence; an attribute that this version cannot check is refused, never passed over.
+ * it with all that is in it, in one sentence; every attribute is checked, and one that is not known is no attribute.
  */
 import { sha256 } from '../crypto/hash.ts';
 import { verifyOnce } from '../crypto/one-time.ts';
 import type { Certificate } from '../crypto/pki/certificate.ts';
 import { verifySignedData } from '../crypto/pki/cms.ts';
 import { verifyTimestamp } from '../crypto/pki/timestamp.ts';
-import { present } from '../lib/assert.ts';
+import { present, unreachable } from '../lib/assert.ts';
 import { fromHex, toHex, utf8 } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import {
@@ -107,6 +107,8 @@ export interface Demands {
   readonly authorities?: readonly Certificate[];
   /** Receipts are given, or only the tree is looked at. */
   readonly receipts?: boolean;
+  /** What the encrypted folder that this was in asks for, and the folders above it. */
+  readonly above?: readonly Attribute[];
 }
 
 type Found = { readonly fault: string } | { readonly signer: PackageSigner } | { readonly stamp: number } | null;
@@ -151,8 +153,11 @@ function checkAttribute(attribute: Attribute, about: Package, seal: Seal | undef
         : checkTimestamped(about, seal, demands);
     case 'receipt':
       return demands.receipts === true ? null : { fault: 'it is given for a signed receipt only' };
+    case 'encrypted':
+      // By what is in it: see sealingFault.
+      return null;
     default:
-      return { fault: `it is marked ${attribute}, which this version cannot check` };
+      return unreachable(attribute);
   }
 }
 
@@ -167,20 +172,46 @@ function decodeIfInline({ kind, record }: TreeNode): StatementRecord | Credentia
 export function contradictionOf(
   nodes: readonly Pick<TreeNode, 'parent' | 'attributes'>[],
   index: number,
+  outside: readonly Attribute[] = [],
 ): string | null {
   const own = nodes[index]?.attributes ?? [];
   if (own.includes('signed') && own.includes('anonymous')) return 'it cannot be signed and anonymous';
-  for (let at = nodes[index]?.parent ?? -1; at >= 0; at = nodes[at]?.parent ?? -1) {
-    const above = nodes[at]?.attributes ?? [];
-    if (own.includes('anonymous') && above.includes('signed')) return 'it is anonymous in something signed';
-    if (own.includes('signed') && above.includes('anonymous')) return 'it is signed in something anonymous';
-  }
-  return null;
+  const above = new Set([...outside, ...attributesAbove(nodes, index)]);
+  if (own.includes('anonymous') && above.has('signed')) return 'it is anonymous in something signed';
+  if (own.includes('signed') && above.has('anonymous')) return 'it is signed in something anonymous';
+  return own.includes('encrypted') && above.has('encrypted') ? 'it is encrypted in something encrypted' : null;
 }
 
-function ownFault(nodes: readonly TreeNode[], index: number, now: number): string | null {
+/** What the folders that it is in ask for. */
+export function attributesAbove(
+  nodes: readonly Pick<TreeNode, 'parent' | 'attributes'>[],
+  index: number,
+): readonly Attribute[] {
+  const found: Attribute[] = [];
+  for (let at = nodes[index]?.parent ?? -1; at >= 0; at = nodes[at]?.parent ?? -1)
+    found.push(...(nodes[at]?.attributes ?? []));
+  return found;
+}
+
+/** An encrypted folder shows what is sealed and nothing besides, and nothing else shows that. */
+function sealingFault(nodes: readonly TreeNode[], index: number): string | null {
   const node = present(nodes[index], 'node');
-  if (node.kind === 'folder') return node.attributes.length === 0 ? null : contradictionOf(nodes, index);
+  if (node.kind === 'sealed')
+    return nodes[node.parent]?.attributes.includes('encrypted') === true
+      ? null
+      : 'it is sealed in a folder that is not encrypted';
+  if (!node.attributes.includes('encrypted')) return null;
+  const folder = decodeRecord(node.record);
+  const only = nodes[index + 1];
+  const isSealed = only?.parent === index && (only.kind === 'sealed' || only.kind === 'hidden');
+  return folder.kind === 'folder' && folder.count === 1 && isSealed ? null : 'it must be encrypted and is not';
+}
+
+function ownFault(nodes: readonly TreeNode[], index: number, { now, above }: Demands): string | null {
+  const node = present(nodes[index], 'node');
+  if (node.kind === 'sealed') return sealingFault(nodes, index);
+  if (node.kind === 'folder')
+    return node.attributes.length === 0 ? null : (contradictionOf(nodes, index, above) ?? sealingFault(nodes, index));
   const record = decodeIfInline(node);
   return record === null ? null : inlineFault(record, now);
 }
@@ -199,7 +230,7 @@ export function judge(tree: Tree, seals: readonly Seal[], demands: Demands): Ver
       refused.set(index, `${pathOf(tree.nodes, node.parent) || 'the container'}, which it is in, is refused`);
       continue;
     }
-    const fault = tree.faults.get(index) ?? ownFault(tree.nodes, index, demands.now);
+    const fault = tree.faults.get(index) ?? ownFault(tree.nodes, index, demands);
     if (fault !== null) refuse(index, fault);
     if (node.attributes.length === 0 || fault !== null) continue;
     const about = packageOf(tree, index);

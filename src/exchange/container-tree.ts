@@ -81,6 +81,7 @@ const sizeOf = (record: ContainerRecord): number => {
   switch (record.kind) {
     case 'file':
     case 'folder':
+    case 'sealed':
       return record.bytes;
     case 'statement':
       return utf8(record.text).length;

@@ -20,14 +20,18 @@ export {
   MAX_NODES,
   MAX_RECORD_BYTES,
   MAX_SEAL_BYTES,
+  MAX_SEALED,
   MAX_SEALS_BYTES,
   MAX_TREE_BYTES,
   RECORD_SALT_BYTES,
   recordHash,
+  SEALED_NAME,
   type Seal,
+  type SealedRecord,
 } from './container-format.ts';
 export { inlineFault } from './container-items.ts';
 export {
+  attributesAbove,
   contradictionOf,
   type Demands,
   judge,

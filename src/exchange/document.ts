@@ -14,8 +14,10 @@ import { type LintFinding, lint } from '../lib/lint.ts';
 import type { DocumentTerms } from './contract.ts';
 import type { CredentialTerms } from './credential.ts';
 import { fieldFinding, readDraft } from './front-matter.ts';
-import { type ContentCheck, RECEIPT } from './items.ts';
+import { type ContentCheck, MAX_FULL_BYTES, RECEIPT } from './items.ts';
 import {
+  type ArbiterTerms,
+  arbiterIn,
   type ContentTerms,
   type DraftContent,
   type DraftTerms,
@@ -25,6 +27,7 @@ import {
   type ItemTerms,
   type PartyTerms,
   type Terms,
+  type TransferTerms,
 } from './terms.ts';
 
 export interface Document {
@@ -95,8 +98,13 @@ function one<T>(given: T | undefined, field: string): T {
   return given;
 }
 
-function checkItems({ format, items, parties }: Pick<Terms, 'format' | 'items' | 'parties'>): void {
-  const exchanged = exchangedItems(format, parties);
+function checkItems({
+  format,
+  items,
+  parties,
+  transfer,
+}: Pick<Terms, 'format' | 'items' | 'parties' | 'transfer'>): void {
+  const exchanged = exchangedItems(format, parties, transfer);
   const roles = parties.map((party) => party.role);
   items.forEach((item, index) => {
     const field = `item[${index}]`;
@@ -107,7 +115,7 @@ function checkItems({ format, items, parties }: Pick<Terms, 'format' | 'items' |
     if (expected === undefined ? item.kind !== 'obligation' : !sameItem(item, expected))
       throw new Inconsistent(field, 'what the parties exchange stands once, the author’s first');
   });
-  if (items.length < 2) throw new Inconsistent('item', 'what the parties exchange is missing');
+  if (items.length < exchanged.length) throw new Inconsistent('item', 'what the parties exchange is missing');
 }
 
 function credentialIn(table: string, draft: DraftContent | undefined): CredentialTerms | null {
@@ -156,14 +164,16 @@ function contentIn(
   return { ...given, files };
 }
 
-/** Content has a window, a contract none; of a swap either the other content or what is wanted is named. */
+/** Content has a check, a contract none; of a swap either the other content or what is wanted is named. */
 function checkContent(
   draft: DraftTerms,
   format: Terms['format'],
   check: ContentCheck,
 ): Pick<Terms, 'content' | 'other' | 'want'> {
-  if ((format === 'contract/1') !== (check === 'none'))
-    throw new Inconsistent('exchange.check', 'content has a window, a contract none');
+  if ((format === 'contract/1' || format === 'transfer/1') !== (check === 'none'))
+    throw new Inconsistent('exchange.check', 'content has a window or a full check, a contract none');
+  if (check === 'full' && format === 'swap/1')
+    throw new Inconsistent('exchange.check', 'a swap has a window: a full check is for deliveries');
   const { content, files, other, otherFiles, want } = draft;
   if (format === 'contract/1' && (content !== undefined || files !== undefined))
     throw new Inconsistent(content === undefined ? 'file' : 'content', 'a contract delivers nothing by itself');
@@ -171,7 +181,9 @@ function checkContent(
     throw new Inconsistent(want === undefined ? 'other' : 'want', 'only a swap has it');
   if (format === 'contract/1') return { content: null, other: null, want: null };
   const given = contentIn('content', 'file', content, files);
-  if (format === 'delivery/1') return { content: given, other: null, want: null };
+  if (check === 'full' && given.bytes > MAX_FULL_BYTES)
+    throw new Inconsistent('exchange.check', 'more content than a full check takes: it needs a window');
+  if (format === 'delivery/1' || format === 'transfer/1') return { content: given, other: null, want: null };
   if ((other === undefined) === (want === undefined))
     throw new Inconsistent('other', 'a swap names the other content, or what is wanted');
   if (other === undefined) return { content: given, other: null, want: one(want, 'want') };
@@ -180,13 +192,37 @@ function checkContent(
   return { content: given, other: theirs, want: null };
 }
 
+type Helped = Pick<Terms, 'arbiter' | 'transfer' | 'check' | 'offerUntil' | 'notAfter' | 'margin'>;
+
+/** Who helps in an exchange, how and until when; of a transfer, its attributes, and that nobody does. */
+function checkHelp(draft: DraftTerms, format: Terms['format']): Helped {
+  const offerUntil = one(draft.offerUntil, 'exchange.offer_until');
+  if (format === 'transfer/1') {
+    for (const key of ['arbiter', 'check', 'notAfter', 'margin'] as const)
+      if (draft[key] !== undefined)
+        throw new Inconsistent(
+          key === 'arbiter' ? key : 'exchange',
+          'a transfer has no arbiter, and no help that ends',
+        );
+    const transfer = all<TransferTerms>(draft.transfer, 'transfer', ['origin', 'receipt']);
+    return { arbiter: null, transfer, check: 'none', offerUntil, notAfter: offerUntil, margin: 0 };
+  }
+  if (draft.transfer !== undefined) throw new Inconsistent('transfer', 'only a transfer has it');
+  const arbiter = all<ArbiterTerms>(draft.arbiter, 'arbiter', ['name', 'certificate', 'terms', 'mode']);
+  if (format !== 'contract/1' && arbiter.mode !== 'invisible')
+    throw new Inconsistent('arbiter.mode', 'exchanges of content have the mode "invisible"');
+  const [notAfter, margin] = [one(draft.notAfter, 'exchange.not_after'), one(draft.margin, 'exchange.margin')];
+  if (offerUntil + margin > notAfter)
+    throw new Inconsistent('exchange.not_after', 'earlier than the end of the offer and the margin together');
+  return { arbiter, transfer: null, check: one(draft.check, 'exchange.check'), offerUntil, notAfter, margin };
+}
+
 /** The terms, if nothing is missing and nothing contradicts; `Inconsistent` otherwise. */
 function checkTerms(draft: DraftTerms): Terms {
   const given = one(draft.parties, 'party');
   if (given.length !== 2) throw new Inconsistent('party', 'a contract has two parties');
   const party = (index: 0 | 1) => all<PartyTerms>(given[index], `party[${index}]`, ['role', 'name', 'certificate']);
   const parties = [party(0), party(1)] as const;
-  const arbiter = all<Terms['arbiter']>(draft.arbiter, 'arbiter', ['name', 'certificate', 'terms', 'mode']);
   const items = one(draft.items, 'item').map((item, index) =>
     all<ItemTerms>(item, `item[${index}]`, ['from', 'to', 'kind', 'description']),
   );
@@ -194,32 +230,25 @@ function checkTerms(draft: DraftTerms): Terms {
     all<Terms['attachments'][number]>(attachment, `attachment[${index}]`, ['name', 'size', 'sha256']),
   );
   const format = one(draft.format, 'fit');
-  const check = one(draft.check, 'exchange.check');
+  const help = checkHelp(draft, format);
+  const { arbiter } = help;
   const terms: Terms = {
     format,
-    ...checkContent(draft, format, check),
+    ...help,
+    ...checkContent(draft, format, help.check),
     title: one(draft.title, 'title'),
     deal: one(draft.deal, 'deal'),
     references: draft.references ?? [],
     parties,
-    arbiter,
     items,
-    check,
-    offerUntil: one(draft.offerUntil, 'exchange.offer_until'),
-    notAfter: one(draft.notAfter, 'exchange.not_after'),
-    margin: one(draft.margin, 'exchange.margin'),
     attachments,
   };
   if (parties[0].role === parties[1].role) throw new Inconsistent('party[1].role', 'both parties have the same role');
   if (equal(parties[0].certificate, parties[1].certificate))
     throw new Inconsistent('party[1].certificate', 'both parties have the same certificate');
-  if (parties.some((each) => equal(each.certificate, arbiter.certificate)))
+  if (parties.some((each) => arbiter !== null && equal(each.certificate, arbiter.certificate)))
     throw new Inconsistent('arbiter.certificate', 'a party cannot be the arbiter');
   checkItems(terms);
-  if (format !== 'contract/1' && arbiter.mode !== 'invisible')
-    throw new Inconsistent('arbiter.mode', 'exchanges of content have the mode "invisible"');
-  if (terms.offerUntil + terms.margin > terms.notAfter)
-    throw new Inconsistent('exchange.not_after', 'earlier than the end of the offer and the margin together');
   const names = attachments.map((attachment) => attachment.name.toLowerCase());
   if (new Set(names).size !== names.length) throw new Inconsistent('attachment', 'two attachments with one name');
   if (new Set(terms.references.map(toHex)).size !== terms.references.length)
@@ -278,13 +307,14 @@ function itemsOf({ terms, digest }: Document): Pick<DocumentTerms, 'itemO' | 'it
 export function exchangeTerms(document: Document): DocumentTerms {
   const { terms, digest } = document;
   const [author, addressee] = terms.parties;
+  const arbiter = arbiterIn(terms);
   const [originator, responder] = terms.format === 'delivery/1' ? [author, addressee] : [addressee, author];
   return {
     originator: originator.certificate,
     responder: responder.certificate,
-    arbiter: terms.arbiter.certificate,
-    terms: terms.arbiter.terms,
-    mode: terms.arbiter.mode,
+    arbiter: arbiter.certificate,
+    terms: arbiter.terms,
+    mode: arbiter.mode,
     check: terms.check,
     notAfter: terms.notAfter,
     margin: terms.margin,

@@ -23,6 +23,8 @@ import {
   type ItemTerms,
   MODES,
   type PartyTerms,
+  TRANSFER_RECEIPTS,
+  type TransferTerms,
 } from './terms.ts';
 
 const MAX_NAME = 64;
@@ -142,7 +144,7 @@ const ITEM = {
 const ATTACHMENT = { name: fileName, size: integer(Number.MAX_SAFE_INTEGER), sha256: hash };
 const contentCheck: Reader<ContentCheck> = (value, field) => {
   const found = typeof value === 'string' ? readCheck(value) : undefined;
-  if (found === undefined) throw new BadField(field, 'not "none" or "window=" with seconds');
+  if (found === undefined) throw new BadField(field, 'not "none", "full" or "window=" with seconds');
   return found;
 };
 const receivedName: Reader<string> = (value, field) => {
@@ -161,6 +163,11 @@ const CONTENT = {
   valid_until: time,
 };
 const FILE = { name: receivedName, size, sha256: hash };
+const flag: Reader<boolean> = (value, field) => {
+  if (typeof value !== 'boolean') throw new BadField(field, 'not true or false');
+  return value;
+};
+const TRANSFER = { origin: flag, receipt: oneOf(TRANSFER_RECEIPTS) };
 const EXCHANGE = { check: contentCheck, offer_until: time, not_after: time, margin: integer(MAX_MARGIN) };
 
 function rows<T>(shape: { readonly [K in keyof T]-?: Reader<T[K]> }): Reader<Partial<T>> {
@@ -174,6 +181,7 @@ const TOP = [
   'references',
   'party',
   'arbiter',
+  'transfer',
   'item',
   'content',
   'file',
@@ -205,6 +213,7 @@ function draftOf(root: Table): DraftTerms {
     ...(root.references === undefined ? {} : { references: list(root.references, 'references', MAX_REFERENCES, hash) }),
     ...(root.party === undefined ? {} : { parties: list(root.party, 'party', 2, rows<PartyTerms>(PARTY)) }),
     ...(arbiter === undefined ? {} : { arbiter: fields<ArbiterTerms>(arbiter, 'arbiter', ARBITER) }),
+    ...(root.transfer === undefined ? {} : { transfer: rows<TransferTerms>(TRANSFER)(root.transfer, 'transfer') }),
     ...(root.item === undefined ? {} : { items: list(root.item, 'item', MAX_ITEMS, rows<Required<ItemTerms>>(ITEM)) }),
     ...(root.attachment === undefined
       ? {}

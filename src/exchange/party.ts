@@ -277,7 +277,7 @@ function receiving(table: readonly PartyRow[], releases: boolean): readonly Part
 export const RECEIVER: readonly PartyRow[] = [
   ...receiving(RESPONDER, true),
   ...(['promised', 'resolving'] as const).map((phase) =>
-    row(phase, 'void', 'aborted', ['record'], 'the arbiter compared the content, and it is wrong'),
+    row(phase, 'void', 'aborted', ['record'], 'the content is wrong: the arbiter compared it, or we forgot our proof'),
   ),
 ];
 

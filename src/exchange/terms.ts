@@ -1,7 +1,8 @@
 /**
- * The terms of a contract or a delivery, and the one text that they have as front matter (DESIGN §6, `fit = "contract/1"` and
- * `fit = "delivery/1"`). Reading is front-matter.ts; values are plain lines, hashes and times, checked there.
+ * The terms of a contract or a delivery, and the one text that they have as front matter (DESIGN §6, `fit = "contract/1"`,
+ * `fit = "delivery/1"` and so on). Reading is front-matter.ts; values are plain lines, hashes and times, checked there.
  */
+import { present } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
 import type { CredentialKind, CredentialTerms } from './credential.ts';
@@ -10,9 +11,10 @@ import type { Course } from './party.ts';
 
 /**
  * A contract exchanges signatures on itself, a delivery content that it names for a signed receipt, a swap content for content.
- * A swap whose other content is not named yet says what is wanted; who answers it names theirs.
+ * A swap whose other content is not named yet says what is wanted; who answers it names theirs. A transfer hands content over
+ * one way, without an arbiter.
  */
-export const DOCUMENT_FORMATS = ['contract/1', 'delivery/1', 'swap/1'] as const;
+export const DOCUMENT_FORMATS = ['contract/1', 'delivery/1', 'swap/1', 'transfer/1'] as const;
 export type DocumentFormat = (typeof DOCUMENT_FORMATS)[number];
 /** PROTOCOL §9: stands in every document of affidavit mode, else a promise in that mode counts for nothing. */
 export const AFFIDAVIT_NOTICE = 'a promise alone binds nobody';
@@ -78,6 +80,14 @@ export interface ContentTerms {
   readonly files: readonly FileTerms[];
 }
 
+export const TRANSFER_RECEIPTS = ['asked', 'none'] as const;
+
+/** The attributes of a transfer: its sender signs a statement of origin; its receiver is asked for a signed receipt. */
+export interface TransferTerms {
+  readonly origin: boolean;
+  readonly receipt: (typeof TRANSFER_RECEIPTS)[number];
+}
+
 export interface Terms {
   readonly format: DocumentFormat;
   readonly title: string;
@@ -86,7 +96,10 @@ export interface Terms {
   readonly references: readonly Uint8Array[];
   /** First the author of this version (who answers as responder), then the addressee (originator when it accepts). */
   readonly parties: readonly [PartyTerms, PartyTerms];
-  readonly arbiter: ArbiterTerms;
+  /** null in `transfer/1` alone. */
+  readonly arbiter: ArbiterTerms | null;
+  /** `transfer/1` alone. */
+  readonly transfer: TransferTerms | null;
   readonly items: readonly ItemTerms[];
   /** Content of the author. None in `contract/1`. */
   readonly content: ContentTerms | null;
@@ -96,6 +109,7 @@ export interface Terms {
   readonly check: ContentCheck;
   /** Seconds since 1970. */
   readonly offerUntil: number;
+  /** Of a transfer, where no help ends, the end of the offer; and its margin is 0. */
   readonly notAfter: number;
   /** Seconds. */
   readonly margin: number;
@@ -117,6 +131,7 @@ export interface DraftTerms {
   readonly references?: readonly Uint8Array[];
   readonly parties?: readonly Partial<PartyTerms>[];
   readonly arbiter?: Partial<ArbiterTerms>;
+  readonly transfer?: Partial<TransferTerms>;
   readonly items?: readonly Partial<ItemTerms>[];
   readonly format?: DocumentFormat;
   readonly content?: DraftContent;
@@ -131,8 +146,8 @@ export interface DraftTerms {
   readonly attachments?: readonly Partial<AttachmentTerms>[];
 }
 
-/** Which tables an exchange of this text follows. */
-export function courseOfTerms({ format }: Pick<Terms, 'format'>): Course {
+/** Which tables this text follows: those of an exchange, or of a transfer. */
+export function courseOfTerms({ format }: Pick<Terms, 'format'>): Course | 'transfer' {
   switch (format) {
     case 'contract/1':
       return 'contract';
@@ -140,14 +155,20 @@ export function courseOfTerms({ format }: Pick<Terms, 'format'>): Course {
       return 'delivery';
     case 'swap/1':
       return 'swap';
+    case 'transfer/1':
+      return 'transfer';
   }
 }
 
-/** What the exchange itself hands over under each format: each party's item, the author's first. They are always there. */
+/**
+ * What is handed over by the exchange itself under each format: each party's item, the author's first. They are always there; only
+ * a transfer without receipt has one alone.
+ */
 export function exchangedItems(
   format: DocumentFormat,
   parties: readonly [PartyTerms, PartyTerms],
-): readonly [ItemTerms, ItemTerms] {
+  transfer: Partial<TransferTerms> | null = null,
+): readonly ItemTerms[] {
   const [author, addressee] = [parties[0].role, parties[1].role];
   if (format === 'contract/1') return signatureItems(parties);
   const given: ItemTerms = {
@@ -158,7 +179,13 @@ export function exchangedItems(
   };
   if (format === 'swap/1')
     return [given, { from: addressee, to: author, kind: 'content', description: 'the files that are given for them' }];
-  return [given, { from: addressee, to: author, kind: 'receipt', description: 'signed receipt for them' }];
+  const receipt: ItemTerms = { from: addressee, to: author, kind: 'receipt', description: 'signed receipt for them' };
+  return transfer?.receipt === 'none' ? [given] : [given, receipt];
+}
+
+/** The arbiter of a text that is exchanged: only a transfer has none. */
+export function arbiterIn({ arbiter }: Pick<Terms, 'arbiter'>): ArbiterTerms {
+  return present(arbiter, 'the arbiter of an exchange');
 }
 
 /** The signature items of a plain contract: each party's, to the other. */
@@ -233,13 +260,22 @@ export function formatTerms(terms: Terms): string {
     ({ role, name, certificate }) =>
       `\n[[party]]\n${pairs(['role', quoted(role)], ['name', quoted(name)], ['certificate', hex(certificate)])}`,
   );
-  const chosen = pairs(
-    ['name', quoted(arbiter.name)],
-    ['certificate', hex(arbiter.certificate)],
-    ['terms', hex(arbiter.terms)],
-    ['mode', quoted(arbiter.mode)],
-    ['notice', arbiter.mode === 'affidavit' ? quoted(AFFIDAVIT_NOTICE) : undefined],
-  );
+  const chosen =
+    arbiter === null
+      ? ''
+      : `\n[arbiter]\n${pairs(
+          ['name', quoted(arbiter.name)],
+          ['certificate', hex(arbiter.certificate)],
+          ['terms', hex(arbiter.terms)],
+          ['mode', quoted(arbiter.mode)],
+          ['notice', arbiter.mode === 'affidavit' ? quoted(AFFIDAVIT_NOTICE) : undefined],
+        )}`;
+  const { transfer } = terms;
+  const attributes =
+    transfer === null
+      ? ''
+      : `\n[transfer]\n${pairs(['origin', String(transfer.origin)], ['receipt', quoted(transfer.receipt)])}`;
+  const helped = transfer === null;
   const items = terms.items.map((item) => {
     const rest = pairs(
       ['from', quoted(item.from)],
@@ -253,22 +289,16 @@ export function formatTerms(terms: Terms): string {
   });
   const content = [...contentLines('content', terms.content), ...contentLines('other', terms.other)];
   const exchange = pairs(
-    ['check', quoted(terms.check)],
+    ['check', helped ? quoted(terms.check) : undefined],
     ['offer_until', isoTime(terms.offerUntil)],
-    ['not_after', isoTime(terms.notAfter)],
-    ['margin', String(terms.margin)],
+    ['not_after', helped ? isoTime(terms.notAfter) : undefined],
+    ['margin', helped ? String(terms.margin) : undefined],
   );
   const attachments = terms.attachments.map(
     ({ name, size, sha256 }) =>
       `\n[[attachment]]\n${pairs(['name', quoted(name)], ['size', String(size)], ['sha256', hex(sha256)])}`,
   );
-  return [
-    head,
-    ...parties,
-    `\n[arbiter]\n${chosen}`,
-    ...items,
-    ...content,
-    `\n[exchange]\n${exchange}`,
-    ...attachments,
-  ].join('');
+  return [head, ...parties, chosen, attributes, ...items, ...content, `\n[exchange]\n${exchange}`, ...attachments].join(
+    '',
+  );
 }

@@ -55,6 +55,8 @@ export interface WhoamiResult {
   readonly addresses: readonly string[];
   readonly roles: readonly string[];
   readonly notAfter: string;
+  /** What files for this trader are encrypted to (`age1…`); null before the first unlock. */
+  readonly recipient: string | null;
 }
 
 export interface ContactResult {
@@ -74,10 +76,12 @@ export interface ContactResult {
   readonly online: boolean;
   readonly serial: number;
   readonly added: string;
+  /** What files for it are encrypted to (`age1…`), if its card says so. */
+  readonly recipient: string | null;
 }
 
-/** A contract exchanges signatures, a delivery content for a receipt. */
-export type DealKind = 'contract' | 'delivery' | 'swap';
+/** A contract exchanges signatures, a delivery content for a receipt, a swap content for content; a transfer goes one way. */
+export type DealKind = 'contract' | 'delivery' | 'swap' | 'transfer';
 
 export interface DealSummary {
   readonly deal: string;
@@ -102,6 +106,7 @@ export interface DealSummary {
 }
 
 export interface DealResult extends DealSummary {
+  /** null: a transfer has none. */
   readonly arbiter: {
     readonly contact: string | null;
     readonly name: string;
@@ -109,7 +114,9 @@ export interface DealResult extends DealSummary {
     readonly mode: 'invisible' | 'affidavit';
     /** The card that came with the offer, text form. */
     readonly card: string;
-  };
+  } | null;
+  /** Of a transfer: whether its sender signs a statement of origin, and whether its receiver is asked for a receipt. */
+  readonly transfer: { readonly origin: boolean; readonly receipt: 'asked' | 'none' } | null;
   readonly versions: readonly {
     readonly version: number;
     readonly document: string;
@@ -360,6 +367,8 @@ export interface Agent extends ApprovalAgent {
     readonly to?: string;
     readonly arbiter?: string;
     readonly window?: number;
+    /** Instead of a window: the arbiter, if it is asked, is brought the content and compares it. */
+    readonly full?: true;
     readonly expires?: number;
     readonly text?: string;
     /** For content instead of a receipt: what is wanted; without it the files answer a swap of theirs, `deal`. */
@@ -367,6 +376,8 @@ export interface Agent extends ApprovalAgent {
     readonly want?: string;
     /** The one file is a credential: a certificate or a token. */
     readonly credential?: boolean;
+    /** One way, without arbiter and window: whether we sign a statement of origin, and whether a receipt is asked for. */
+    readonly transfer?: { readonly origin: boolean; readonly receipt: 'asked' | 'none' };
     readonly dryRun?: boolean;
     readonly hold?: boolean;
   }): Promise<DealChange>;
@@ -419,6 +430,12 @@ export interface Agent extends ApprovalAgent {
   }): Promise<TimestampMade>;
   /** [key] Whose timestamps this trader believes. */
   timestampAuthorities(): Promise<{ readonly authorities: readonly TimestampAuthority[] }>;
+
+  /**
+   * [key] The file key in the header of an age file (base64) that was encrypted to this trader; null for one that was not. The
+   * header's MAC has been checked with it.
+   */
+  sealedKey(params: { readonly header: string }): Promise<{ readonly key: string | null }>;
 
   /** [consent] PKCS#10 request for the identity key, PEM. */
   keyCsr(): Promise<{ readonly csr: string }>;

@@ -57,6 +57,7 @@ const METHOD_NAMES: { readonly [M in AgentMethod]: true } = {
   arbiterTerms: true,
   timestampMake: true,
   timestampAuthorities: true,
+  sealedKey: true,
   keyCsr: true,
   keyImport: true,
   keyExport: true,

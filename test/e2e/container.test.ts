@@ -180,7 +180,16 @@ test('what cannot be in a container is not packed', async () => {
     '--home',
     elm.home,
   );
-  await refused(2, /cannot be encrypted/, 'pack', 'plans', '--out', 'x.fitc', '--attr', 'plans=encrypted');
+  await refused(
+    2,
+    /nobody is named to whom plans is encrypted/,
+    'pack',
+    'plans',
+    '--out',
+    'x.fitc',
+    '--attr',
+    'plans=encrypted',
+  );
   writeFileSync(at('lie.txt'), 'You owe me \u202e10 EUR.\n');
   await refused(2, /may not be signed/, 'pack', '--statement', 'lie.txt', '--out', 'x.fitc');
   await refused(2, /not an X.509 certificate/, 'pack', '--credential', 'lie.txt', '--out', 'x.fitc');

@@ -4,147 +4,68 @@
  * content, before and after each; at random times is found what a list of points forgets (FIT_TEST_SEED repeats such a run).
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, test as nodeTest, type TestContext } from 'node:test';
+import { describe, test as nodeTest, type TestContext } from 'node:test';
 import {
-  consenting,
-  contentOf,
-  fileOf,
-  move,
-  offer,
-  order,
-  sameDelivery,
-  start,
-  WINDOW,
-} from '../support/rogue-trio.ts';
-import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
+  acceptAgain,
+  accepting,
+  crashPairs,
+  disturb,
+  numbers,
+  oneState,
+  ordered,
+  type Point,
+  pointsOf,
+  seeds,
+  test,
+} from '../support/crash-pairs.ts';
+import { consenting, contentOf, fileOf, offer, order, sameDelivery, start, WINDOW } from '../support/rogue-trio.ts';
+import type { Trader } from '../support/traders.ts';
 
-const PATIENCE_MS = 1000;
 /** Pairs that run at the same time. */
 const PAIRS = 2;
 const ENDED = ['completed', 'aborted'] as const;
 
-/** What waits for something that never comes must fail, and not for ever. */
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
+const { notary, withPair, other, later } = crashPairs(['sender', 'receiver'], PAIRS);
 
 interface Pair {
   readonly sender: Trader;
   readonly receiver: Trader;
 }
 type Side = keyof Pair;
-const other = (side: Side): Side => (side === 'sender' ? 'receiver' : 'sender');
-
-const folder = temporary();
-const notary = new Trader(folder, 'notary');
-const everyone = [notary];
-let ahead = 0;
-/** For everybody. */
-async function later(seconds: number): Promise<void> {
-  ahead += seconds;
-  await move(everyone, ahead);
-}
-const free: Pair[] = [];
-const waiting: ((pair: Pair) => void)[] = [];
-
-async function withPair<T>(use: (pair: Pair) => Promise<T>): Promise<T> {
-  const pair = free.pop() ?? (await new Promise<Pair>((done) => waiting.push(done)));
-  try {
-    return await use(pair);
-  } finally {
-    for (const trader of [pair.sender, pair.receiver]) if (!trader.running) await start(trader);
-    const next = waiting.shift();
-    if (next === undefined) free.push(pair);
-    else next(pair);
-  }
-}
-
-before(async () => {
-  const pairs = Array.from({ length: PAIRS }, (_, i) => ({
-    sender: new Trader(folder, `sender${i}`),
-    receiver: new Trader(folder, `receiver${i}`),
-  }));
-  everyone.push(...pairs.flatMap(({ sender, receiver }) => [sender, receiver]));
-  await Promise.all(
-    everyone.map((one) =>
-      one.init({ patience: `${PATIENCE_MS / 1000}s`, ...(one === notary ? { role: 'arbiter' as const } : {}) }),
-    ),
-  );
-  await Promise.all(everyone.map((one) => start(one)));
-  for (const { sender, receiver } of pairs) await introduce([sender, receiver, notary]);
-  free.push(...pairs);
-});
-after(endAll);
 
 interface UnderWay {
   readonly deal: string;
   readonly data: Buffer;
-  /** False if the call failed with the daemon. */
-  readonly accepting: Promise<boolean>;
+  readonly accepted: Promise<boolean>;
 }
 
 async function underWay({ sender, receiver }: Pair): Promise<UnderWay> {
   const { path, data } = fileOf(sender);
   const deal = await offer(sender, receiver.name, path);
   await receiver.waitFor(deal, ['offered']);
-  const agent = await consenting(receiver);
-  const accepting = agent.dealAccept({ deal }).then(
-    () => true,
-    () => false,
-  );
-  return { deal, data, accepting };
+  return { deal, data, ...(await accepting(receiver, deal)) };
 }
 
 async function oneEnd(
   t: TestContext,
   { sender, receiver }: Pair,
-  { deal, data }: UnderWay,
+  { deal, data }: Pick<UnderWay, 'deal' | 'data'>,
 ): Promise<(typeof ENDED)[number]> {
-  const [one, two] = await Promise.all([sender.waitFor(deal, ENDED), receiver.waitFor(deal, ENDED)]);
-  assert.equal(one, two, 'both sides end in the same state');
-  const via = await Promise.all(
-    [sender, receiver].map(async (trader) => (await (await trader.agent()).dealShow({ deal })).via),
-  );
-  t.diagnostic(`${one}, sender via ${via[0]}, receiver via ${via[1]}`);
-  if (one === 'completed') await sameDelivery(sender, receiver, deal, data);
-  assert.ok(one === 'completed' || one === 'aborted');
-  return one;
+  const end = await oneState(t, [sender, receiver], deal, ENDED);
+  if (end === 'completed') await sameDelivery(sender, receiver, deal, data);
+  return end;
 }
 
-interface Point {
-  readonly side: Side;
-  readonly space: 'exchanges' | 'deliveries';
-  /** The nth time that something is written there, from the offer on. */
-  readonly n: number;
-  readonly when: 'before' | 'after';
-  readonly what: string;
-}
-
-const POINTS: readonly Point[] = (['before', 'after'] as const).flatMap((when): Point[] => [
-  { side: 'receiver', space: 'deliveries', n: 1, when, what: 'the acceptance' },
-  { side: 'receiver', space: 'deliveries', n: 2, when, what: 'the key point and root' },
-  { side: 'receiver', space: 'deliveries', n: 3, when, what: 'message 0' },
-  { side: 'receiver', space: 'exchanges', n: 1, when, what: 'message 2' },
-  { side: 'receiver', space: 'exchanges', n: 2, when, what: 'the key' },
-  { side: 'receiver', space: 'deliveries', n: 4, when, what: 'the opened files' },
-  { side: 'receiver', space: 'exchanges', n: 3, when, what: 'the receipt' },
-  { side: 'sender', space: 'exchanges', n: 1, when, what: 'the beginning' },
-  { side: 'sender', space: 'exchanges', n: 2, when, what: 'message 1' },
-  { side: 'sender', space: 'exchanges', n: 3, when, what: 'message 3' },
-  { side: 'sender', space: 'exchanges', n: 4, when, what: 'the completion' },
+/** From the offer on. */
+const POINTS = pointsOf<Side>([
+  ['receiver', 'deliveries', ['the acceptance', 'the key point and root', 'message 0', 'the opened files']],
+  ['receiver', 'exchanges', ['message 2', 'the key', 'the receipt']],
+  ['sender', 'exchanges', ['the beginning', 'message 1', 'message 3', 'the completion']],
 ]);
 
 /** The receiver has promised its receipt and can do without the sender. */
-const receiverAlone = ({ side, space, n }: Point): boolean => side === 'sender' && space === 'exchanges' && n >= 3;
-
-const ordered = ({ space, n, when }: Point) => ({ space, n, when, signal: 'SIGKILL' }) as const;
-
-/** Nothing was written, so nothing was accepted; and nothing stands in the way of the next attempt. */
-async function acceptAgain({ sender, receiver }: Pair, deal: string): Promise<void> {
-  for (const trader of [sender, receiver])
-    assert.equal((await (await trader.agent()).dealShow({ deal })).state, 'offered');
-  await (await consenting(receiver)).dealAccept({ deal });
-}
+const receiverAlone = ({ side, space, n }: Point<Side>): boolean =>
+  side === 'sender' && space === 'exchanges' && n >= 3;
 
 describe('killed at a write', { concurrency: PAIRS }, () => {
   for (const point of POINTS) {
@@ -155,18 +76,14 @@ describe('killed at a write', { concurrency: PAIRS }, () => {
         const deal = await offer(pair.sender, pair.receiver.name, path);
         await pair.receiver.waitFor(deal, ['offered']);
         order(victim, ordered(point));
-        const accepting = (await consenting(pair.receiver)).dealAccept({ deal }).then(
-          () => true,
-          () => false,
-        );
+        const { accepted } = await accepting(pair.receiver, deal);
         assert.equal(await victim.exited, 137);
         await start(victim);
-        const accepted = await accepting;
         if (point.what === 'the acceptance' && point.when === 'before') {
-          assert.equal(accepted, false);
-          await acceptAgain(pair, deal);
+          assert.equal(await accepted, false);
+          await acceptAgain([pair.sender, pair.receiver], pair.receiver, deal);
         }
-        assert.equal(await oneEnd(t, pair, { deal, data, accepting }), 'completed');
+        assert.equal(await oneEnd(t, pair, { deal, data }), 'completed');
       }));
   }
 
@@ -236,46 +153,24 @@ nodeTest('wrong content: void for both, whoever is killed', { timeout: 180_000 }
 
 test('the sender withdraws what is being accepted: never a receipt on one side only', () =>
   withPair(async (pair) => {
-    const { deal, accepting } = await underWay(pair);
+    const { deal, accepted } = await underWay(pair);
     const sender = await pair.sender.agent();
     await sender.dealWithdraw({ deal }).catch((error) => assert.equal(error.code, 'wrong-state'));
-    await accepting;
+    await accepted;
     const states = [...ENDED, 'withdrawn'] as const;
     const [one, two] = await Promise.all([pair.sender, pair.receiver].map((side) => side.waitFor(deal, states)));
     assert.equal(one === 'completed', two === 'completed', `${one}, ${two}`);
   }));
 
-/** Numbers in [0, 1) from a seed (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 describe('killed at random times', { concurrency: PAIRS }, () => {
-  const given = Number(process.env.FIT_TEST_SEED ?? 0);
-  const seeds = given > 0 ? [given] : Array.from({ length: 2 }, () => 1 + Math.floor(Math.random() * 1e9));
-  for (const seed of seeds) {
+  for (const seed of seeds(2)) {
     test(`FIT_TEST_SEED=${seed}`, (t) =>
       withPair(async (pair) => {
-        const random = numbers(seed);
         const run = await underWay(pair);
-        const disturb = async (trader: Trader): Promise<void> => {
-          // An undisturbed delivery takes less than half a second.
-          await new Promise((done) => setTimeout(done, random() * 600));
-          await trader.kill();
-          if (random() < 0.5) await new Promise((done) => setTimeout(done, random() * 2 * PATIENCE_MS));
-          await start(trader);
-        };
-        const victims = random() < 0.5 ? [pair.sender, pair.receiver] : [random() < 0.5 ? pair.sender : pair.receiver];
-        await Promise.all(victims.map(disturb));
+        await disturb([pair.sender, pair.receiver], numbers(seed), 600);
         const { phase } = await (await pair.receiver.agent()).deliveryShow({ deal: run.deal });
         // Killed before the acceptance was recorded: it did not happen.
-        if (phase === 'waiting') await acceptAgain(pair, run.deal);
+        if (phase === 'waiting') await acceptAgain([pair.sender, pair.receiver], pair.receiver, run.deal);
         await oneEnd(t, pair, run);
       }));
   }

@@ -6,23 +6,30 @@
  * at random times they find what a list of points forgets; FIT_TEST_SEED repeats such a run.
  */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, describe, test as nodeTest, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import type { Orders } from '../support/crashing-fitd.program.ts';
-import { endAll, introduce, PASSPHRASE, sameContract, Trader, temporary } from '../support/traders.ts';
+import { readFileSync } from 'node:fs';
+import { describe, type TestContext } from 'node:test';
+import {
+  acceptAgain,
+  accepting,
+  crashPairs,
+  disturb,
+  numbers,
+  oneState,
+  ordered,
+  PATIENCE_MS,
+  type Point,
+  pointsOf,
+  seeds,
+  test,
+} from '../support/crash-pairs.ts';
+import { order, start } from '../support/rogue-trio.ts';
+import { PASSPHRASE, sameContract, type Trader } from '../support/traders.ts';
 
-const PROGRAM = fileURLToPath(new URL('../support/crashing-fitd.program.js', import.meta.url));
-const PATIENCE_MS = 1000;
 /** Pairs that run at the same time. */
 const PAIRS = 3;
 const ENDED = ['contracted', 'aborted'] as const;
 
-/** What waits for something that never comes must fail, and not for ever. */
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
+const { notary, withPair, other } = crashPairs(['author', 'signer'], PAIRS);
 
 interface Pair {
   /** Proposed, so it is the responder of the exchange. */
@@ -31,62 +38,12 @@ interface Pair {
   readonly signer: Trader;
 }
 type Side = keyof Pair;
-const other = (side: Side): Side => (side === 'author' ? 'signer' : 'author');
-
-const ordersOf = (trader: Trader): string => join(trader.folder, `${trader.name}.orders`);
-
-function start(trader: Trader): Promise<void> {
-  return trader.start({ program: PROGRAM, env: { FIT_TEST_DAEMON: JSON.stringify({ orders: ordersOf(trader) }) } });
-}
-
-function order(trader: Trader, orders: Orders): void {
-  writeFileSync(ordersOf(trader), JSON.stringify(orders));
-}
-
-const folder = temporary();
-const notary = new Trader(folder, 'notary');
-const free: Pair[] = [];
-const waiting: ((pair: Pair) => void)[] = [];
-
-async function withPair<T>(use: (pair: Pair) => Promise<T>): Promise<T> {
-  const pair = free.pop() ?? (await new Promise<Pair>((done) => waiting.push(done)));
-  try {
-    return await use(pair);
-  } finally {
-    for (const trader of [pair.author, pair.signer]) if (!trader.running) await start(trader);
-    const next = waiting.shift();
-    if (next === undefined) free.push(pair);
-    else next(pair);
-  }
-}
-
-before(async () => {
-  const pairs = Array.from({ length: PAIRS }, (_, i) => ({
-    author: new Trader(folder, `author${i}`),
-    signer: new Trader(folder, `signer${i}`),
-  }));
-  const everyone = [notary, ...pairs.flatMap(({ author, signer }) => [author, signer])];
-  await Promise.all(
-    everyone.map((one) =>
-      one.init({ patience: `${PATIENCE_MS / 1000}s`, ...(one === notary ? { role: 'arbiter' as const } : {}) }),
-    ),
-  );
-  await Promise.all(everyone.map(start));
-  for (const { author, signer } of pairs) await introduce([author, signer, notary]);
-  free.push(...pairs);
-});
-after(endAll);
 
 /** An offer that has arrived, and its acceptance under way: the call may fail with the daemon. */
-async function underWay({ author, signer }: Pair): Promise<{ deal: string; accepting: Promise<boolean> }> {
+async function underWay({ author, signer }: Pair): Promise<{ deal: string; accepted: Promise<boolean> }> {
   const deal = await author.offer(signer);
   await signer.waitFor(deal, ['offered']);
-  const agent = await signer.consenting();
-  const accepting = agent.dealAccept({ deal }).then(
-    () => true,
-    () => false,
-  );
-  return { deal, accepting };
+  return { deal, ...(await accepting(signer, deal)) };
 }
 
 /** The victim has said that it will stop itself; a SIGCONT that came before the stop would be lost. */
@@ -95,63 +52,31 @@ async function frozen({ pid }: Trader): Promise<void> {
   while (state() !== 'T') await new Promise((again) => setImmediate(again));
 }
 
-/** Waits for both ends, which must be one. */
-async function oneEnd(t: TestContext, { author, signer }: Pair, deal: string): Promise<'contracted' | 'aborted'> {
-  const [one, two] = await Promise.all([author.waitFor(deal, ENDED), signer.waitFor(deal, ENDED)]);
-  assert.equal(one, two, 'both sides end in the same state');
-  const via = await Promise.all(
-    [author, signer].map(async (trader) => (await (await trader.agent()).dealShow({ deal })).via),
-  );
-  t.diagnostic(`${one}, author via ${via[0]}, signer via ${via[1]}`);
-  if (one === 'contracted') await sameContract(author, signer, deal);
-  assert.ok(one === 'contracted' || one === 'aborted');
-  return one;
+async function oneEnd(t: TestContext, { author, signer }: Pair, deal: string): Promise<(typeof ENDED)[number]> {
+  const end = await oneState(t, [author, signer], deal, ENDED);
+  if (end === 'contracted') await sameContract(author, signer, deal);
+  return end;
 }
 
-interface Point {
-  readonly side: Side;
-  /** The nth time that the state of the exchange is written. */
-  readonly n: number;
-  readonly when: 'before' | 'after';
-  readonly what: string;
-}
-
-const POINTS: readonly Point[] = [
-  ...(['before', 'after'] as const).flatMap((when): Point[] => [
-    { side: 'signer', n: 1, when, what: 'the acceptance' },
-    { side: 'signer', n: 2, when, what: 'message 1' },
-    { side: 'signer', n: 3, when, what: 'message 3' },
-    { side: 'signer', n: 4, when, what: 'the contract' },
-    { side: 'author', n: 1, when, what: 'message 2' },
-    { side: 'author', n: 2, when, what: 'the contract and message 4' },
-  ]),
-];
+const POINTS = pointsOf<Side>([
+  ['signer', 'exchanges', ['the acceptance', 'message 1', 'message 3', 'the contract']],
+  ['author', 'exchanges', ['message 2', 'the contract and message 4']],
+]);
 /** The other side has promised and can do without: it turns to the arbiter, or is done. */
-const alone = ({ side, n }: Point): boolean => (side === 'signer' ? n >= 3 : n === 2);
-
-const ordered = (point: Point, signal: Orders['signal']): Orders => ({
-  space: 'exchanges',
-  n: point.n,
-  when: point.when,
-  signal,
-});
+const alone = ({ side, n }: Point<Side>): boolean => (side === 'signer' ? n >= 3 : n === 2);
 
 describe('killed at a write', { concurrency: PAIRS }, () => {
   for (const point of POINTS) {
     test(`${point.side}, ${point.when} ${point.what}, restarted at once`, (t) =>
       withPair(async (pair) => {
         const victim = pair[point.side];
-        order(victim, ordered(point, 'SIGKILL'));
-        const { deal, accepting } = await underWay(pair);
+        order(victim, ordered(point));
+        const { deal, accepted } = await underWay(pair);
         assert.equal(await victim.exited, 137);
         await start(victim);
-        const accepted = await accepting;
         if (point.side === 'signer' && point.n === 1 && point.when === 'before') {
-          assert.equal(accepted, false);
-          // Nothing was written, so nothing was accepted; and nothing stands in the way of the next attempt.
-          for (const trader of [pair.author, pair.signer])
-            assert.equal((await (await trader.agent()).dealShow({ deal })).state, 'offered');
-          await (await pair.signer.consenting()).dealAccept({ deal });
+          assert.equal(await accepted, false);
+          await acceptAgain([pair.author, pair.signer], pair.signer, deal);
         }
         await oneEnd(t, pair, deal);
       }));
@@ -162,7 +87,7 @@ describe('killed at a write', { concurrency: PAIRS }, () => {
       withPair(async (pair) => {
         const victim = pair[point.side];
         const survivor = pair[other(point.side)];
-        order(victim, ordered(point, 'SIGKILL'));
+        order(victim, ordered(point));
         const { deal } = await underWay(pair);
         assert.equal(await victim.exited, 137);
         assert.equal(await survivor.waitFor(deal, ENDED), 'contracted');
@@ -176,7 +101,7 @@ describe('killed at a write', { concurrency: PAIRS }, () => {
   for (const point of POINTS.filter(({ n, side }) => n === (side === 'signer' ? 3 : 1))) {
     test(`both, when the ${point.side} is ${point.when} ${point.what}`, (t) =>
       withPair(async (pair) => {
-        order(pair[point.side], ordered(point, 'SIGKILL'));
+        order(pair[point.side], ordered(point));
         const { deal } = await underWay(pair);
         await pair[point.side].exited;
         await pair[other(point.side)].kill();
@@ -205,41 +130,19 @@ describe('stopped at a write for longer than patience', { concurrency: PAIRS }, 
   }
 });
 
-/** Numbers in [0, 1) from a seed (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 describe('killed at random times', { concurrency: PAIRS }, () => {
-  const given = Number(process.env.FIT_TEST_SEED ?? 0);
-  const seeds = given > 0 ? [given] : Array.from({ length: 6 }, () => 1 + Math.floor(Math.random() * 1e9));
-  for (const seed of seeds) {
+  for (const seed of seeds(6)) {
     test(`FIT_TEST_SEED=${seed}`, (t) =>
       withPair(async (pair) => {
-        const random = numbers(seed);
         const { deal } = await underWay(pair);
-        const disturb = async (trader: Trader): Promise<void> => {
-          // An undisturbed exchange takes less than half a second.
-          await new Promise((done) => setTimeout(done, random() * 700));
-          await trader.kill();
-          if (random() < 0.5) await new Promise((done) => setTimeout(done, random() * 2 * PATIENCE_MS));
-          await start(trader);
-        };
-        const victims = random() < 0.5 ? [pair.author, pair.signer] : [random() < 0.5 ? pair.author : pair.signer];
-        await Promise.all(victims.map(disturb));
+        await disturb([pair.author, pair.signer], numbers(seed), 700);
         const states = await Promise.all(
           [pair.author, pair.signer].map(async (one) => (await (await one.agent()).dealShow({ deal })).state),
         );
         // Killed before the acceptance was recorded: it did not happen.
         if (states.every((state) => state === 'offered')) {
           t.diagnostic('nothing was accepted');
-          await (await pair.signer.consenting()).dealAccept({ deal });
+          await acceptAgain([pair.author, pair.signer], pair.signer, deal);
         }
         await oneEnd(t, pair, deal);
       }));
@@ -283,10 +186,10 @@ describe('others', { concurrency: PAIRS }, () => {
 
   test('the author withdraws what is being accepted: never a contract on one side only', () =>
     withPair(async (pair) => {
-      const { deal, accepting } = await underWay(pair);
+      const { deal, accepted } = await underWay(pair);
       const author = await pair.author.agent();
       await author.dealWithdraw({ deal }).catch((error) => assert.equal(error.code, 'wrong-state'));
-      await accepting;
+      await accepted;
       const states = ['contracted', 'aborted', 'withdrawn'] as const;
       const [one, two] = await Promise.all([pair.author, pair.signer].map((side) => side.waitFor(deal, states)));
       assert.equal(one === 'contracted', two === 'contracted', `${one}, ${two}`);

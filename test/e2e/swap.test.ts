@@ -139,6 +139,12 @@ test('a certificate is granted for a receipt, and a token swapped for a file; ea
   await oak.ok('deal', 'receive', granted.deal, '--to', join(oak.home, 'granted'), '--timeout', '60', ...oak.pw);
   assert.deepEqual(readFileSync(join(oak.home, 'granted', 'access.pem')), readFileSync(pem));
   await elm.waitFor(granted.deal, ['completed']);
+  const bundle = join(elm.home, 'granted.asics');
+  await elm.ok('deal', 'export', granted.deal, '--out', bundle);
+  const verdict = await elm.ok<Verdict>('verify', bundle, '--content', pem);
+  assert.deepEqual([verdict.proof, verdict.contents.map((one) => one.credential?.kind)], ['delivery', ['certificate']]);
+  assert.ok(text.includes(verdict.contents[0]?.credential?.fingerprint ?? 'none'));
+  assert.match((await elm.fit('verify', bundle)).stdout, /credential +[\w-]+ gives a certificate of /);
 
   // Conditional access: the information for the key to more of it.
   const token = join(oak.home, 'licence.txt');

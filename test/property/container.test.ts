@@ -68,7 +68,7 @@ async function opened<T>(
   file: string,
   use: (container: Awaited<ReturnType<typeof openContainer>>) => Promise<T>,
 ): Promise<T> {
-  const container = await openContainer(file, { now: NOW }, work());
+  const container = await openContainer(file, async () => ({ now: NOW }), work());
   try {
     return await use(container);
   } finally {

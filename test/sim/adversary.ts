@@ -279,7 +279,7 @@ export function moves(at: Step, s: State): void {
       continue;
     }
     ownMoves(at, s, seat);
-    if (world.restores > 0 && seat.role === 'O') {
+    if (world.restores > 0) {
       restore(at, s, seat);
       askStatus(at, s, seat);
     }

@@ -31,6 +31,7 @@ export const COUNTS: Readonly<Record<string, readonly [states: number, transitio
   'delivery, corrupt sender of wrong content: crashes of the receiver and of the arbiter': [9762, 54662],
   'delivery, corrupt sender of wrong content: two crashes of the receiver': [9372, 48041],
   'delivery, corrupt sender of wrong content: retention ends, records are pruned': [1442, 5718],
+  'delivery, corrupt sender of wrong content: the receiver restored from a backup': [3729, 19913],
   'delivery, corrupt receiver: it has proofs of wrong content of its own': [10032, 73312],
   'delivery, both honest, the arbiter lies': [23059, 113306],
   'full check, both honest, no fault': [9, 8],

@@ -169,6 +169,14 @@ export const DELIVERY_MUTANTS: readonly ExploredMutant[] = [
     killedBy: ['5', 'L'],
   },
   {
+    name: 'a receiver that has forgotten its complaint does not hear that the content was proven wrong',
+    world: worlds.restoredReceiver,
+    rules: {
+      receiver: changed(RECEIVER, (row) => (row.on === 'void' && row.from !== 'complaining' ? null : row)),
+    },
+    killedBy: ['5'],
+  },
+  {
     name: 'the receiver never asks the arbiter, so it waits for a key that does not come',
     world: worlds.againstReceiver,
     rules: {

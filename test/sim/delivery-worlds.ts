@@ -70,6 +70,14 @@ export const retentionReceiver: World = {
   clock: 'retention',
   variants: false,
 };
+/** What it has forgotten may be its own complaint, which the arbiter has decided. */
+export const restoredReceiver: World = {
+  ...AGAINST_RECEIVER,
+  name: 'delivery, corrupt sender of wrong content: the receiver restored from a backup',
+  exchanges: [exchange('x1', 'm', 'b', wrong)],
+  restores: 1,
+  variants: false,
+};
 /** What is proved of x2, which the honest one never began, is tried on x1. */
 export const foreignProof: World = {
   ...AGAINST_SENDER,
@@ -119,6 +127,7 @@ export const DELIVERY_WORLDS: readonly World[] = [
     variants: false,
   },
   retentionReceiver,
+  restoredReceiver,
   foreignProof,
   lying,
 ];

@@ -81,8 +81,8 @@ export function personMoves(at: Step, s: State): void {
 }
 
 /**
- * A backup from when the originator had promised is put back, and the daemon starts from it: before notAfter, since
- * afterwards nobody could help it any more to what it has lost.
+ * A backup from when it had promised is put back, and the daemon starts from it: before notAfter, since afterwards nobody could
+ * help it any more to what it has lost.
  */
 export function restore(at: Step, s: State, seat: Seat): void {
   const { backup, state } = s.cells[seat.index] as Cell;

@@ -166,9 +166,12 @@ function earlierEnded(world: World, s: State, seat: Seat): boolean {
   });
 }
 
-/** A restored originator leaves every road that leads to an abort or to message 3 to a person and to the arbiter. */
+/**
+ * A restored originator leaves every road that leads to an abort or to message 3 to a person and to the arbiter. A responder has
+ * none of them: it does again what it did.
+ */
 export const careful = (at: Step, cell: Cell): boolean =>
-  cell.restored && at.rules.restoredIsCareful && cell.state?.phase === 'promised';
+  cell.restored && at.rules.restoredIsCareful && cell.state?.role === 'originator' && cell.state.phase === 'promised';
 
 /** What the party does without hearing from anybody. */
 export function ownMoves(at: Step, s: State, seat: Seat): void {

@@ -46,7 +46,7 @@ export interface World {
   readonly consents: number;
   /** Do not rely on the rule "one unfinished exchange per text at a daemon". */
   readonly parallel: boolean;
-  /** Restores of the originator from a backup made when it had promised, per run. */
+  /** Restores of an honest party from a backup made when it had promised, per run. */
   readonly restores: number;
   /** A receiver of content that is honest comes to its end while the window is open. */
   readonly attends: boolean;

@@ -116,6 +116,7 @@ function full(deal: Stored): DealResult {
   return {
     ...summary(deal),
     arbiter: { card: 'fit1notary', contact: 'notary', name: 'Notary', fingerprint: 'ab'.repeat(32), mode: 'invisible' },
+    transfer: null,
     offeredBy: deal.by,
     versions: deal.versions.map((text, at) => ({ version: at + 1, document: sha256(text), by: 'you', at: NOW })),
     transactions: [{ id: 't1', parent: null, kind: 'message', by: 'them', at: NOW, text: 'hi\u001b]0;owned\u0007\r' }],
@@ -229,6 +230,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
       addresses: [],
       roles: [],
       notAfter: NOW,
+      recipient: null,
     }),
     card: async () => ({ card: 'fit1qqqq', serial: 1 }),
     async contactAdd(params) {
@@ -246,6 +248,7 @@ function agentFor(connection: Connection, stop: () => void): Agent {
         online: false,
         serial: 1,
         added: NOW,
+        recipient: null,
       };
       contacts.set(params.as, contact);
       return contact;

@@ -50,7 +50,7 @@ import { nowSec, type Rogue } from './rogue.ts';
 import { WINDOW } from './rogue-trio.ts';
 
 /** Messages in the order in which they come; whoever asks waits for the next one of its kind. */
-function createMailbox<M extends { readonly kind: string }>() {
+export function createMailbox<M extends { readonly kind: string }>() {
   const kept: M[] = [];
   const waiting: { readonly kind: string; readonly got: (message: M) => void }[] = [];
   return {
@@ -151,10 +151,12 @@ export interface ContentFields {
   readonly sha256?: Uint8Array;
   /** What the note says of its size. */
   readonly named?: number;
+  /** Seconds, in place of the shortest window; 0 for a full check. */
+  readonly window?: number;
 }
 
 /** Content of ours with everything that a sender makes of it. */
-function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = bytes }: ContentFields) {
+export function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = bytes }: ContentFields) {
   const data = systemRng(bytes);
   const x = scalarBytes(scalarFromWide(systemRng(48)));
   const [point, seed] = [publicPoint(x), systemRng(32)];
@@ -180,7 +182,7 @@ function makeContent({ bytes = 150_000, wrongChunk, sha256: digest, named = byte
   };
 }
 
-function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): void {
+export function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): void {
   rogue.link.handle('/fit/bulk/1', async (_, body) => {
     const request = decodeBulkRequest(body);
     if (request.kind === 'open')
@@ -198,12 +200,13 @@ function serveContent(rogue: Rogue, content: ReturnType<typeof makeContent>): vo
 /** A sender that has offered content to its victim and serves it. `aheadSec`: how much later it is for the victim. */
 export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, aheadSec = 0) {
   const now = nowSec() + aheadSec;
+  const { window = WINDOW } = fields;
   const content = makeContent(fields);
   const side = createSide(rogue, 'O');
   const { card, victimCard, arbiterCard } = rogue;
   const role = arbiterRole(arbiterCard);
   const deal = newId(systemRng);
-  const bytes = completeDocument(utf8(noteOf(content.terms, WINDOW)), {
+  const bytes = completeDocument(utf8(noteOf(content.terms, window)), {
     deal,
     author: { name: card.name, certificate: card.certificate.hash },
     addressee: { name: victimCard.name, certificate: victimCard.certificate.hash },
@@ -212,7 +215,7 @@ export async function offerAsSender(rogue: Rogue, fields: ContentFields = {}, ah
     offerUntil: now + 86_400,
     notAfter: now + 20 * 86_400,
     margin: 90_000,
-    delivery: { content: content.terms, check: `window=${WINDOW}` },
+    delivery: { content: content.terms, check: window === 0 ? 'full' : `window=${window}` },
   });
   serveContent(rogue, content);
   const { offerUntil } = parseDocument(bytes).terms;
@@ -357,6 +360,13 @@ export function expectAsReceiver(rogue: Rogue) {
       return { deal, digest, record: message.record, promise: message.promise };
     },
     promise: (record: ExchangeRecord): Made => makePromise(rogue, record, 'R', null),
+    /** The whole ciphertext, as the sender serves it. */
+    async ciphertext(digest: Uint8Array, chunks: number): Promise<Uint8Array> {
+      const sealed: Uint8Array[] = [];
+      for (let from = 0; from < chunks; from += 1)
+        sealed.push(await data({ kind: 'chunks', document: digest, from, count: 1 }));
+      return concat(...sealed);
+    },
     /** Complaints about the first chunk, which is right: as it is, and with the leaf of another one. */
     async falseProofs(digest: Uint8Array, chunks: number, witness: Uint8Array): Promise<readonly Uint8Array[]> {
       const leaves = await data({ kind: 'leaves', document: digest, from: 0, count: chunks });

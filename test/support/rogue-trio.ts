@@ -60,10 +60,16 @@ export async function consenting(trader: Trader): Promise<AgentClient> {
   return agent;
 }
 
-/** Offers the file with the arbiter `notary`; the deal's id. */
-export async function offer(sender: Trader, to: string, path: string, window = WINDOW): Promise<string> {
+/** Offers the file with the arbiter `notary`, with a window or a full check; the deal's id. */
+export async function offer(
+  sender: Trader,
+  to: string,
+  path: string,
+  check: number | 'full' = WINDOW,
+): Promise<string> {
   const agent = await consenting(sender);
-  return (await agent.dealDeliver({ files: [path], to, arbiter: 'notary', window })).deal;
+  const checked = check === 'full' ? { full: true as const } : { window: check };
+  return (await agent.dealDeliver({ files: [path], to, arbiter: 'notary', ...checked })).deal;
 }
 
 /** Both sides hold the same statements and signatures, which openssl verifies, and the receiver the same bytes. */

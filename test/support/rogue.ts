@@ -51,10 +51,12 @@ export interface Rogue {
   stop(): Promise<void>;
 }
 
-/** Pins itself at `victim` as `rogue` and knows the victim's and the arbiter's cards. */
-export async function startRogue(victim: Trader, arbiter: Trader, name = 'rogue'): Promise<Rogue> {
+const YEAR = 365 * 86_400;
+
+/** Pins itself at `victim` as `rogue` and knows the victim's and the arbiter's cards. `validSec`: of its certificate, from now on. */
+export async function startRogue(victim: Trader, arbiter: Trader, name = 'rogue', validSec = YEAR): Promise<Rogue> {
   const signing = generateSigningKey();
-  const validity = { notBefore: nowSec() - 3600, notAfter: nowSec() + 365 * 86_400 };
+  const validity = { notBefore: nowSec() - 3600, notAfter: nowSec() + validSec };
   const certificate = parseCertificate(await selfSigned({ key: signing, name, ...validity }));
   const seed = systemRng(32);
   const peer = peerIdOf(seed);

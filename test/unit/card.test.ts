@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { checkBinding, makeBinding, transportStatement } from '../../src/commerce/binding.ts';
 import { type Card, type CardFields, compareCards, encodeCard, makeCard, parseCard } from '../../src/commerce/card.ts';
 import { contactWords, digestWords, sameWords } from '../../src/commerce/words.ts';
+import { generateAgeKey } from '../../src/crypto/age.ts';
 import { signControl } from '../../src/crypto/control.ts';
 import { parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
 import { peerIdFromText, peerIdOf, peerIdText, signTransport, verifyTransport } from '../../src/crypto/transport.ts';
@@ -297,4 +298,35 @@ test('a digest as words: its first 66 bits, the same for the same digest alone',
   assert.equal(digestWords(new Uint8Array(32)), 'abandon abandon abandon abandon abandon abandon');
   assert.equal(digestWords(new Uint8Array(32).fill(255)), 'zoo zoo zoo zoo zoo zoo');
   assert.notEqual(digestWords(Uint8Array.of(1, ...new Uint8Array(31))), digestWords(new Uint8Array(32)));
+});
+
+test('a card may name whom files are encrypted to, and one of before is read as it was', async () => {
+  const { recipient } = await generateAgeKey();
+  const without = makeCard(first.fields, first.control);
+  assert.equal(without.recipient, null);
+  const card = makeCard({ ...first.fields, serial: 2, recipient }, first.control);
+  assert.equal(parseCard(encodeCard(card)).recipient, recipient);
+  assert.equal(compareCards(without, card), 'newer', 'the keys that are compared by words are the same');
+  for (const wrong of ['', 'age1', `${recipient.slice(0, -1)}b`, recipient.toUpperCase()])
+    if (wrong !== recipient)
+      assert.equal(
+        problem(() => makeCard({ ...first.fields, recipient: wrong }, first.control)),
+        'malformed',
+        wrong,
+      );
+  // The signature is over it: neither taken away nor put there by somebody else.
+  const [items, signature] = decode(card.bytes, 65_536) as [Cbor[], Uint8Array];
+  assert.equal(
+    problem(() => parseCard(encode([items.slice(0, 11), signature]))),
+    'signature',
+  );
+  const { recipient: other } = await generateAgeKey();
+  assert.equal(
+    problem(() => parseCard(encode([[...items.slice(0, 11), other], signature]))),
+    'signature',
+  );
+  assert.equal(
+    problem(() => parseCard(encode([[...items, 'more'], signature]))),
+    'malformed',
+  );
 });

@@ -354,7 +354,7 @@ test('an attribute that cannot be checked, or that contradicts another, refuses 
     ),
   );
   const refused = refusedIn(tree, [sealOf(tree, 'd', 'anonymous', signOnce)]);
-  assert.equal(refused.a, 'it is marked encrypted, which this version cannot check');
+  assert.equal(refused.a, 'it must be encrypted and is not');
   assert.equal(refused.b, 'it is given for a signed receipt only');
   assert.equal(judge(tree, [], { now: NOW, receipts: true }).refused.has(3), false);
   assert.equal(refused.c, 'it cannot be signed and anonymous');

@@ -182,7 +182,7 @@ for (const [what, front, line] of [
 
 test('what a command fixed may not be contradicted, a default may', () => {
   const text = '+++\n[arbiter]\nmode = "affidavit"\n+++\nText\n';
-  assert.equal(parseDocument(utf8(complete(text))).terms.arbiter.mode, 'affidavit');
+  assert.equal(parseDocument(utf8(complete(text))).terms.arbiter?.mode, 'affidavit');
   assert.equal(findingsOf(() => complete(text, { ...context, fixed: ['mode'] }))[0]?.line, 3);
 });
 

@@ -8,7 +8,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ARBITER, CONTENT_ARBITER } from '../../src/exchange/arbiter.ts';
 import { diagram, rowsOf } from '../../src/exchange/diagram.ts';
-import { isFinal, ORIGINATOR, PARTY_PHASES, RECEIVER, RESPONDER, SENDER } from '../../src/exchange/party.ts';
+import {
+  isFinal,
+  ORIGINATOR,
+  PARTY_PHASES,
+  RECEIVER,
+  RESPONDER,
+  SENDER,
+  SWAP_ORIGINATOR,
+  SWAP_RESPONDER,
+} from '../../src/exchange/party.ts';
 
 const ends = (table: typeof ORIGINATOR) =>
   PARTY_PHASES.filter((phase) => isFinal(phase) && table.some((row) => row.to === phase));
@@ -24,6 +33,10 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ': sender': shown(diagram(SENDER, 'proving', ends(SENDER)), rowsOf(SENDER)),
     ': receiver': shown(diagram(RECEIVER, 'proving', ends(RECEIVER)), rowsOf(RECEIVER)),
     ': arbiter': shown(diagram(CONTENT_ARBITER, 'none', []), rowsOf(CONTENT_ARBITER)),
+  },
+  swap: {
+    ': originator': shown(diagram(SWAP_ORIGINATOR, 'proving', ends(SWAP_ORIGINATOR)), rowsOf(SWAP_ORIGINATOR)),
+    ': responder': shown(diagram(SWAP_RESPONDER, 'proving', ends(SWAP_RESPONDER)), rowsOf(SWAP_RESPONDER)),
   },
 };
 
@@ -45,7 +58,16 @@ for (const [name, tables] of Object.entries(PAGES)) {
 }
 
 test('a diagram has one edge per row, in the table’s order', () => {
-  for (const table of [ORIGINATOR, RESPONDER, ARBITER, SENDER, RECEIVER, CONTENT_ARBITER]) {
+  for (const table of [
+    ORIGINATOR,
+    RESPONDER,
+    ARBITER,
+    SENDER,
+    RECEIVER,
+    CONTENT_ARBITER,
+    SWAP_ORIGINATOR,
+    SWAP_RESPONDER,
+  ]) {
     const lines = diagram(table, 'x', ['y']).split('\n');
     assert.equal(lines.length, table.length + 3);
     assert.equal(lines[0], 'stateDiagram-v2');

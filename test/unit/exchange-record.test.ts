@@ -224,6 +224,25 @@ const BAD_TERMS: readonly (readonly [name: string, change: Partial<DocumentTerms
     /nobody could dispute/,
   ],
   ['a window without content', { check: 'window=3600' }, /without content/],
+  ['a full check without content', { check: 'full' }, /without content/],
+  [
+    'more content than a full check takes',
+    {
+      check: 'full',
+      itemO: { kind: 'content', plaintextRoot: other, bytes: 2 ** 24 + 1, chunks: 257 },
+      itemR: { kind: 'statement', template: 'receipt' },
+    },
+    /more content than a full check takes/,
+  ],
+  [
+    'a full check of a swap',
+    {
+      check: 'full',
+      itemO: { kind: 'content', plaintextRoot: other, bytes: 1, chunks: 1 },
+      itemR: { kind: 'content', plaintextRoot: other, bytes: 1, chunks: 1 },
+    },
+    /a full check of a swap/,
+  ],
   ['a statement against a signature', { itemR: { kind: 'statement', template: 'receipt' } }, /cannot exchange/],
   ['an item that is another document', { itemR: { kind: 'document', digest: other } }, /not the document/],
 ];
@@ -231,7 +250,10 @@ const BAD_TERMS: readonly (readonly [name: string, change: Partial<DocumentTerms
 for (const [name, change, message] of BAD_TERMS) {
   test(`checkRecord refuses ${name}, though the text says so`, () => {
     const agreed = { ...terms, ...change };
-    const sealed = { O: { point: new Uint8Array(33).fill(2), ciphertextRoot: other } };
+    const sealed = {
+      O: { point: new Uint8Array(33).fill(2), ciphertextRoot: other },
+      R: { point: new Uint8Array(33).fill(3), ciphertextRoot: other },
+    };
     const x = makeRecord(agreed, parties, { nonce: record.nonce, signingTime: NOW, sealed });
     assert.throws(() => checkRecord(x, agreed, parties, LIMITS), fault('bad-record', message));
   });

@@ -3,10 +3,14 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkBinding } from '../../src/commerce/binding.ts';
+import { unwrapSecret, wrapSecret } from '../../src/crypto/aead.ts';
+import { isRecipient } from '../../src/crypto/age.ts';
 import { generateSigningKey } from '../../src/crypto/keys.ts';
 import { isCertificateOf, parseCertificate, selfSigned } from '../../src/crypto/pki/certificate.ts';
 import { peerIdOf } from '../../src/crypto/transport.ts';
 import { createKeys, openKeyring, timestampKeyOf } from '../../src/daemon/keyring.ts';
+import { decodeVault } from '../../src/daemon/vault.ts';
+import { encode } from '../../src/lib/cbor.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { isFitError } from '../../src/lib/errors.ts';
 import { systemRng } from '../../src/lib/rng.ts';
@@ -93,3 +97,34 @@ test('a key that is imported while the passphrase changes never lies under anoth
   await assert.rejects(imported, (error) => isFitError(error) && error.code === 'wrong-passphrase');
   await openKeyring(folder, systemClock).unlock('a new one');
 });
+
+test('a vault of before there were age keys gets one at the first unlock, once', async (t) => {
+  const folder = await made(t, true);
+  const file = join(folder, 'vault.sealed');
+  const { archiveKey, verifier, timestamp, age } = decodeVault(await unwrapSecret(PASSPHRASE, readFileSync(file)));
+  assert.ok(age !== null && timestamp !== null);
+  const pkcs8 = new Uint8Array(timestamp.key.export({ format: 'der', type: 'pkcs8' }));
+  const second = encode([2, archiveKey, verifier.secret, verifier.public, [], [pkcs8, timestamp.certificate.der]]);
+  const first = encode([1, archiveKey, verifier.secret, verifier.public, []]);
+  for (const before of [first, second]) {
+    writeFileSync(file, await wrapSecret(PASSPHRASE, before));
+    const keyring = openKeyring(folder, systemClock);
+    await assert.rejects(keyring.unlock('wrong'), isWrong);
+    await keyring.unlock(PASSPHRASE);
+    const { recipient } = keyring.secrets().age;
+    assert.ok(isRecipient(recipient) && recipient !== age.recipient);
+    assert.deepEqual(keyring.secrets().archiveKey, archiveKey);
+    assert.equal(keyring.secrets().timestamp === null, before === first);
+    const again = openKeyring(folder, systemClock);
+    await again.unlock(PASSPHRASE);
+    assert.equal(again.secrets().age.recipient, recipient);
+    const { secret } = again.secrets().age;
+    again.lock();
+    assert.ok(
+      secret.every((byte) => byte === 0),
+      'it is not left in memory',
+    );
+  }
+});
+
+const isWrong = (error: unknown): boolean => isFitError(error) && error.code === 'wrong-passphrase';

@@ -68,7 +68,9 @@ export async function readRequest(
       ...(isStatement || request.peer.verified
         ? []
         : ['warning: the other side is NOT verified: it may be someone else']),
-      ...(!isStatement && request.arbiter.contact === null ? ['warning: the arbiter is not among your contacts'] : []),
+      ...(!isStatement && request.arbiter.contact === null && request.arbiter.fingerprint !== ''
+        ? ['warning: the arbiter is not among your contacts']
+        : []),
     ],
     verb,
   });

@@ -37,7 +37,12 @@ async function chosenCard(
   if ((file === undefined) === (deal === undefined)) {
     throw new FitError('usage', 'give either a card or --deal', { hint: 'fit contact add oak.card --as oak' });
   }
-  if (deal !== undefined) return async (agent) => (await agent.dealShow({ deal })).arbiter.card;
+  if (deal !== undefined)
+    return async (agent) => {
+      const { arbiter } = await agent.dealShow({ deal });
+      if (arbiter === null) throw new FitError('wrong-state', 'a transfer has no arbiter', { hint: 'fit deal show' });
+      return arbiter.card;
+    };
   const card = await readCard(file ?? '-');
   return async () => card;
 }

@@ -1,4 +1,4 @@
-/** fit deal deliver|receive, fit send: files for a signed receipt. */
+/** fit deal deliver|grant|swap|receive, fit send: files for a signed receipt, for files, or one way. */
 import { rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseDuration } from '../../lib/duration.ts';
@@ -10,13 +10,12 @@ import type { Context } from '../context.ts';
 import { checkFolder, checkPlace, takeFiles } from '../place.ts';
 import { checkDigest, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
+import { type AttributeOptions, type Attributes, attributesOf, meaningOf } from './attributes.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
 import { startProgress } from './follow.ts';
 import { type Waited, warn } from './outcome.ts';
 
-interface DeliverOptions {
-  readonly arbiter?: string;
-  readonly check?: string;
+interface DeliverOptions extends AttributeOptions {
   readonly expires?: string;
   readonly text?: string;
   readonly timeout?: string;
@@ -26,18 +25,19 @@ interface DeliverOptions {
   readonly dryRun?: boolean;
 }
 
-/** `window=72h`. Seconds; undefined for the default. */
-function windowOf(check: string | undefined): number | undefined {
-  if (check === undefined) return undefined;
+/** `window=72h`, in seconds, or `full`; nothing for the default. */
+function checkOf(check: string | undefined): { readonly window?: number; readonly full?: true } {
+  if (check === undefined) return {};
+  if (check === 'full') return { full: true };
   const [, time] = /^window=(.+)$/.exec(check) ?? [];
   if (time === undefined)
-    throw new FitError('usage', '--check is window= and a time', { hint: 'for example --check window=72h' });
+    throw new FitError('usage', '--check is full, or window= and a time', { hint: 'for example --check window=72h' });
   const seconds = parseDuration(time);
   if (seconds < MIN_WINDOW || seconds > MAX_WINDOW)
     throw new FitError('usage', 'a window is at least a minute and at most 90 days', {
       hint: 'in it wrong content must be shown to the arbiter: the usual is --check window=72h',
     });
-  return seconds;
+  return { window: seconds };
 }
 
 async function report(
@@ -122,22 +122,29 @@ async function offer(
     readonly swap?: boolean;
     readonly want?: string;
     readonly credential?: boolean;
+    readonly transfer?: Attributes | undefined;
   },
   folder?: string,
 ): Promise<number | undefined> {
   const { out } = context;
+  const { transfer, ...given } = whom;
   parseTimeoutMs(options.timeout);
-  const window = windowOf(options.check);
+  const check = checkOf(options.check);
   const packed = await withoutFolders(context, files);
   const request = {
     files: packed.files,
-    ...whom,
+    ...given,
+    ...(transfer === undefined ? {} : { transfer }),
     ...(options.arbiter === undefined ? {} : { arbiter: options.arbiter }),
-    ...(window === undefined ? {} : { window }),
+    ...check,
     ...(options.expires === undefined ? {} : { expires: parseDuration(options.expires) }),
     ...(options.text === undefined ? {} : { text: options.text }),
   };
   const agent = await context.agent();
+  if (transfer !== undefined) {
+    const them = whom.deal === undefined ? (whom.to ?? '') : (await agent.dealShow({ deal: whom.deal })).with;
+    out.talk(meaningOf(transfer, voice.peer(them)));
+  }
   const progress = startProgress(context, agent, options.progress === true);
   await agent.subscribe({});
   const bytes = bytesOf(packed.files);
@@ -156,7 +163,8 @@ async function offer(
     throw error;
   });
   warn(context, change.warnings);
-  const said = whom.swap === true ? 'offered to swap' : 'offered to deliver';
+  const said =
+    whom.swap === true ? 'offered to swap' : transfer === undefined ? 'offered to deliver' : 'offered to transfer';
   const { text: _, ...fields } = change;
   if (!options.wait) {
     if (out.isJson) out.json(fields);
@@ -177,24 +185,29 @@ export async function deliver(
   deal: string,
   files: readonly string[],
 ): Promise<number | undefined> {
-  return offer(context, options, files, { deal });
+  return offer(context, options, files, { deal, transfer: attributesOf(options, 'fair') });
 }
 
 export async function send(
   context: Context,
-  options: DeliverOptions & { readonly to: string; readonly arbiter: string },
+  options: DeliverOptions & { readonly to: string },
   files: readonly string[],
 ): Promise<number | undefined> {
-  return offer(context, options, files, { to: options.to });
+  const usual = options.arbiter === undefined ? 'asked' : 'fair';
+  const transfer = attributesOf(options, usual);
+  if (transfer === undefined && options.arbiter === undefined)
+    throw new FitError('usage', 'who is the arbiter?', { hint: 'add --arbiter, or leave --receipt fair away' });
+  return offer(context, options, files, { to: options.to, transfer });
 }
 
-/** A credential for a signed receipt. */
+/** A credential for a signed receipt, or one way. */
 export async function grant(
   context: Context,
   options: DeliverOptions & { readonly credential: string },
   deal: string,
 ): Promise<number | undefined> {
-  return offer(context, options, [options.credential], { deal, credential: true });
+  const transfer = attributesOf(options, 'fair');
+  return offer(context, options, [options.credential], { deal, credential: true, transfer });
 }
 
 interface SwapOptions extends DeliverOptions {
@@ -336,7 +349,7 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
 async function unpackAll(context: Context, placed: readonly string[], folder: string): Promise<readonly string[]> {
   const all: string[] = [];
   for (const file of placed.filter((name) => name.endsWith('.fitc'))) {
-    const { unpackDelivered } = await import('./pack.ts');
+    const { unpackDelivered } = await import('./unpack.ts');
     try {
       all.push(...(await unpackDelivered(context, file, folder)));
     } catch (error) {

@@ -96,7 +96,7 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
   if (verdict.deal !== null) rows.push(['deal', voice.peer(verdict.deal)]);
   if (verdict.document !== null) rows.push(['document', verdict.document]);
   if (verdict.proof === 'affidavit') rows.push(['proof', "the arbiter's statement stands for a signature"]);
-  if (verdict.proof === 'delivery' || verdict.proof === 'swap') rows.push(['proof', `of a ${verdict.proof}`]);
+  if (verdict.proof === 'delivery' || verdict.proof === 'swap' || verdict.proof === 'transfer') rows.push(['proof', `of a ${verdict.proof}`]);
   for (const digest of verdict.references) rows.push(['under', digest]);
   for (const one of verdict.signers) {
     const subject = one.subject === one.name ? '' : ` (certificate of ${voice.peer(one.subject)})`;

@@ -67,8 +67,10 @@ export function registerDeal(program: Command): void {
 
   const delivering = (command: Command): Command =>
     command
-      .option('--want-receipt', 'a signed receipt is given in exchange; this is always so')
-      .option('--check <check>', 'how wrong content is found out: window= and a time (default: window=72h)')
+      .option(
+        '--check <check>',
+        'how wrong content is found out: window= and a time (default: window=72h), or full: an arbiter that is asked compares it, and can read it',
+      )
       .option('--expires <time>', 'how long the offer stands, for example 7d')
       .option('--text <text>', 'what the delivery note says beside the names of the files')
       .option('--dry-run', 'only show the delivery note; nothing is consented or sent')
@@ -76,8 +78,19 @@ export function registerDeal(program: Command): void {
       .option(...PROGRESS)
       .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on');
 
+  const choosing = (command: Command): Command =>
+    delivering(command)
+      .addOption(
+        new Option(
+          '--receipt <how>',
+          'fair: exchanged for the files through an arbiter; asked: of the receiver afterwards, who can refuse; none',
+        ).choices(['fair', 'asked', 'none']),
+      )
+      .option('--want-receipt', 'the same as --receipt fair')
+      .option('--no-origin', 'with --receipt asked or none: sign no statement that the files are yours');
+
   examples(
-    delivering(
+    choosing(
       deal
         .command('deliver')
         .description('deliver files under a contract, for a signed receipt')
@@ -87,9 +100,10 @@ export function registerDeal(program: Command): void {
     ),
     'fit deal deliver k7q2 plan.pdf',
     'fit deal deliver k7q2 *.jpg --check window=24h --json',
+    'fit deal deliver k7q2 draft.pdf --receipt none',
   ).action(run(async () => (await import('../actions/deliver.ts')).deliver));
   examples(
-    delivering(
+    choosing(
       deal
         .command('grant')
         .description('give a credential under a contract, for a signed receipt: a certificate, a token, a licence key')
@@ -128,15 +142,19 @@ export function registerDeal(program: Command): void {
     'fit deal receive k7q2 --to in',
   ).action(run(async () => (await import('../actions/deliver.ts')).receive));
   examples(
-    delivering(
+    choosing(
       program
         .command('send')
-        .description('deliver files without a contract, for a signed receipt')
+        .description('send files without a contract: for a signed receipt with an arbiter, one way without')
         .argument('<file...>', 'the files')
         .requiredOption('--to <contact>', 'whom they are for')
-        .requiredOption('--arbiter <contact>', 'the arbiter that helps when something fails'),
+        .option(
+          '--arbiter <contact>',
+          'exchange them fairly for a receipt, with this arbiter’s help if something fails',
+        ),
     ),
     'fit send plan.pdf --to oak --arbiter notary',
+    'fit send plan.pdf --to oak',
   ).action(run(async () => (await import('../actions/deliver.ts')).send));
 
   examples(
@@ -226,7 +244,7 @@ export function registerDeal(program: Command): void {
   examples(
     deal
       .command('export')
-      .description('write the evidence of a signed contract or of a delivery, which anyone can verify')
+      .description('write the evidence of a contract, a delivery or a swap, which anyone can verify')
       .argument(...ID)
       .option('--out <file>', 'as one .asics file (- is standard output)')
       .option('--dir <dir>', 'as plain files in this folder, with a README of openssl commands')

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { examples } from '../help.ts';
 import { run } from '../run.ts';
 
-const containers = () => import('../actions/pack.ts');
+const reading = () => import('../actions/unpack.ts');
 
 const repeated = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
@@ -27,12 +27,20 @@ export function registerPack(program: Command): void {
         repeated,
         [],
       )
-      .option('--credential <file>', 'put this certificate into the tree (may be repeated)', repeated, []),
+      .option('--credential <file>', 'put this certificate into the tree (may be repeated)', repeated, [])
+      .option(
+        '--recipient <who>',
+        'encrypt to this contact or age recipient, or with path= only this folder (may be repeated)',
+        repeated,
+        [],
+      )
+      .option('--sealed-passphrase-file <file>', 'encrypt under the passphrase in the first line of this file'),
     'fit pack plans/ --out plans.fitc',
     'fit pack plans/ --out plans.fitc --sign',
     'fit pack plans/ letter.txt --out all.fitc --anonymous',
     'fit pack plans/ photos/ --out all.fitc --attr photos=anonymous',
-  ).action(run(async () => (await containers()).pack));
+    'fit pack plans/ photos/ --out all.fitc --attr photos=encrypted --recipient age1…',
+  ).action(run(async () => (await import('../actions/pack.ts')).pack));
 
   examples(
     program
@@ -42,6 +50,16 @@ export function registerPack(program: Command): void {
       .option('--to <dir>', 'the folder to take them out to')
       .option('--as <file>', 'instead of files, a new container that shows this part alone in its place')
       .option('--only <path>', 'only this file or folder of it')
+      .option(
+        '--identity <file>',
+        'open encrypted folders with the age identities in this file (may be repeated)',
+        repeated,
+        [],
+      )
+      .option(
+        '--sealed-passphrase-file <file>',
+        'open encrypted folders with the passphrase in the first line of this file',
+      )
       .option('--receipt <dir>', 'sign a receipt for what asks for one, and write it to this new folder')
       .option('--wait', 'wait until a person has decided about the signature')
       .option('--timeout <time>', 'with --wait: give up after this time (60, 90s, 2m)')
@@ -53,7 +71,7 @@ export function registerPack(program: Command): void {
       .option('--signer <fingerprint>', 'refuse what is signed with another certificate'),
     'fit unpack plans.fitc --to plans',
     'fit unpack plans.fitc --only plans/roof.pdf --as roof.fitc',
-  ).action(run(async () => (await containers()).unpack));
+  ).action(run(async () => (await reading()).unpack));
 
   examples(
     program
@@ -73,5 +91,5 @@ export function registerPack(program: Command): void {
       .option('--signer <fingerprint>', 'refuse what is signed with another certificate'),
     'fit inspect plans.fitc',
     'fit inspect plans.fitc --full --json',
-  ).action(run(async () => (await containers()).inspect));
+  ).action(run(async () => (await reading()).inspect));
 }

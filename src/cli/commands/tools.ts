@@ -39,13 +39,13 @@ export function registerTools(program: Command): void {
       .argument('<file>', 'an .asics file, a .p7s file, or a folder with the plain files (- is standard input)')
       .option(
         '--content <file>',
-        'of a .p7s file, the document it signs; of a delivery, its files or their folder (may be repeated)',
+        'of a .p7s file, the document it signs; of a delivery or swap, files or their folder (may be repeated)',
         (value: string, before: readonly string[]) => [...before, value],
         [],
       )
       .option(
         '--salts <file>',
-        'of a delivery whose note describes a file wrongly: what proves it with all of the files',
+        'of a note that describes a file wrongly: what proves it with all of the files',
       )
       .addOption(
         new Option('--require <how>', 'how the signers must be known: among your roots, or by any of them').choices([

@@ -23,6 +23,10 @@ export function owedIn(text: string): string[] {
     .filter((one) => one !== 'signature on this document');
 }
 
+function arbiterOf(arbiter: DealResult['arbiter']): string {
+  return arbiter === null ? 'none' : (arbiter.contact ?? voice.peer(arbiter.name));
+}
+
 export function rowsFor(columns: readonly Column[], width: number): string[] {
   const each = Math.max(16, Math.floor((width - LABEL) / Math.max(columns.length, 1)) - 2);
   const row = (label: string, of: (column: Column) => string): string =>
@@ -36,8 +40,8 @@ export function rowsFor(columns: readonly Column[], width: number): string[] {
     row('with', ({ deal }) => `${voice.peer(deal.with)} ${deal.verified ? '✓' : '?'}`),
     row('state', ({ deal }) => `${deal.state} v${deal.version}`),
     row('waits for', ({ deal }) => deal.waitsFor),
-    row('arbiter', ({ deal }) => deal.arbiter.contact ?? voice.peer(deal.arbiter.name)),
-    row('mode', ({ deal }) => deal.arbiter.mode),
+    row('arbiter', ({ deal }) => arbiterOf(deal.arbiter)),
+    row('mode', ({ deal }) => deal.arbiter?.mode ?? '–'),
     row('until', ({ deal }) => (deal.until === null ? '–' : voice.when(deal.until))),
     ...Array.from({ length: items }, (_, at) => row(at === 0 ? 'items' : '', ({ text }) => owedIn(text)[at] ?? '')),
     '',
