@@ -209,17 +209,8 @@ async function assemble(setting: Setting): Promise<Daemon> {
 
   const contentWork = createContentWork(new URL('./content-worker.js', options.worker));
   undo.push(() => contentWork.close());
-  const hosts = new Map<string, string>();
-  link.onPeer(({ peer, host }, up) => {
-    if (!up) hosts.delete(peer);
-    else if (host !== undefined) hosts.set(peer, host);
-  });
-  const lanes = createLanes({
-    worker: new URL('./lane-worker.js', options.worker),
-    place: lanePlace(config.listen, config.bulk.lane),
-    rng,
-    hostOf: (peer) => hosts.get(peer),
-  });
+  const place = lanePlace(config.listen, config.bulk.lane);
+  const lanes = createLanes({ worker: new URL('./lane-worker.js', options.worker), place, rng, link });
   undo.push(() => lanes.pause());
   const contents = createContentStore(archive, paths.content);
   const deliveries = createDeliveries(

@@ -148,7 +148,7 @@ export function createFetches(
   /** How many chunks came; zero if there is no lane, which is asked for again with the next attempt, or later if it was of no use. */
   const pullByLane = async (
     { document, sealedPath, bytes }: Pick<Fetched, 'document' | 'sealedPath' | 'bytes'>,
-    { peer, rate }: Incoming,
+    { deal, peer, rate }: Incoming,
     state: Running,
     ...[from, count, written]: Parameters<FetchPorts['lane']>
   ): Promise<number> => {
@@ -181,6 +181,7 @@ export function createFetches(
     state.release = cut;
     const end = await ended;
     state.release = () => {};
+    if (came > 0) log.info({ deal, from, came }, 'content came by a lane');
     if (end.kind === 'failed')
       throw new FitError(end.code !== null && FULL.has(end.code) ? 'disk-full' : 'disk-failed', end.message);
     if (end.kind === 'changed')

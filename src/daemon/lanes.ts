@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { unreachable } from '../lib/assert.ts';
 import { toHex } from '../lib/bytes.ts';
 import type { Rng } from '../lib/rng.ts';
+import type { Link } from '../p2p/link.ts';
 import type { SealJob } from './content-sending.ts';
 import { LANE_CHUNKS, LANE_ID_BYTES, LANE_KEY_BYTES, type LaneOffer } from './lane.ts';
 import type { LanePull, PullEnd } from './lane-receiver.ts';
@@ -18,11 +19,10 @@ import type { LaneOrder, LaneReport } from './lane-worker.ts';
 export interface LanesParts {
   /** The built entry. */
   readonly worker: URL;
-  /** Where to listen: port 0 for any. Null to offer none. */
+  /** Where to listen: port 0 for any. Null to have none, neither way. */
   readonly place: { readonly host: string; readonly port: number } | null;
   readonly rng: Rng;
-  /** The address at the other end of the connection to a peer. */
-  hostOf(peer: string): string | undefined;
+  readonly link: Pick<Link, 'onPeer'>;
 }
 
 export type Lanes = ReturnType<typeof createLanes>;
@@ -42,7 +42,13 @@ interface Pull {
   readonly ended: (end: PullEnd) => void;
 }
 
-export function createLanes({ worker: url, place, rng, hostOf }: LanesParts) {
+export function createLanes({ worker: url, place, rng, link }: LanesParts) {
+  /** The address at the other end of the connection to a peer, where a lane of its is looked for. */
+  const hosts = new Map<string, string>();
+  link.onPeer(({ peer, host }, up) => {
+    if (!up) hosts.delete(peer);
+    else if (host !== undefined) hosts.set(peer, host);
+  });
   let worker: Worker | undefined;
   let listening: Promise<number | null> | undefined;
   let heard: ((port: number | null) => void) | undefined;
@@ -126,7 +132,8 @@ export function createLanes({ worker: url, place, rng, hostOf }: LanesParts) {
   };
 
   return {
-    hostOf,
+    /** Where to look for the lane of a peer; undefined while no connection to it is there, and where there are to be no lanes. */
+    hostOf: (peer: string): string | undefined => (place === null ? undefined : hosts.get(peer)),
 
     /** A lane for the part from `from` on of so many chunks, or null if there is none. */
     async offer(job: SealJob, from: number, chunks: number, events: GrantEvents): Promise<LaneOffer | null> {

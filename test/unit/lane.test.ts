@@ -48,7 +48,7 @@ function lanesFor(
   t: TestContext,
   place: { host: string; port: number } | null = { host: '127.0.0.1', port: 0 },
 ): Lanes {
-  const lanes = createLanes({ worker, place, rng: systemRng, hostOf: () => '127.0.0.1' });
+  const lanes = createLanes({ worker, place, rng: systemRng, link: { onPeer: () => {} } });
   t.after(() => lanes.pause());
   return lanes;
 }
