@@ -1,9 +1,11 @@
 /**
- * Puts the files of a delivery where a person wants them. Guarantees: under its final name a file is whole and verified; nothing
- * is overwritten; a name that is more than a name is refused.
+ * Puts the files of a delivery where a person wants them.
+ *
+ * Guarantees: under its final name a file is whole and verified; nothing is overwritten; a name that is more than a name is refused.
+ * What was interrupted amid it is completed by the next time: what lies there already, byte for byte, is left, and nothing else of it stays.
  */
 import { statSync } from 'node:fs';
-import { constants, copyFile, link, lstat, mkdir, open, unlink } from 'node:fs/promises';
+import { constants, copyFile, type FileHandle, link, lstat, mkdir, open, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FitError } from '../lib/errors.ts';
 import { foldedName, isFileName } from '../lib/file-name.ts';
@@ -17,9 +19,10 @@ function saltsName({ deal, files }: DeliveryResult): string {
   return name;
 }
 
-const namesOf = (view: DeliveryResult): readonly string[] => [
-  ...view.files.map(({ name }) => name),
-  ...(view.salts === null ? [] : [saltsName(view)]),
+/** What is put there, and where the daemon keeps it once it is opened. */
+const piecesOf = (view: DeliveryResult): readonly { readonly name: string; readonly path: string | null }[] => [
+  ...view.files,
+  ...(view.salts === null ? [] : [{ name: saltsName(view), path: view.salts }]),
 ];
 
 /** Refuses a folder that cannot be one, before anything is waited for. */
@@ -28,40 +31,86 @@ export function checkFolder(folder: string): void {
     throw new FitError('file-exists', `${folder} is no folder`, { hint: 'name a folder; it is made if it is missing' });
 }
 
-/** Refuses before anything is signed what could not be put there afterwards. */
-export async function checkPlace(folder: string, view: DeliveryResult): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const { name } of view.files)
-    if (!isFileName(name)) throw new FitError('bad-file', 'the delivery names a file as no file may be named');
-  for (const name of namesOf(view)) {
-    const there = await lstat(join(folder, name)).catch(() => undefined);
-    if (there !== undefined)
-      throw new FitError('file-exists', `${join(folder, name)} exists`, {
-        hint: 'receive it into another folder with --to',
-      });
+const COMPARED_BYTES = 1024 * 1024;
+
+const openFile = (path: string): Promise<FileHandle> =>
+  open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+
+/** Whether `there` is a file with the very bytes of `path`. */
+async function isSame(there: string, path: string): Promise<boolean> {
+  const files: FileHandle[] = [];
+  try {
+    for (const one of [there, path]) files.push(await openFile(one));
+    const [a, b] = files as [FileHandle, FileHandle];
+    const [one, other] = [await a.stat(), await b.stat()];
+    if (!one.isFile() || one.size !== other.size) return false;
+    if (one.dev === other.dev && one.ino === other.ino) return true;
+    const [left, right] = [Buffer.alloc(COMPARED_BYTES), Buffer.alloc(COMPARED_BYTES)];
+    for (let at = 0; at < one.size; ) {
+      const [{ bytesRead }, { bytesRead: others }] = [
+        await a.read(left, 0, COMPARED_BYTES, at),
+        await b.read(right, 0, COMPARED_BYTES, at),
+      ];
+      const read = Math.min(bytesRead, others);
+      if (read === 0 || left.compare(right, 0, read, 0, read) !== 0) return false;
+      at += read;
+    }
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const file of files) await file.close();
   }
 }
 
-/** Puts a verified file in its place whole, and over nothing. */
-async function place(from: string, to: string): Promise<void> {
+const exists = (path: string): FitError =>
+  new FitError('file-exists', `${path} exists`, { hint: 'receive it into another folder with --to' });
+
+/** Refuses before anything is signed what could not be put there afterwards. The names that are in their place already. */
+export async function checkPlace(folder: string, view: DeliveryResult): Promise<ReadonlySet<string>> {
+  await mkdir(folder, { recursive: true });
+  for (const { name } of view.files)
+    if (!isFileName(name)) throw new FitError('bad-file', 'the delivery names a file as no file may be named');
+  const placed = new Set<string>();
+  for (const { name, path } of piecesOf(view)) {
+    const to = join(folder, name);
+    const there = await lstat(to).catch(() => undefined);
+    if (there === undefined) continue;
+    if (path === null || !(await isSame(to, path))) throw exists(to);
+    placed.add(name);
+  }
+  return placed;
+}
+
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+
+/** Puts a verified file in its place whole, and over nothing. `beside`: a folder of this delivery's own, on the same file system. */
+async function place(from: string, folder: string, name: string, beside: string): Promise<void> {
+  const to = join(folder, name);
   try {
     await link(from, to);
     return;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EEXIST')
-      throw new FitError('file-exists', `${to} exists`, { hint: 'receive it into another folder with --to' });
+    if (codeOf(error) === 'EEXIST') throw exists(to);
   }
   // Another file system: copied beside, and linked when it is whole.
-  const beside = `${to}.part-${process.pid}`;
-  await copyFile(from, beside, constants.COPYFILE_EXCL);
+  const part = join(beside, name);
   try {
-    const handle = await open(beside, 'r+');
-    await handle.sync();
-    await handle.close();
-    await link(beside, to);
-  } finally {
-    await unlink(beside);
+    await mkdir(beside, { recursive: true, mode: 0o700 });
+    await copyFile(from, part, constants.COPYFILE_EXCL);
+    const handle = await open(part, 'r+');
+    await handle.sync().finally(() => handle.close());
+    await link(part, to);
+    await unlink(part);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') throw exists(to);
+    if (!FULL.has(codeOf(error))) throw error;
+    throw new FitError('disk-full', `there is no room for ${name} in ${folder}`, {
+      hint: 'make room, then receive it again: what is there already stays, and the daemon keeps the rest',
+      cause: error,
+    });
   }
 }
 
@@ -83,21 +132,20 @@ export async function takeFiles(
 ): Promise<{ readonly placed: readonly string[]; readonly trouble: string | null }> {
   const view = await agent.deliveryShow({ deal });
   if (view.phase !== 'opened') return { placed: [], trouble: null };
-  await checkPlace(folder, view);
-  const placed: string[] = [];
-  for (const { name, path } of view.files) {
-    const to = join(folder, name);
-    if (path !== null) await place(path, to);
-    placed.push(to);
+  const there = await checkPlace(folder, view);
+  // No file of a delivery begins with a dot: what an interrupted run has left here is nobody else's.
+  const beside = join(folder, `.${deal}.part`);
+  await rm(beside, { recursive: true, force: true });
+  try {
+    for (const { name, path } of piecesOf(view))
+      if (path !== null && !there.has(name)) await place(path, folder, name, beside);
+  } finally {
+    await rm(beside, { recursive: true, force: true });
   }
-  if (view.salts === null || view.trouble === null) {
-    await makeDurable(folder);
-    await agent.deliveryTaken({ deal });
-    return { placed, trouble: view.trouble };
-  }
-  const salts = join(folder, saltsName(view));
-  await place(view.salts, salts);
   await makeDurable(folder);
   await agent.deliveryTaken({ deal });
+  const placed = view.files.map(({ name }) => join(folder, name));
+  if (view.salts === null || view.trouble === null) return { placed, trouble: view.trouble };
+  const salts = join(folder, saltsName(view));
   return { placed, trouble: `${view.trouble}; keep ${salts}, which proves it: fit verify --content --salts` };
 }

@@ -312,3 +312,32 @@ export const FIRST_STEPS: readonly string[] = [
   'fit demo shows a whole trade with three traders on this machine and leaves nothing behind',
   'man fit has the rest',
 ];
+
+/** With its article. */
+export function aCredential(kind: string): string {
+  switch (kind) {
+    case 'attribute-certificate':
+      return 'an attribute certificate';
+    case 'licence':
+      return 'a licence key';
+    default:
+      return `a ${kind}`;
+  }
+}
+
+/** What a delivery note says of the credential that it gives, a line for each; nothing for another note. */
+export function credentialLines(note: string): string[] {
+  const [, terms = ''] = note.split('+++\n');
+  const [, content = ''] = /\n\[content\]\n([^[]*)/.exec(terms) ?? [];
+  const said = new Map([...content.matchAll(/^([a-z_]+) = "?(.*?)"?$/gm)].map(([, key, value]) => [key, value ?? '']));
+  const kind = said.get('credential');
+  if (kind === undefined) return [];
+  const shown = ['subject', 'issuer', 'issuer_fingerprint', 'attributes', 'fingerprint', 'valid_from', 'valid_until'];
+  return facts([
+    ['credential', aCredential(kind)],
+    ...shown.flatMap((key) => {
+      const value = said.get(key);
+      return value === undefined ? [] : [[key.replace('_', ' '), peer(value, 200)] as const];
+    }),
+  ]);
+}

@@ -15,6 +15,8 @@ import type { DealStore } from './deal-store.ts';
 import type { DeliveryRecords } from './delivery-records.ts';
 import type { Events } from './events.ts';
 
+const LOST = 'it was lost on this disk, and its sender did not give it again before the receipt was out';
+
 export interface RemainsParts {
   readonly archive: Archive;
   readonly store: Pick<DealStore, 'get'>;
@@ -62,6 +64,10 @@ export function createRemains(
     if (!isOver(deal)) return;
     const state = store.get(deal)?.state;
     if (found.kind === 'in' && (state === 'completed' || state === 'contracted')) {
+      if (found.phase === 'fetching' || found.phase === 'fetched') {
+        await update(document, { phase: 'failed', trouble: LOST });
+        await contents.discard(folder);
+      }
       if (found.phase !== 'opened') return;
       await contents.discardSealed(folder);
       await contents.discardLeaves(folder);

@@ -50,9 +50,13 @@ export function course(
       return [['key', state.via === 'arbiter' ? arbiter : peer]];
     case 'complaining':
       return [['complaint', own]];
+    case 'waiving':
+      return [['resolve', own]];
     case 'contracted': {
       const from = state.via === 'arbiter' ? arbiter : peer;
       if (state.course === 'contract') return [['contract', from]];
+      // Nobody here opened it.
+      if (exchange.machine.phase === 'waiving') return [['completion', arbiter]];
       // Whoever opened content has completed it: the key, and whose it is, went before.
       const opened = exchange.role === 'responder' || state.course !== 'delivery';
       return [['completion', opened ? own : from]];

@@ -212,12 +212,15 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     feed,
   );
 
+  const isLost = ({ exchange }: Live): Promise<boolean> => ports.content.isLost(toHex(exchange.record.document));
+
   /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
   const checkContent = async (entry: Live): Promise<void> => {
     const { exchange } = entry;
     const witness = decodeDelivery(present(exchange.machine.contract, 'key'))[otherRole(exchange.role)];
     for (;;) {
-      if (stopping.signal.aborted || entry.gone || exchange.machine.phase !== 'opening') return;
+      const { phase } = exchange.machine;
+      if (stopping.signal.aborted || entry.gone || (phase !== 'opening' && phase !== 'waiving')) return;
       try {
         const found = await ports.content.open(exchange.record, present(keyIn(witness), 'key'));
         await feed(
@@ -467,8 +470,14 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     },
     async order(xid, order) {
       const entry = live.get(xid);
+      const phase = entry?.exchange.machine.phase;
       // Asked before, and asked again and again until there is an answer: ordering it twice is one order.
-      if (entry?.exchange.machine.phase === (order === 'abort' ? 'aborting' : 'resolving')) return;
+      if (phase === (order === 'abort' ? 'aborting' : 'resolving') || (order === 'resolve' && phase === 'waiving'))
+        return;
+      if (entry !== undefined && order === 'resolve' && phase === 'opening' && !(await isLost(entry)))
+        throw new FitError('wrong-state', 'the key is here and the content is being compared: that ends by itself', {
+          hint: 'fit deal explain says what is possible',
+        });
       if (entry === undefined || !(await feed(entry, { kind: order, now: now() }))) {
         throw new FitError(
           'wrong-state',

@@ -8,6 +8,7 @@
 import type { Archive } from '../archive/sealed-store.ts';
 import { openAnswer, verifyAnswer } from '../exchange/answers.ts';
 import { complete } from '../exchange/completion.ts';
+import { windowOf } from '../exchange/items.ts';
 import type { PartyInput, PartyPhase } from '../exchange/party.ts';
 import { witnessIn } from '../exchange/promise.ts';
 import { xidOf } from '../exchange/record.ts';
@@ -56,6 +57,7 @@ const QUESTIONS: Readonly<Partial<Record<PartyPhase, RequestKind>>> = {
   aborting: 'abort',
   resolving: 'resolve',
   complaining: 'misbehaviour',
+  waiving: 'resolve',
 };
 
 export type Inquiry<S extends Subject> = {
@@ -129,6 +131,12 @@ export function createInquiry<S extends Subject>(
       case 'affidavit':
         return settled({ kind: 'resolved', contract: encodeAffidavit(answer.affidavit), now: now() });
       case 'released': {
+        // The key is here: what is waited for is the end of the window, which is told to the sender alone.
+        if (machine.phase === 'waiving') {
+          subject.trouble = null;
+          windows.set(exchange.xid, ports.clock.now() + windowOf(record.check) * 1000);
+          return false;
+        }
         const own = witnessIn(present(machine.release, 'own release'));
         const contract = complete(
           record,

@@ -23,6 +23,7 @@ import {
   checkValidity,
   describeCredential,
   MAX_CREDENTIAL_BYTES,
+  type TextKind,
 } from '../exchange/credential.ts';
 import { type ContentCheck, MAX_FULL_BYTES } from '../exchange/items.ts';
 import type { ContentTerms, TransferTerms } from '../exchange/terms.ts';
@@ -92,8 +93,8 @@ export interface DeliverRequest {
   readonly dryRun: boolean;
   /** For content of the other side instead of a receipt; `want` unless it answers a swap of theirs. */
   readonly swap: boolean;
-  /** The one file is a credential, to be described as such. */
-  readonly credential: boolean;
+  /** The one file is a credential, to be described as such: as this text, or by what is seen from it. */
+  readonly credential: boolean | TextKind;
   readonly want?: string | undefined;
   /** One way, without an arbiter, with these attributes. */
   readonly transfer?: TransferTerms | undefined;
@@ -105,7 +106,7 @@ type Swap = NonNullable<NonNullable<DocumentContext['delivery']>['swap']>;
 const cardHash = (card: Card | null): string => (card === null ? '' : toHex(sha256(card.bytes)));
 
 /** What the one file says of itself as a credential. */
-async function credentialOf(files: readonly string[]): Promise<CredentialTerms> {
+async function credentialOf(files: readonly string[], as: true | TextKind): Promise<CredentialTerms> {
   const [path] = files;
   if (path === undefined || files.length !== 1) throw new FitError('usage', 'a credential is one file');
   await sourceOf(path);
@@ -118,7 +119,7 @@ async function credentialOf(files: readonly string[]): Promise<CredentialTerms> 
     let filled = 0;
     for (let read = -1; read !== 0; filled += read)
       ({ bytesRead: read } = await file.read(bytes, filled, bytes.length - filled));
-    return describeCredential(bytes.slice(0, filled));
+    return describeCredential(bytes.slice(0, filled), as === true ? undefined : as);
   } finally {
     await file.close();
   }
@@ -271,7 +272,7 @@ export function createOffers(
         request.swap,
       );
     }
-    const credential = request.credential ? await credentialOf(request.files) : null;
+    const credential = request.credential === false ? null : await credentialOf(request.files, request.credential);
     const made = await parts.deliveries.make(id, request.files);
     let kept = false;
     try {

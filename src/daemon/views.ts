@@ -43,6 +43,9 @@ type Head = Pick<DealSummary, 'title' | 'kind' | 'references'>;
 
 const HEADS_KEPT = 20_000;
 
+/** Phases in which the arbiter is asked. */
+const ASKS: ReadonlySet<PartyPhase> = new Set(['aborting', 'resolving', 'complaining', 'waiving']);
+
 export type Views = ReturnType<typeof createViews>;
 
 export function createViews(parts: Parts, deals: Deals) {
@@ -71,7 +74,7 @@ export function createViews(parts: Parts, deals: Deals) {
 
   const waitsFor = (deal: Deal): DealSummary['waitsFor'] => {
     const phase = live(deal)?.machine.phase;
-    if (phase === 'aborting' || phase === 'resolving' || phase === 'complaining') return 'arbiter';
+    if (phase !== undefined && ASKS.has(phase)) return 'arbiter';
     const turn = turnOf(deal);
     if (turn !== 'us') return turn;
     // Content that we accepted: it is fetched, and its sender begins.
@@ -197,6 +200,13 @@ export function createViews(parts: Parts, deals: Deals) {
             : deal.state === 'aborted'
               ? deal.state
               : 'dropped');
+      // The key is here and the content is not, or came never again.
+      const lost =
+        course !== 'delivery' || originator
+          ? false
+          : phase === 'contracted'
+            ? !deal.transactions.some(({ payload, by }) => payload.kind === 'completion' && equal(by, deal.us))
+            : (phase === 'opening' || phase === 'waiving') && (await parts.deliveries.isLost(toHex(version.document)));
       const trouble = exchange === undefined ? null : exchanges.arbiterTrouble(exchange.xid);
       const minutes = (sec: number): string => isoTime(sec).slice(0, 16).replace('T', ' ').concat(' UTC');
       const explanation = explain(
@@ -208,6 +218,7 @@ export function createViews(parts: Parts, deals: Deals) {
           via: viaOf(deal),
           mode: arbiterIn(terms).mode,
           wrong,
+          lost,
         },
         {
           ...who,

@@ -4,7 +4,7 @@
  * negative.
  */
 import { CHUNK_BYTES, contentLeaf, createRoot, SALT_BYTES } from '../crypto/content.ts';
-import { type CredentialTerms, describeCredential, MAX_CREDENTIAL_BYTES } from '../exchange/credential.ts';
+import { type CredentialTerms, describeCredential, MAX_CREDENTIAL_BYTES, textKindOf } from '../exchange/credential.ts';
 import type { ContentTerms, Terms } from '../exchange/terms.ts';
 import { toHex } from '../lib/bytes.ts';
 import { isoTime } from '../lib/clock.ts';
@@ -14,12 +14,18 @@ import type { Verdict, VerdictContent, VerdictCredential, VerdictFile } from './
 /** So many bytes of a file tell whether it is a credential. */
 export const CREDENTIAL_ENOUGH = MAX_CREDENTIAL_BYTES + 1;
 
-function credentialOf({ kind, certificate }: CredentialTerms): VerdictCredential {
+function credentialOf({ kind, certificate, attributes, times }: CredentialTerms): VerdictCredential {
+  const hex = (bytes: Uint8Array | null | undefined): string | null => (bytes == null ? null : toHex(bytes));
+  const time = (seconds: number | null | undefined): string | null => (seconds == null ? null : isoTime(seconds));
   return {
     kind,
     subject: certificate?.subject ?? null,
-    fingerprint: certificate === null ? null : toHex(certificate.fingerprint),
-    validUntil: certificate === null ? null : isoTime(certificate.validUntil),
+    fingerprint: hex(certificate?.fingerprint),
+    issuer: attributes?.issuer ?? null,
+    issuerFingerprint: hex(attributes?.issuerFingerprint),
+    attributes: hex(attributes?.digest),
+    validFrom: time(attributes?.validFrom ?? times?.validFrom),
+    validUntil: time(certificate?.validUntil ?? times?.validUntil),
   };
 }
 
@@ -114,17 +120,12 @@ export function judgeCredential(verdict: Verdict, from: string, bytes: Uint8Arra
   if (!verdict.ok || credential === null) return verdict;
   let found: VerdictCredential | null = null;
   try {
-    found = credentialOf(describeCredential(bytes));
+    found = credentialOf(describeCredential(bytes, textKindOf(credential)));
   } catch (error) {
     if (!isFitError(error)) throw error;
   }
-  const same =
-    found !== null &&
-    found.kind === credential.kind &&
-    found.subject === credential.subject &&
-    found.fingerprint === credential.fingerprint &&
-    found.validUntil === credential.validUntil;
-  if (same) return verdict;
+  // Both were made by credentialOf, so their fields come in one order.
+  if (JSON.stringify(found) === JSON.stringify(credential)) return verdict;
   const message = 'the sender signed for this file, and a note that calls it a credential that it is not';
   return { ...verdict, ok: false, problem: { code: 'misdescribed', message } };
 }

@@ -1,4 +1,5 @@
 /** What the verifier says, how its parts tell it what is wrong first, and what a kind of evidence is to it. */
+import type { CredentialKind } from '../exchange/credential.ts';
 import type { EvidenceFile } from './bundle.ts';
 
 export type Known = 'pinned' | 'ca' | 'embedded';
@@ -29,13 +30,18 @@ export interface VerdictSigner {
   readonly known: Known;
 }
 
-/** A credential as its sender described it; the last three are of a certificate. */
+/** A credential as its sender described it: null is what is not said of its kind. */
 export interface VerdictCredential {
-  readonly kind: 'certificate' | 'token';
+  readonly kind: CredentialKind;
   readonly subject: string | null;
   /** SHA-256 of the certificate, hex. */
   readonly fingerprint: string | null;
+  /** Of an attribute certificate, as the two that follow: SHA-256 of the issuer's certificate and of the attributes, hex. */
+  readonly issuer: string | null;
+  readonly issuerFingerprint: string | null;
+  readonly attributes: string | null;
   /** ISO 8601, UTC. */
+  readonly validFrom: string | null;
   readonly validUntil: string | null;
 }
 

@@ -12,7 +12,7 @@ import { FitError } from '../lib/errors.ts';
 import { foldedName } from '../lib/file-name.ts';
 import { type LintFinding, lint } from '../lib/lint.ts';
 import type { DocumentTerms } from './contract.ts';
-import type { CredentialTerms } from './credential.ts';
+import { type CredentialTerms, TEXT_KINDS } from './credential.ts';
 import { fieldFinding, readDraft } from './front-matter.ts';
 import { type ContentCheck, MAX_FULL_BYTES, RECEIPT } from './items.ts';
 import {
@@ -119,18 +119,34 @@ function checkItems({
 }
 
 function credentialIn(table: string, draft: DraftContent | undefined): CredentialTerms | null {
-  const { credential, subject, fingerprint, valid_until: validUntil } = draft ?? {};
-  if (credential === 'certificate') {
-    const certificate = {
-      subject: one(subject, `${table}.subject`),
-      fingerprint: one(fingerprint, `${table}.fingerprint`),
-      validUntil: one(validUntil, `${table}.valid_until`),
-    };
-    return { kind: credential, certificate };
+  const { credential, subject, fingerprint, issuer, issuer_fingerprint: issuerFingerprint } = draft ?? {};
+  const { attributes: digest, valid_from: from, valid_until: until } = draft ?? {};
+  const none = (what: string, ...values: readonly unknown[]): void => {
+    if (values.some((one) => one !== undefined))
+      throw new Inconsistent(`${table}.credential`, `what is said of ${what} stands with one`);
+  };
+  if (credential !== 'attribute-certificate')
+    none('an attribute certificate', issuer, issuerFingerprint, digest, credential === 'ticket' ? undefined : from);
+  if (credential === undefined || TEXT_KINDS.some((one) => one === credential)) {
+    none('a certificate', subject, fingerprint, credential === 'ticket' ? undefined : until);
+    if (credential === undefined) return null;
+    const isTimed = from !== undefined || until !== undefined;
+    const times = { validFrom: from ?? null, validUntil: until ?? null };
+    return { kind: credential, certificate: null, ...(isTimed ? { times } : {}) };
   }
-  if (subject !== undefined || fingerprint !== undefined || validUntil !== undefined)
-    throw new Inconsistent(`${table}.credential`, 'what is said of a certificate stands with one');
-  return credential === undefined ? null : { kind: credential, certificate: null };
+  const certificate = {
+    subject: one(subject, `${table}.subject`),
+    fingerprint: one(fingerprint, `${table}.fingerprint`),
+    validUntil: one(until, `${table}.valid_until`),
+  };
+  if (credential === 'certificate') return { kind: credential, certificate };
+  const attributes = {
+    issuer: one(issuer, `${table}.issuer`),
+    digest: one(digest, `${table}.attributes`),
+    validFrom: one(from, `${table}.valid_from`),
+    issuerFingerprint: issuerFingerprint ?? null,
+  };
+  return { kind: credential, certificate, attributes };
 }
 
 /** Files have names that no system takes for the same, and sizes that add up. `table` and `rows`: their names in the text. */

@@ -17,6 +17,9 @@ import {
   type Position,
 } from './position.ts';
 
+/** Whoever compares the content, or has given up waiting for it, needs nothing more to open it. */
+const hasKey = (phase: Position['phase']): boolean => phase === 'opening' || phase === 'waiving';
+
 /** The sentences of one side. */
 type Sentence = (position: Position, facts: Outlook, circumstances: Circumstances) => string;
 type Voice = Readonly<Record<Exclude<keyof Explanation, 'notes'>, Sentence>>;
@@ -87,6 +90,7 @@ const SENDER: Voice = {
 const RECEIVER: Voice = {
   youHold(position, _facts, circumstances) {
     const { them, arbiter } = circumstances;
+    if (position.lost) return `the key and ${them}'s statement of origin; the files are lost on your own disk`;
     switch (position.phase) {
       case 'offered':
         return 'the delivery note, and nothing that opens the files';
@@ -99,6 +103,7 @@ const RECEIVER: Voice = {
       case 'aborted':
         return wordOf(position, circumstances);
       case 'opening':
+      case 'waiving':
         return `the key and ${them}'s statement of origin; each part is being compared with the delivery note`;
       case 'complaining':
         return `the key, ${them}'s statement of origin, and a proof that the content is not what they promised`;
@@ -115,30 +120,34 @@ const RECEIVER: Voice = {
       return `a promise of your receipt that only ${arbiter} can open, and will only for the files as the delivery note says`;
     return `a promise of your receipt that only ${arbiter} can open, and not before ${hours(window)} after it was first asked`;
   },
-  ifYouStop({ phase, wrong }, facts, circumstances) {
+  ifYouStop({ phase, wrong, lost }, facts, circumstances) {
     const { arbiter, until, window } = circumstances;
+    if (lost && phase === 'contracted') return 'nothing changes: it is over';
     if (phase === 'contracted') return wrong ? 'nothing changes: it is over' : 'nothing changes: you have the files';
     if (!facts.peerEnds.has('contracted')) return UNBOUND;
     if (isFull(circumstances)) {
       const right = `they can have your receipt from ${arbiter}, but only if the files are right`;
-      return phase === 'opening' ? right : `${right}; then you get the key from it too, when you are back`;
+      return hasKey(phase) ? right : `${right}; then you get the key from it too, when you are back`;
     }
     const owed = `they can have your receipt from ${arbiter} ${hours(window)} after it was first asked`;
     if (phase === 'complaining') return `${owed}, although the content is wrong`;
-    if (phase === 'opening') return `${owed}, even if the content is wrong`;
+    if (hasKey(phase)) return `${owed}, even if the content is wrong`;
     return `${owed}, even if the content is wrong; you get the key from ${arbiter} when you are back before ${until}`;
   },
-  ifTheyStop({ phase, wrong }, facts, { them, arbiter, until }) {
+  ifTheyStop({ phase, wrong, lost }, facts, { them, arbiter, until }) {
+    if (lost && phase === 'contracted') return 'nothing changes: it is over';
+    if (lost) return 'the files stay lost: nobody else can give them again';
     if (phase === 'contracted') return wrong ? 'nothing changes: it is over' : 'nothing changes: you have the files';
     if (phase === 'aborted') return `nothing happens: ${arbiter} completes it for nobody`;
-    if (phase === 'opening') return 'nothing changes: you have the key';
+    if (hasKey(phase)) return 'nothing changes: you have the key';
     if (phase === 'complaining') return `nothing changes: ${arbiter} needs nothing but your proof`;
     if (!facts.canAsk.has('resolve')) return 'nothing happens: nothing of yours has left';
     const get = `you get the key from ${arbiter}, until ${until}`;
     return facts.ownEnds.has('aborted') ? `${get}; if ${them} stopped it there before, nobody is bound` : get;
   },
-  whoCouldCheat({ phase, wrong }, facts, circumstances) {
+  whoCouldCheat({ phase, wrong, lost }, facts, circumstances) {
     const { them, arbiter } = circumstances;
+    if (lost) return `${them}, if the content was wrong: it cannot be compared any more`;
     if (phase === 'contracted')
       return wrong
         ? `${them}, who gave wrong content: your proof still shows it to anybody`
@@ -154,7 +163,7 @@ function openNotes(facts: Outlook, { role, phase }: Position, circumstances: Cir
   const { them, arbiter, until, deadline } = circumstances;
   // Who has the key needs it from nobody.
   const theyCan = facts.peerCanAsk.has('resolve');
-  const youCan = facts.canAsk.has('resolve') && phase !== 'opening' && phase !== 'complaining';
+  const youCan = facts.canAsk.has('resolve') && !hasKey(phase) && phase !== 'complaining';
   const sends = role === 'originator';
   return [
     ...(theyCan && youCan ? [`each of you can have it completed by ${arbiter} without the other`] : []),
@@ -168,6 +177,21 @@ function openNotes(facts: Outlook, { role, phase }: Position, circumstances: Cir
         ]
       : []),
     ...(isEarly(facts) ? [] : ['a promise convinces nobody but its receiver, who could have made it alone']),
+  ];
+}
+
+/** What is left to whoever has the key and has lost what it opens. */
+function lostNotes({ phase }: Position, { them, arbiter, until, window }: Circumstances): readonly string[] {
+  if (phase === 'contracted') return ['the receipt is out, and the files never came again'];
+  const ends =
+    window === 0
+      ? `as soon as ${arbiter} has the receipt for them`
+      : `${hours(window)} after ${arbiter} was first asked`;
+  return [
+    `your daemon asks ${them} for the files again as long as the deal is open; ${arbiter} has none of them and can give nothing but the key`,
+    phase === 'waiving'
+      ? `you wait no longer: it ends ${ends}, with a receipt for them and without the files; if it was not asked before ${until}, nobody owes anything`
+      : `fit deal resolve ends it if they do not come: ${ends}, with a receipt for them and without the files; if nobody asks before ${until}, nobody owes anything`,
   ];
 }
 
@@ -222,7 +246,7 @@ function notes(position: Position, facts: Outlook, circumstances: Circumstances)
     ...(phase === 'offered' && role === 'originator'
       ? ['if they accept, your daemon delivers by itself; you can withdraw until it has']
       : []),
-    ...checkNotes(position, circumstances),
+    ...(position.lost ? lostNotes(position, circumstances) : checkNotes(position, circumstances)),
     ...(role === 'originator' && phase === 'aborted' && !position.wrong && facts.peerEnds.has('contracted')
       ? [`the time ran out while the key was out: ${circumstances.them} may have the files without a receipt`]
       : []),
@@ -249,10 +273,10 @@ export function fairnessOfDelivery(role: PartyRole, circumstances: Circumstances
  * A sender takes its content for right; a receiver knows when it has compared. An arbiter that took wrong content for right has
  * not followed its table, of which nothing follows.
  */
-function knownOf({ role, phase, wrong }: Position, full = false): Known {
+function knownOf({ role, phase, wrong, lost }: Position, full = false): Known {
   if (full && wrong && phase === 'contracted') return { ownWrong: null, theirsWrong: null };
   if (role === 'originator') return { ownWrong: wrong, theirsWrong: null };
-  const compared = wrong || phase === 'complaining' || phase === 'contracted';
+  const compared = wrong || phase === 'complaining' || (phase === 'contracted' && !lost);
   return { ownWrong: null, theirsWrong: compared ? wrong || phase === 'complaining' : null };
 }
 

@@ -20,6 +20,7 @@ function held({ phase, wrong }: Position, { them, arbiter }: Circumstances): str
     case 'resolving':
       return `their files encrypted, and what ${arbiter} can make the key of once both have promised`;
     case 'opening':
+    case 'waiving':
       return `their key and ${them}'s statement of origin; each part is being compared with the note`;
     case 'complaining':
       return `their key, ${them}'s statement of origin, and a proof that their content is wrong`;
@@ -47,6 +48,7 @@ function given({ role, phase, wrong }: Position, { arbiter }: Circumstances): st
         ? 'your files, once your key reaches them'
         : `your files encrypted, and a promise of their key that only ${arbiter} can open`;
     case 'opening':
+    case 'waiving':
     case 'complaining':
       return role === 'originator'
         ? 'your files'
@@ -74,6 +76,7 @@ function ifTheyStop({ role, phase }: Position, { arbiter, until }: Circumstances
     case 'aborting':
       return `${arbiter} stops it, or you get their key too`;
     case 'opening':
+    case 'waiving':
       return 'nothing changes: you have their key';
     case 'complaining':
       return `nothing changes: ${arbiter} needs nothing but your proof`;

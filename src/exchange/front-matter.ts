@@ -160,6 +160,10 @@ const CONTENT = {
   credential: oneOf(CREDENTIAL_KINDS),
   subject: text(MAX_DESCRIPTION),
   fingerprint: hash,
+  issuer: text(MAX_DESCRIPTION),
+  issuer_fingerprint: hash,
+  attributes: hash,
+  valid_from: time,
   valid_until: time,
 };
 const FILE = { name: receivedName, size, sha256: hash };

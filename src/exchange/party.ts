@@ -24,6 +24,7 @@ export const PARTY_PHASES = [
   'resolving',
   'opening',
   'complaining',
+  'waiving',
   'contracted',
   'aborted',
   'dropped',
@@ -270,12 +271,32 @@ function receiving(table: readonly PartyRow[], releases: boolean): readonly Part
 }
 
 /**
+ * Content that is lost here and not given again can be compared by nobody, and the arbiter has none of it: a person gives up waiting,
+ * and the arbiter's last word ends it. What comes after all is compared as before.
+ */
+const WAIVE_ROWS: readonly PartyRow[] = [
+  row(
+    'opening',
+    'resolve',
+    'waiving',
+    ['record', 'askResolve', 'checkContent'],
+    'a person waits no longer for lost content',
+  ),
+  row('waiving', 'right', 'opening', ['record', 'checkContent'], 'the content came again, and is what was promised'),
+  row('waiving', 'wrong', 'complaining', ['record', 'complain'], 'the content came again, and a chunk is wrong'),
+  row('waiving', 'resolved', 'contracted', ['record'], 'the receipt is out, and the content lost here'),
+  row('waiving', 'token', 'aborted', ['record'], 'the sender had aborted, or the time was over'),
+  row('waiving', 'void', 'aborted', ['record'], 'the arbiter compared the content, and it is wrong'),
+];
+
+/**
  * The responder that gets content: the key is no contract yet. What it opens is compared chunk by chunk; one that is wrong is
  * told the arbiter at once, and also when the arbiter was never asked before, because the sender could still resolve (PROTOCOL §8).
  * Who complains ends on what is final only: the key of an open window may still be on its way when message 3 was faster.
  */
 export const RECEIVER: readonly PartyRow[] = [
   ...receiving(RESPONDER, true),
+  ...WAIVE_ROWS,
   ...(['promised', 'resolving'] as const).map((phase) =>
     row(phase, 'void', 'aborted', ['record'], 'the content is wrong: the arbiter compared it, or we forgot our proof'),
   ),
@@ -306,6 +327,7 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
     resolving: ['askResolve'],
     opening: ['checkContent'],
     complaining: ['complain'],
+    waiving: [],
     contracted: [],
     aborted: [],
     dropped: [],
@@ -318,6 +340,7 @@ export const ON_RESUME: Readonly<Record<PartyRole, Readonly<Record<PartyPhase, r
     resolving: ['askResolve'],
     opening: ['checkContent'],
     complaining: ['complain'],
+    waiving: ['askResolve', 'checkContent'],
     contracted: ['sendRelease'],
     aborted: [],
     dropped: ['sendDeclined'],

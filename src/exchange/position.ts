@@ -14,6 +14,8 @@ export interface Position {
   readonly mode: Mode;
   /** Content was found wrong: a receiver complained, or the arbiter has voided the exchange. */
   readonly wrong: boolean;
+  /** A receiver has the key, and has lost the content on its own disk. */
+  readonly lost?: boolean;
 }
 
 export interface Circumstances {

@@ -121,6 +121,10 @@ export interface DraftContent extends Partial<Omit<ContentTerms, 'files' | 'cred
   readonly credential?: CredentialKind;
   readonly subject?: string;
   readonly fingerprint?: Uint8Array;
+  readonly issuer?: string;
+  readonly issuer_fingerprint?: Uint8Array;
+  readonly attributes?: Uint8Array;
+  readonly valid_from?: number;
   readonly valid_until?: number;
 }
 
@@ -220,12 +224,18 @@ function credentialLines(
   credential: CredentialTerms | null,
 ): readonly (readonly [key: string, value: string | undefined])[] {
   if (credential === null) return [];
-  const { kind, certificate } = credential;
+  const { kind, certificate, attributes, times } = credential;
+  const from = attributes?.validFrom ?? times?.validFrom ?? null;
+  const until = certificate?.validUntil ?? times?.validUntil ?? null;
   return [
     ['credential', quoted(kind)],
     ['subject', certificate === null ? undefined : quoted(certificate.subject)],
     ['fingerprint', hex(certificate?.fingerprint)],
-    ['valid_until', certificate === null ? undefined : isoTime(certificate.validUntil)],
+    ['issuer', attributes === undefined ? undefined : quoted(attributes.issuer)],
+    ['issuer_fingerprint', hex(attributes?.issuerFingerprint ?? undefined)],
+    ['attributes', hex(attributes?.digest)],
+    ['valid_from', from === null ? undefined : isoTime(from)],
+    ['valid_until', until === null ? undefined : isoTime(until)],
   ];
 }
 

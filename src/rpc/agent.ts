@@ -14,6 +14,9 @@ import type { ApprovalAgent, ConsentSource } from './approvals.ts';
 
 /** Sent with every request; another major version is refused with `version-mismatch`. */
 export const RPC_VERSION = 1;
+/** Credentials that are texts: which of them one is, only its owner knows. */
+export const CREDENTIAL_TEXTS = ['token', 'ticket', 'licence'] as const;
+export type CredentialText = (typeof CREDENTIAL_TEXTS)[number];
 /** The `schema` field of every JSON result of the CLI. */
 export const SCHEMA = 1;
 
@@ -374,8 +377,8 @@ export interface Agent extends ApprovalAgent {
     /** For content instead of a receipt: what is wanted; without it the files answer a swap of theirs, `deal`. */
     readonly swap?: boolean;
     readonly want?: string;
-    /** The one file is a credential: a certificate or a token. */
-    readonly credential?: boolean;
+    /** The one file is a credential: what a text is, or true for a certificate (or a token). */
+    readonly credential?: boolean | CredentialText;
     /** One way, without arbiter and window: whether we sign a statement of origin, and whether a receipt is asked for. */
     readonly transfer?: { readonly origin: boolean; readonly receipt: 'asked' | 'none' };
     readonly dryRun?: boolean;

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { FitError } from '../lib/errors.ts';
 import { MAX_WINDOW, MIN_WINDOW } from '../lib/window.ts';
-import { type Agent, type AgentMethod, DEAL_STATES, RPC_VERSION } from './agent.ts';
+import { type Agent, type AgentMethod, CREDENTIAL_TEXTS, DEAL_STATES, RPC_VERSION } from './agent.ts';
 import { CONSENT_SOURCES } from './approvals.ts';
 
 export type Params<M extends AgentMethod> = Parameters<Agent[M]>[0];
@@ -79,7 +79,7 @@ export const PARAMS = {
     expires: seconds.exactOptional(),
     text: z.string().max(16384).exactOptional(),
     swap: z.boolean().exactOptional(),
-    credential: z.boolean().exactOptional(),
+    credential: z.union([z.boolean(), z.enum(CREDENTIAL_TEXTS)]).exactOptional(),
     transfer: z.strictObject({ origin: z.boolean(), receipt: z.enum(['asked', 'none']) }).exactOptional(),
     want: z.string().min(1).max(160).exactOptional(),
     dryRun: z.boolean().exactOptional(),

@@ -18,6 +18,7 @@ const facts = (peer: number, amount: string, now: number): Facts => ({
   peer: { contact: NAMES[peer] ?? null, certificate: PEERS[peer] ?? '', attested: true },
   arbiter: { contact: 'notary', certificate: 'dd'.repeat(32) },
   mode: 'invisible',
+  transfer: false,
   template: TEMPLATE,
   items: [{ from: 'you', kind: 'obligation', description: 'goods', amount }],
   attachments: 0,

@@ -177,6 +177,27 @@ export const DELIVERY_MUTANTS: readonly ExploredMutant[] = [
     killedBy: ['5'],
   },
   {
+    name: 'a person who waits no longer for the content gives the receipt at once',
+    world: worlds.againstReceiver,
+    rules: {
+      receiver: changed(RECEIVER, (row) =>
+        at(row, 'opening', 'resolve') ? { ...row, to: 'contracted', effects: ['record', 'sendRelease'] } : row,
+      ),
+    },
+    killedBy: ['W'],
+  },
+  {
+    name: 'a person who waits no longer for the content is said to owe nothing',
+    world: worlds.againstReceiver,
+    rules: {
+      receiver: changed(RECEIVER, (row) =>
+        at(row, 'opening', 'resolve') ? { ...row, to: 'aborted', effects: ['record'] } : row,
+      ),
+    },
+    killedBy: ['2'],
+    alone: ['W'],
+  },
+  {
     name: 'the receiver never asks the arbiter, so it waits for a key that does not come',
     world: worlds.againstReceiver,
     rules: {

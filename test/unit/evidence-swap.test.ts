@@ -370,6 +370,10 @@ test('who called a file a credential that it is not is told', () => {
     kind: 'certificate',
     subject: 'CN=First',
     fingerprint: toHex(sha256(data)),
+    issuer: null,
+    issuerFingerprint: null,
+    attributes: null,
+    validFrom: null,
     validUntil: '2027-11-20T12:00:00Z',
   });
   assert.equal(problem(judgeCredential(verdict, author.role, data)), 'misdescribed');

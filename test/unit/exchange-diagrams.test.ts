@@ -18,6 +18,7 @@ import {
   SWAP_ORIGINATOR,
   SWAP_RESPONDER,
 } from '../../src/exchange/party.ts';
+import { TRANSFER_FINALS, TRANSFER_RECEIVER, TRANSFER_SENDER } from '../../src/exchange/transfer.ts';
 
 const ends = (table: typeof ORIGINATOR) =>
   PARTY_PHASES.filter((phase) => isFinal(phase) && table.some((row) => row.to === phase));
@@ -37,6 +38,10 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   swap: {
     ': originator': shown(diagram(SWAP_ORIGINATOR, 'proving', ends(SWAP_ORIGINATOR)), rowsOf(SWAP_ORIGINATOR)),
     ': responder': shown(diagram(SWAP_RESPONDER, 'proving', ends(SWAP_RESPONDER)), rowsOf(SWAP_RESPONDER)),
+  },
+  transfer: {
+    ': sender': shown(diagram(TRANSFER_SENDER, 'ready', TRANSFER_FINALS), rowsOf(TRANSFER_SENDER)),
+    ': receiver': shown(diagram(TRANSFER_RECEIVER, 'waiting', TRANSFER_FINALS), rowsOf(TRANSFER_RECEIVER)),
   },
 };
 

@@ -34,17 +34,18 @@ const sentencesOf = (position: Position, changes: Partial<Circumstances> = {}): 
 const all: readonly Position[] = positions('delivery').flatMap(({ role, phase, holdsPromise }) => {
   const position = at(role, phase === 'idle' ? 'offered' : phase, { holdsPromise });
   const end = phase === 'aborted' || (phase === 'contracted' && role === 'R');
-  return end ? [position, { ...position, wrong: true }] : [position];
+  const mayLose = role === 'R' && ['opening', 'waiving', 'contracted'].includes(phase);
+  return [position, ...(end ? [{ ...position, wrong: true }] : []), ...(mayLose ? [{ ...position, lost: true }] : [])];
 });
 
 test('the walk over the tables of a delivery covers as many worlds as ever', () => {
-  assert.equal(worldCount('delivery'), 500);
-  assert.equal(positions('delivery').length, 19);
+  assert.equal(worldCount('delivery'), 598);
+  assert.equal(positions('delivery').length, 20);
 });
 
 test('a full check has worlds of its own, without a window and without a key that comes before the end', () => {
-  assert.equal(worldCount('delivery', true), 362);
-  assert.equal(positions('delivery', true).length, 19);
+  assert.equal(worldCount('delivery', true), 414);
+  assert.equal(positions('delivery', true).length, 20);
 });
 
 test('every position is explained in the house’s voice, and as a delivery', () => {
@@ -135,6 +136,27 @@ test('who stops while a receipt can be had is told that it is owed, whatever the
     assert.match(told(at('R', phase)).ifYouStop, /can have your receipt .* even if the content is wrong/);
   assert.match(told(at('R', 'complaining')).ifYouStop, /although the content is wrong/);
   assert.equal(told(at('R', 'proving')).ifYouStop, 'nothing happens, and nobody is bound');
+});
+
+test('⚔ content that is lost here: nobody is told that the arbiter has it, and each end that a person can bring about is named', () => {
+  for (const phase of ['opening', 'waiving'] as const)
+    for (const window of [AT_EASE.window, 0]) {
+      const { youHold, notes } = told(at('R', phase, { lost: true }), { window });
+      assert.match(youHold, /lost on your own disk$/);
+      const said = notes.join('\n');
+      assert.match(said, /Notary Elm has none of them and can give nothing but the key/);
+      assert.match(said, phase === 'opening' ? /fit deal resolve ends it/ : /you wait no longer/);
+      assert.match(said, /nobody owes anything$/m);
+      assert.doesNotMatch(said, /online/);
+      if (window === 0) assert.doesNotMatch(said, /0 s|after Notary Elm was first asked/);
+    }
+  assert.match(told(at('R', 'contracted', { lost: true })).youHold, /lost on your own disk$/);
+  const facts = outlook('R', 'waiving', true, 'delivery');
+  assert.deepEqual(
+    [...facts.ownEnds].sort(),
+    ['aborted', 'contracted'],
+    'a person who waits no longer comes to an end',
+  );
 });
 
 test('a key that is out is never called harmless', () => {

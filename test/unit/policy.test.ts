@@ -20,6 +20,7 @@ const FACTS: Facts = {
   peer: { contact: 'oak', certificate: OAK, attested: true },
   arbiter: { contact: 'notary', certificate: NOTARY },
   mode: 'invisible',
+  transfer: false,
   template: TEMPLATE,
   items: [
     { from: 'you', kind: 'obligation', description: 'one pen', amount: null },
@@ -62,6 +63,9 @@ const CASES: readonly (readonly [line: string, yes: Partial<Facts>, no: Partial<
     /another certificate/,
   ],
   ['mode = "invisible"', {}, { mode: 'affidavit' }, /mode is affidavit/],
+  ['', {}, { transfer: true }, /only rules that say transfer = true approve what has no arbiter/],
+  ['transfer = true', { transfer: true }, {}, /this is no transfer/],
+  ['transfer = false', {}, { transfer: true }, /this is a transfer/],
   ['attachments = false', {}, { attachments: 1 }, /attachments/],
   ['hours = "18:00-20:00"', {}, { now: NOW + 3600 }, /18:00-20:00/],
   ['hours = "18:00-02:00"', { now: NOW + 6 * 3600 }, { now: NOW + 8 * 3600 }, /18:00-02:00/],

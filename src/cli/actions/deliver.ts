@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parseDuration } from '../../lib/duration.ts';
 import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import { MAX_WINDOW, MIN_WINDOW } from '../../lib/window.ts';
-import type { DealChange, DealSummary } from '../../rpc/agent.ts';
+import { CREDENTIAL_TEXTS, type CredentialText, type DealChange, type DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { checkFolder, checkPlace, takeFiles } from '../place.ts';
@@ -50,7 +50,11 @@ async function report(
 ): Promise<number> {
   const { out } = context;
   const shown = await agent.dealShow({ deal: waited.deal });
-  const reached = waited.state === 'completed';
+  // A receipt may be out whose content was lost here.
+  const view = await agent.deliveryShow({ deal: waited.deal });
+  const isLost = view.direction === 'in' && view.phase === 'failed' && waited.state === 'completed';
+  const reached = waited.state === 'completed' && !isLost;
+  if (isLost) out.warn(voice.peer(view.trouble ?? 'its content is not here', 500));
   if (out.isJson) out.json({ ...fields, ...waited, reached, reason: shown.reason, files });
   else {
     out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
@@ -121,7 +125,7 @@ async function offer(
     readonly to?: string;
     readonly swap?: boolean;
     readonly want?: string;
-    readonly credential?: boolean;
+    readonly credential?: boolean | CredentialText;
     readonly transfer?: Attributes | undefined;
   },
   folder?: string,
@@ -163,6 +167,8 @@ async function offer(
     throw error;
   });
   warn(context, change.warnings);
+  if (whom.credential !== undefined && change.text !== undefined)
+    for (const line of voice.credentialLines(change.text)) out.talk(line);
   const said =
     whom.swap === true ? 'offered to swap' : transfer === undefined ? 'offered to deliver' : 'offered to transfer';
   const { text: _, ...fields } = change;
@@ -200,19 +206,29 @@ export async function send(
   return offer(context, options, files, { to: options.to, transfer });
 }
 
+/** What `--kind` says of a text; a certificate says itself what it is. */
+function credentialKind(kind: string | undefined): true | CredentialText {
+  if (kind === undefined) return true;
+  const found = CREDENTIAL_TEXTS.find((one) => one === kind);
+  if (found === undefined) throw new FitError('usage', `--kind is one of ${CREDENTIAL_TEXTS.join(', ')}`);
+  return found;
+}
+
 /** A credential for a signed receipt, or one way. */
 export async function grant(
   context: Context,
-  options: DeliverOptions & { readonly credential: string },
+  options: DeliverOptions & { readonly credential: string; readonly kind?: string },
   deal: string,
 ): Promise<number | undefined> {
   const transfer = attributesOf(options, 'fair');
-  return offer(context, options, [options.credential], { deal, credential: true, transfer });
+  const credential = credentialKind(options.kind);
+  return offer(context, options, [options.credential], { deal, credential, transfer });
 }
 
 interface SwapOptions extends DeliverOptions {
   readonly give: readonly string[];
   readonly credential?: boolean;
+  readonly kind?: string;
   readonly want?: string;
   readonly receiveTo?: string;
 }
@@ -222,7 +238,9 @@ export async function swap(context: Context, options: SwapOptions, deal: string)
   const folder = options.receiveTo === undefined ? undefined : resolve(options.receiveTo);
   if (folder !== undefined) checkFolder(folder);
   const want = options.want === undefined ? {} : { want: options.want };
-  const credential = options.credential === true ? { credential: true } : {};
+  if (options.kind !== undefined && options.credential !== true)
+    throw new FitError('usage', '--kind is for a credential', { hint: 'add --credential' });
+  const credential = options.credential === true ? { credential: credentialKind(options.kind) } : {};
   return offer(context, options, options.give, { deal, swap: true, ...want, ...credential }, folder);
 }
 

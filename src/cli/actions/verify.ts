@@ -96,7 +96,8 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
   if (verdict.deal !== null) rows.push(['deal', voice.peer(verdict.deal)]);
   if (verdict.document !== null) rows.push(['document', verdict.document]);
   if (verdict.proof === 'affidavit') rows.push(['proof', "the arbiter's statement stands for a signature"]);
-  if (verdict.proof === 'delivery' || verdict.proof === 'swap' || verdict.proof === 'transfer') rows.push(['proof', `of a ${verdict.proof}`]);
+  if (verdict.proof === 'delivery' || verdict.proof === 'swap' || verdict.proof === 'transfer')
+    rows.push(['proof', `of a ${verdict.proof}`]);
   for (const digest of verdict.references) rows.push(['under', digest]);
   for (const one of verdict.signers) {
     const subject = one.subject === one.name ? '' : ` (certificate of ${voice.peer(one.subject)})`;
@@ -119,11 +120,16 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
     rows.push(['', `and ${verdict.files.length - MAX_FILES_SHOWN} more; --json has all`]);
   for (const { from, credential } of verdict.contents) {
     if (credential === null) continue;
-    const { kind, subject, fingerprint, validUntil } = credential;
-    rows.push([
-      'credential',
-      `${voice.peer(from)} gives a ${kind}${subject === null ? '' : ` of ${voice.peer(subject, 160)}`}`,
-    ]);
+    const { kind, subject, fingerprint, issuer, issuerFingerprint, attributes, validFrom, validUntil } = credential;
+    const ofWhom = subject === null ? '' : ` of ${voice.peer(subject, 160)}`;
+    rows.push(['credential', `${voice.peer(from)} gives ${voice.aCredential(kind)}${ofWhom}`]);
+    if (issuer !== null)
+      rows.push([
+        '',
+        `by ${voice.peer(issuer, 160)}, ${issuerFingerprint === null ? 'whose certificate is not beside it' : `whose certificate is ${issuerFingerprint}`}`,
+      ]);
+    if (attributes !== null) rows.push(['', `attributes ${attributes}`]);
+    if (validFrom !== null) rows.push(['', `valid from ${voice.when(validFrom)}`]);
     if (validUntil !== null) rows.push(['', `valid until ${voice.when(validUntil)}`]);
     if (fingerprint !== null) rows.push(['', fingerprint]);
   }

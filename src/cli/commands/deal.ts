@@ -78,6 +78,13 @@ export function registerDeal(program: Command): void {
       .option(...PROGRESS)
       .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on');
 
+  const kind = (): Option =>
+    new Option('--kind <kind>', 'what a credential that is a text is (default: token)').choices([
+      'token',
+      'ticket',
+      'licence',
+    ]);
+
   const choosing = (command: Command): Command =>
     delivering(command)
       .addOption(
@@ -106,9 +113,12 @@ export function registerDeal(program: Command): void {
     choosing(
       deal
         .command('grant')
-        .description('give a credential under a contract, for a signed receipt: a certificate, a token, a licence key')
+        .description(
+          'give a credential under a contract, for a signed receipt: a certificate, a token, a ticket, a licence key',
+        )
         .argument(...ID)
-        .requiredOption('--credential <file>', 'the certificate as PEM, or the token as text')
+        .requiredOption('--credential <file>', 'the certificate or attribute certificate as PEM, or a text')
+        .addOption(kind())
         .option('--arbiter <contact>', 'another arbiter than the contract’s'),
     ),
     'fit deal grant k7q2 --credential access.pem',
@@ -121,7 +131,8 @@ export function registerDeal(program: Command): void {
         .argument('<deal>', 'the contract, or the swap that is answered')
         .requiredOption('--give <file...>', 'the files that you give')
         .option('--want <text>', 'what you want for them; not when you answer')
-        .option('--credential', 'the one file is a credential: a certificate or a token, described as such')
+        .option('--credential', 'the one file is a credential: a certificate or a text, described as such')
+        .addOption(kind())
         .option('--receive-to <dir>', 'the folder for what you get: put there when it is complete')
         .option('--arbiter <contact>', 'another arbiter than the contract’s'),
     ),

@@ -151,6 +151,11 @@ function failure(rule: Rule, bindings: Bindings, facts: Facts, reserved: readonl
       : named(rule.arbiter, arbiter.contact, arbiter.certificate, bindings, 'arbiter');
   if (third !== undefined) return third;
   if (rule.mode !== undefined && rule.mode !== facts.mode) return `the mode is ${facts.mode}`;
+  if (rule.transfer !== undefined && rule.transfer !== facts.transfer)
+    return facts.transfer ? 'this is a transfer' : 'this is no transfer';
+  // What was meant to be exchanged fairly must not come to leave without an arbiter.
+  if (facts.transfer && rule.transfer === undefined && rule.outcome === 'approve')
+    return 'only rules that say transfer = true approve what has no arbiter';
   if (rule.items !== undefined && !correspond(rule.items, facts.items))
     return 'the items are not those of the rule, one to one';
   if (rule.attachments === false && facts.attachments > 0) return 'the text has attachments';
@@ -189,6 +194,7 @@ export function describe(rule: Rule, reserved: readonly Reserved[], now: number)
   say(rule.template !== undefined && `the body is one of ${rule.template.length} templates`);
   say(rule.arbiter !== undefined && `the arbiter is ${rule.arbiter.join(' or ')}`);
   say(rule.mode !== undefined && `the mode is ${rule.mode}`);
+  say(rule.transfer !== undefined && (rule.transfer ? 'it is a transfer, without arbiter' : 'it is no transfer'));
   say(rule.items !== undefined && `the items are ${rule.items.map(pattern).join('; ') || 'none'}`);
   say(rule.attachments === false && 'the text has no attachments');
   say(rule.hours !== undefined && `the time is between ${rule.hours.text} UTC`);

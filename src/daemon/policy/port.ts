@@ -13,6 +13,8 @@ export interface Facts {
   readonly peer: { readonly contact: string | null; readonly certificate: string; readonly attested: boolean };
   readonly arbiter: { readonly contact: string | null; readonly certificate: string };
   readonly mode: 'invisible' | 'affidavit';
+  /** One way, without an arbiter. */
+  readonly transfer: boolean;
   readonly template: string;
   /** Without the two signatures on the text. */
   readonly items: readonly RequestItem[];

@@ -55,6 +55,7 @@ const rule = z
     template: oneOrMore(digest).optional(),
     arbiter: oneOrMore(name).optional(),
     mode: z.enum(['invisible', 'affidavit']).optional(),
+    transfer: z.boolean().optional(),
     items: z.array(item).max(MAX_LIST).optional(),
     attachments: z.literal(false).optional(),
     amount_max: amount.optional(),
