@@ -34,6 +34,7 @@ const daemon = {
   fitd: 'src/daemon/main.ts',
   'escrow-worker': 'src/crypto/escrow-worker.ts',
   'content-worker': 'src/daemon/content-worker.ts',
+  'lane-worker': 'src/daemon/lane-worker.ts',
 };
 
 /**

@@ -9,6 +9,7 @@ import { concat, equal } from '../lib/bytes.ts';
 import { blobHead, decode, enc, read } from '../lib/cbor.ts';
 import { PeerFault } from '../lib/errors.ts';
 import { BULK_FRAME_BYTES } from '../p2p/link.ts';
+import { LANE_CHUNKS, LANE_ID_BYTES, LANE_KEY_BYTES, type LaneOffer } from './lane.ts';
 
 export const CHUNKS_PER_REPLY = 16;
 export const LEAVES_PER_REPLY = 32_768;
@@ -16,6 +17,8 @@ export const LEAVES_PER_REPLY = 32_768;
 export type BulkRequest =
   /** Key point and root of the ciphertext. */
   | { readonly kind: 'open'; readonly document: Uint8Array }
+  /** A lane (lane.ts) for the chunks from `from` on. */
+  | { readonly kind: 'lane'; readonly document: Uint8Array; readonly from: number }
   | {
       readonly kind: 'leaves' | 'chunks';
       readonly document: Uint8Array;
@@ -26,25 +29,35 @@ export type BulkRequest =
 export type BulkReply =
   | { readonly kind: 'open'; readonly point: Uint8Array; readonly root: Uint8Array }
   | { readonly kind: 'data'; readonly data: Uint8Array }
+  | ({ readonly kind: 'lane' } & LaneOffer)
   | { readonly kind: 'no'; readonly why: string };
 
 const REQUEST_MAX_BYTES = 256;
 
 export function encodeBulkRequest(request: BulkRequest): Uint8Array {
-  return request.kind === 'open'
-    ? enc(1, 'open', request.document)
-    : enc(1, request.kind, request.document, request.from, request.count);
+  switch (request.kind) {
+    case 'open':
+      return enc(1, 'open', request.document);
+    case 'lane':
+      return enc(1, 'lane', request.document, request.from);
+    default:
+      return enc(1, request.kind, request.document, request.from, request.count);
+  }
 }
 
 /** Throws `PeerFault`. */
 export function decodeBulkRequest(bytes: Uint8Array): BulkRequest {
   const fields = read.list(decode(bytes, REQUEST_MAX_BYTES), 5, 'bulk request');
   if (fields[0] !== 1) throw new PeerFault('unknown-version', 'bulk request: unknown version');
-  const kind = read.oneOf(fields[1], ['open', 'leaves', 'chunks'], 'bulk request');
+  const kind = read.oneOf(fields[1], ['open', 'lane', 'leaves', 'chunks'], 'bulk request');
   const document = read.bytes(fields[2], 32, 'document');
   if (kind === 'open') {
     read.array(fields, 3, 'bulk request');
     return { kind, document };
+  }
+  if (kind === 'lane') {
+    const [, , , from] = read.array(fields, 4, 'bulk request');
+    return { kind, document, from: read.uint(from, 'from') };
   }
   const [, , , from, counted] = read.array(fields, 5, 'bulk request');
   const count = read.uint(counted, 'count');
@@ -88,6 +101,8 @@ export function encodeBulkReply(reply: BulkReply): Uint8Array {
       return enc(1, 'open', reply.point, reply.root);
     case 'data':
       return concat(beforeData(reply.data.length), reply.data);
+    case 'lane':
+      return enc(1, 'lane', reply.port, reply.id, reply.key, reply.count);
     case 'no':
       return enc(1, 'no', reply.why);
   }
@@ -97,9 +112,9 @@ export function encodeBulkReply(reply: BulkReply): Uint8Array {
 export function decodeBulkReply(bytes: Uint8Array): BulkReply {
   const data = dataOf(bytes);
   if (data !== undefined && data.length <= MOST_DATA) return { kind: 'data', data };
-  const fields = read.list(decode(bytes, BULK_FRAME_BYTES), 4, 'bulk reply');
+  const fields = read.list(decode(bytes, BULK_FRAME_BYTES), 6, 'bulk reply');
   if (fields[0] !== 1) throw new PeerFault('unknown-version', 'bulk reply: unknown version');
-  const kind = read.oneOf(fields[1], ['open', 'data', 'no'], 'bulk reply');
+  const kind = read.oneOf(fields[1], ['open', 'data', 'lane', 'no'], 'bulk reply');
   switch (kind) {
     case 'open': {
       const [, , point, root] = read.array(fields, 4, 'bulk reply');
@@ -107,6 +122,19 @@ export function decodeBulkReply(bytes: Uint8Array): BulkReply {
     }
     case 'data':
       return { kind, data: read.blob(read.array(fields, 3, 'bulk reply')[2], MOST_DATA, 'data') };
+    case 'lane': {
+      const [, , given, id, key, counted] = read.array(fields, 6, 'bulk reply');
+      const [port, count] = [read.uint(given, 'port'), read.uint(counted, 'count')];
+      if (port < 1 || port > 65_535 || count < 1 || count > LANE_CHUNKS)
+        throw new PeerFault('malformed', 'bulk reply: a lane');
+      return {
+        kind,
+        port,
+        id: read.bytes(id, LANE_ID_BYTES, 'id'),
+        key: read.bytes(key, LANE_KEY_BYTES, 'key'),
+        count,
+      };
+    }
     case 'no':
       return { kind, why: read.text(read.array(fields, 3, 'bulk reply')[2], 200, 'why') };
   }

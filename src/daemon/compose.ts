@@ -44,7 +44,8 @@ import { createExchanges } from './exchanges.ts';
 import { createHooks } from './hooks.ts';
 import { createIdentity } from './identity.ts';
 import { openKeyring } from './keyring.ts';
-import { listenAddress, listenSomewhere } from './listen.ts';
+import { createLanes } from './lanes.ts';
+import { lanePlace, listenAddress, listenSomewhere } from './listen.ts';
 import { createOutbox, decodeAck } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { createPolicy } from './policy.ts';
@@ -208,9 +209,12 @@ async function assemble(setting: Setting): Promise<Daemon> {
 
   const contentWork = createContentWork(new URL('./content-worker.js', options.worker));
   undo.push(() => contentWork.close());
+  const place = lanePlace(config.listen, config.bulk.lane);
+  const lanes = createLanes({ worker: new URL('./lane-worker.js', options.worker), place, rng, link });
+  undo.push(() => lanes.pause());
   const contents = createContentStore(archive, paths.content);
   const deliveries = createDeliveries(
-    { archive, store: dealStore, consents, contacts, link, clock, log, events, rng, outbox: () => parts.outbox },
+    { archive, store: dealStore, consents, contacts, link, lanes, clock, log, events, rng, outbox: () => parts.outbox },
     contents,
     contentWork,
   );

@@ -122,6 +122,18 @@ const schema = z.strictObject({
         .default(''),
     })
     .prefault({}),
+  bulk: z
+    .strictObject({
+      /** Where content is sent beside the link. */
+      lane: z
+        .string()
+        .refine(
+          (text) => /^(any|off|[1-9][0-9]{0,4})$/.test(text) && !(Number(text) > 65_535),
+          'write any, off, or the number of a port',
+        )
+        .default('any'),
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(['error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
   hook: z.array(hook).max(MAX_HOOKS).default([]),
 });

@@ -172,44 +172,70 @@ function checkOwnLeaves(path: string, chunks: number, contentRoot: Uint8Array, l
   compared.set(path, state);
 }
 
-/** The reply with the sealed chunks `from` to `from + count - 1`, each made of what its leaf says. */
-export function seal(
-  job: {
-    readonly files: readonly SourceFile[];
-    readonly leavesPath: string;
-    readonly contentRoot: Uint8Array;
-    readonly from: number;
-    readonly count: number;
-  } & Sealing,
-): Uint8Array {
+export interface SealJob extends Sealing {
+  readonly files: readonly SourceFile[];
+  readonly leavesPath: string;
+  readonly contentRoot: Uint8Array;
+}
+
+export interface Sealer {
+  readonly bytes: number;
+  readonly chunks: number;
+  /** A sealed chunk, made of what its leaf says. Throws `file-changed`, and `archive-corrupt` if it is the leaf that is wrong. */
+  sealed(index: number): Uint8Array;
+  close(): void;
+}
+
+export function openSealer(job: SealJob): Sealer {
   const source = openSources(job.files);
-  const { bytes } = source;
-  const chunks = chunksOf(bytes);
-  checkRange(job.from, job.count, chunks, CHUNKS_PER_REPLY);
-  let leaves: Leaves | undefined;
+  let leaves: Leaves;
   try {
     leaves = openLeaves(job.leavesPath);
-    const keyOf = chunkKeys(job.x, job.point);
-    const saltedOf = saltedChunks(source, job.seed);
-    const last = Math.min(job.from + job.count, chunks);
-    const lengths = Array.from({ length: last - job.from }, (_, at) => sealedLength(bytes, job.from + at));
-    const { reply, data } = dataReply(lengths.reduce((sum, one) => sum + one, 0));
-    let at = 0;
-    for (let index = job.from; index < last; index += 1) {
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+  const { bytes } = source;
+  const chunks = chunksOf(bytes);
+  const keyOf = chunkKeys(job.x, job.point);
+  const saltedOf = saltedChunks(source, job.seed);
+  return {
+    bytes,
+    chunks,
+    sealed(index) {
       const salted = saltedOf(index);
       if (!equal(leaves.at(index), saltedLeaf(index, salted))) {
         // One of the two is not what it was, and only the leaves have a root.
         if (!areLeavesOf(leaves, chunks, job.contentRoot)) throw damaged('the hashes of a content');
         throw changed('a file of this delivery');
       }
-      const sealed = sealSalted(keyOf(index), salted);
+      return sealSalted(keyOf(index), salted);
+    },
+    close() {
+      source.close();
+      leaves.close();
+    },
+  };
+}
+
+/** The reply with the sealed chunks `from` to `from + count - 1`. */
+export function seal(job: SealJob & { readonly from: number; readonly count: number }): Uint8Array {
+  const sealer = openSealer(job);
+  try {
+    const { bytes, chunks } = sealer;
+    checkRange(job.from, job.count, chunks, CHUNKS_PER_REPLY);
+    const last = Math.min(job.from + job.count, chunks);
+    const lengths = Array.from({ length: last - job.from }, (_, at) => sealedLength(bytes, job.from + at));
+    const { reply, data } = dataReply(lengths.reduce((sum, one) => sum + one, 0));
+    let at = 0;
+    for (let index = job.from; index < last; index += 1) {
+      const sealed = sealer.sealed(index);
       data.set(sealed, at);
       at += sealed.length;
     }
     return reply;
   } finally {
-    source.close();
-    leaves?.close();
+    sealer.close();
   }
 }
 

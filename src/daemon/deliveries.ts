@@ -14,7 +14,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoreOp } from '../archive/store.ts';
 import { isFinalState } from '../commerce/deal.ts';
-import { SEALED_CHUNK_BYTES, sealedBytes } from '../crypto/content.ts';
+import { chunksOf, SEALED_CHUNK_BYTES, sealedBytes } from '../crypto/content.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../crypto/p256.ts';
 import { isCredential, MAX_CREDENTIAL_BYTES } from '../exchange/credential.ts';
 import type { ContentItem } from '../exchange/items.ts';
@@ -423,23 +423,48 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       if (isKnownChanged(document)) return encodeBulkReply({ kind: 'no', why: 'file-changed' });
       const bytes = files.reduce((sum, { size }) => sum + size, 0);
       const begun = clock.now();
+      const job = { files, leavesPath, contentRoot, x, point, seed };
+      const fault = (code: string | null, error: unknown): boolean => {
+        if (code === 'archive-corrupt') mend(document, found);
+        if (code !== 'file-changed') return false;
+        log.warn({ deal: found.deal, error }, 'content is not what it was when it was offered');
+        foundChanged(document, found.deal, begun);
+        return true;
+      };
+      /** So many chunks are there, as far as we know. */
+      const serving = (count: number): void =>
+        tell({
+          deal: found.deal,
+          direction: 'out',
+          phase: 'serving',
+          done: count * SEALED_CHUNK_BYTES,
+          total: sealedBytes(bytes),
+        });
+      if (request.kind === 'lane') {
+        const chunks = chunksOf(bytes);
+        const offer =
+          request.from < chunks
+            ? await parts.lanes?.offer(job, request.from, chunks, {
+                acknowledged: serving,
+                ended: (end) => {
+                  if (end.kind === 'failed' && !fault(end.code, end.message))
+                    log.warn({ deal: found.deal, error: end.message }, 'a lane ended early');
+                },
+              })
+            : null;
+        return encodeBulkReply(offer == null ? { kind: 'no', why: 'no-lane' } : { kind: 'lane', ...offer });
+      }
       try {
         const { from: first, count } = request;
         if (request.kind === 'chunks') {
-          const job = { files, leavesPath, contentRoot, x, point, seed, from: first, count };
-          const reply = await work.run('seal', job);
-          const done = (first + count) * SEALED_CHUNK_BYTES;
-          tell({ deal: found.deal, direction: 'out', phase: 'serving', done, total: sealedBytes(bytes) });
+          const reply = await work.run('seal', { ...job, from: first, count });
+          serving(first + count);
           return reply;
         }
         const data = await work.run('leaves', { leavesPath, bytes, contentRoot, from: first, count });
         return encodeBulkReply({ kind: 'data', data });
       } catch (error) {
-        if (!isFitError(error)) throw error;
-        if (error.code === 'archive-corrupt') mend(document, found);
-        if (error.code !== 'file-changed') throw error;
-        log.warn({ deal: found.deal, error }, 'content is not what it was when it was offered');
-        foundChanged(document, found.deal, begun);
+        if (!isFitError(error) || !fault(error.code, error)) throw error;
         return encodeBulkReply({ kind: 'no', why: 'file-changed' });
       }
     },
@@ -456,6 +481,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     pause(): void {
       served = undefined;
       fetches.pause();
+      parts.lanes?.pause();
     },
   };
 }

@@ -11,7 +11,7 @@ import { chunksOf, HASH_BYTES, sealedBytes } from '../crypto/content.ts';
 import { encodeMessage } from '../exchange/messages.ts';
 import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
-import { equal, fromHex, movable } from '../lib/bytes.ts';
+import { equal, fromHex, movable, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -22,19 +22,23 @@ import type { ContentStore, Incoming } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
 import type { DeliveryRecords } from './delivery-records.ts';
 import type { Events } from './events.ts';
-import { fetchContent, NotThere } from './fetching.ts';
+import { type Fetched, type FetchPorts, fetchContent, NotThere } from './fetching.ts';
+import { LANE_LEAST } from './lane.ts';
+import type { Lanes } from './lanes.ts';
 import type { Outbox } from './outbox.ts';
 import type { Meter } from './progress.ts';
 
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
 const REPLY_TIMEOUT_MS = 120_000;
+const USELESS_MS = 10 * 60_000;
 /** What a file system needs beside the content itself. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
 export interface FetchesParts {
   readonly contacts: Pick<Contacts, 'peerOf'>;
   readonly link: Pick<Link, 'request'>;
+  readonly lanes?: Pick<Lanes, 'hostOf' | 'pull' | 'offer' | 'pause'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: Events;
@@ -76,6 +80,8 @@ export function createFetches(
   const { contacts, link, clock, log, events } = parts;
   const { termsOf, incoming, update, isOver } = records;
   const running = new Map<string, Running>();
+  /** Until when (ms) no lane of a peer is tried: what is in its way stays for a while. */
+  const useless = new Map<string, number>();
   let paused = true;
 
   const pause = (ms: number, wakeable?: (wake: () => void) => void): Promise<void> =>
@@ -139,6 +145,52 @@ export function createFetches(
     return true;
   };
 
+  /** How many chunks came; zero if there is no lane, which is asked for again with the next attempt, or later if it was of no use. */
+  const pullByLane = async (
+    { document, sealedPath, bytes }: Pick<Fetched, 'document' | 'sealedPath' | 'bytes'>,
+    { deal, peer, rate }: Incoming,
+    state: Running,
+    ...[from, count, written]: Parameters<FetchPorts['lane']>
+  ): Promise<number> => {
+    const { lanes } = parts;
+    const at = contacts.peerOf(peer);
+    const host = at === undefined ? undefined : lanes?.hostOf(at);
+    if (lanes === undefined || host === undefined || count < LANE_LEAST || (useless.get(peer) ?? 0) > clock.now())
+      return 0;
+    const offer = await ask(peer, { kind: 'lane', document, from });
+    if (offer.kind !== 'lane' || offer.count > count || state.stop) return 0;
+    let came = 0;
+    const { ended, stop: cut } = lanes.pull(
+      {
+        host,
+        port: offer.port,
+        id: toHex(offer.id),
+        key: offer.key,
+        sealedPath,
+        bytes,
+        from,
+        count: offer.count,
+        rate,
+      },
+      (leaves) => {
+        came += leaves.length / HASH_BYTES;
+        state.trouble = null;
+        written(leaves);
+      },
+    );
+    state.release = cut;
+    const end = await ended;
+    state.release = () => {};
+    if (came > 0) log.info({ deal, from, came }, 'content came by a lane');
+    if (end.kind === 'failed')
+      throw new FitError(end.code !== null && FULL.has(end.code) ? 'disk-full' : 'disk-failed', end.message);
+    if (end.kind === 'changed')
+      log.warn({ peer }, 'something on the way changes what a lane carries; the link is used');
+    // A peer that went away is met again by the link.
+    if (end.kind === 'changed' || (end.kind === 'lost' && came === 0)) useless.set(peer, clock.now() + USELESS_MS);
+    return came;
+  };
+
   /** One attempt. True when nothing is left to do. */
   const attempt = async (document: string, state: Running): Promise<boolean> => {
     let entry = await incoming(document);
@@ -157,41 +209,40 @@ export function createFetches(
       throw new FitError('disk-full', 'there is no room for more of it');
     const begun = clock.now();
     let moved = 0;
-    const foundRoot = await fetchContent(
-      { document: fromHex(document), bytes: content.bytes, leavesPath, sealedPath },
-      {
-        ask: (request) => ask(entry.peer, request),
-        stopped: () => state.stop,
-        keep: (from, data) => {
-          const job = { sealedPath, bytes: content.bytes, from, sealed: data };
-          return work.run('keep', job, undefined, movable(data));
-        },
-        hash: (from, count) => work.run('hash', { sealedPath, bytes: content.bytes, from, count }),
-        found: (kind, bytes) => {
-          if (bytes > 0 && !state.seen.has(kind)) state.kept.add(kind);
-          state.seen.add(kind);
-        },
-        progress: (bytes) => {
-          state.done = bytes;
-          tell({
-            deal: entry.deal,
-            direction: 'in',
-            phase: 'fetching',
-            done: bytes,
-            total: sealedBytes(content.bytes),
-          });
-        },
-        pace: async (bytes) => {
-          moved += bytes;
-          const due = entry.rate === null ? 0 : (moved / entry.rate) * 1000 - (clock.now() - begun);
-          state.trouble = null;
-          if (due > 1)
-            await pause(due, (release) => {
-              state.release = release;
-            });
-        },
+    const fetched = { document: fromHex(document), bytes: content.bytes, leavesPath, sealedPath };
+    const foundRoot = await fetchContent(fetched, {
+      ask: (request) => ask(entry.peer, request),
+      stopped: () => state.stop,
+      keep: (from, data) => {
+        const job = { sealedPath, bytes: content.bytes, from, sealed: data };
+        return work.run('keep', job, undefined, movable(data));
       },
-    );
+      lane: (...part) => pullByLane(fetched, entry, state, ...part),
+      hash: (from, count) => work.run('hash', { sealedPath, bytes: content.bytes, from, count }),
+      found: (kind, bytes) => {
+        if (bytes > 0 && !state.seen.has(kind)) state.kept.add(kind);
+        state.seen.add(kind);
+      },
+      progress: (bytes) => {
+        state.done = bytes;
+        tell({
+          deal: entry.deal,
+          direction: 'in',
+          phase: 'fetching',
+          done: bytes,
+          total: sealedBytes(content.bytes),
+        });
+      },
+      pace: async (bytes) => {
+        moved += bytes;
+        const due = entry.rate === null ? 0 : (moved / entry.rate) * 1000 - (clock.now() - begun);
+        state.trouble = null;
+        if (due > 1)
+          await pause(due, (release) => {
+            state.release = release;
+          });
+      },
+    });
     if (foundRoot === null || state.stop) return false;
     const roots = { contentRoot: content.root, sealedRoot: sealed.root };
     const found = await work.run('compare', { leavesPath, sealedPath, bytes: content.bytes, foundRoot, ...roots });

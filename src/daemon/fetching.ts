@@ -28,6 +28,11 @@ export interface FetchPorts {
   keep(from: number, sealed: Uint8Array): Promise<Uint8Array>;
   /** Leaves of chunks that lie there. */
   hash(from: number, count: number): Promise<Uint8Array>;
+  /**
+   * Chunks from `from` on by a lane, their leaves as they are written, in order; how many came. Zero if there is no lane, or it
+   * broke: the link carries the rest.
+   */
+  lane(from: number, count: number, written: (leaves: Uint8Array) => void): Promise<number>;
   /** What lay there already, before anything is asked for. */
   found(kind: Series['kind'], bytes: number): void;
 }
@@ -56,6 +61,8 @@ interface Series {
   /** Looks at the units that lay there. False if it was stopped. */
   resume(count: number): Promise<boolean>;
   store(file: FileHandle, from: number, data: Uint8Array): Promise<void>;
+  /** Units from `from` on by another way than replies, as they come, and how many came; zero when there is none. */
+  beside(from: number, progress: (units: number) => void): Promise<number>;
   /** Whole units in a file of so many bytes. */
   unitsIn(bytes: number): number;
 }
@@ -80,6 +87,11 @@ async function pullSeries(series: Series, ports: FetchPorts): Promise<boolean> {
     ports.found(series.kind, series.bytesOf(0, done));
     if (series.kind === 'chunks') ports.progress(series.bytesOf(0, done));
     if (!(await series.resume(done))) return false;
+    while (!ports.stopped() && done < series.count) {
+      const came = await series.beside(done, (units) => ports.progress(series.bytesOf(0, units)));
+      if (came === 0) break;
+      done += came;
+    }
     let next = done;
     const underWay: { readonly count: number; readonly data: Promise<Uint8Array> }[] = [];
     // Stopped, it asks for no more and still takes what it has asked for: that need not be sent again.
@@ -142,6 +154,7 @@ export async function fetchContent(
       unitsIn: (size) => Math.floor(size / HASH_BYTES),
       resume: async () => true,
       store: (file, from, data) => writeAt(file, data, from * HASH_BYTES),
+      beside: async () => 0,
     },
     ports,
   );
@@ -170,6 +183,14 @@ export async function fetchContent(
         return true;
       },
       store: async (_, from, data) => add(await ports.keep(from, data)),
+      beside(from, progress) {
+        let here = from;
+        return ports.lane(from, count - from, (hashes) => {
+          add(hashes);
+          here += hashes.length / HASH_BYTES;
+          progress(here);
+        });
+      },
     },
     ports,
   );

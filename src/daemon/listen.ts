@@ -6,11 +6,20 @@ import { decode, enc, read } from '../lib/cbor.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
 import type { Link } from '../p2p/link.ts';
 
+function hostIn(listen: string): string {
+  return listen.slice(0, listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+}
+
+/** Where lanes listen: beside the link, at the port of the setting `bulk.lane`. Null if there are to be none. */
+export function lanePlace(listen: string, lane: string): { readonly host: string; readonly port: number } | null {
+  if (lane === 'off') return null;
+  return { host: hostIn(listen), port: lane === 'any' ? 0 : Number(lane) };
+}
+
 /** `127.0.0.1:0` → `/ip4/127.0.0.1/tcp/0`, `[::1]:0` → `/ip6/::1/tcp/0`, a name → `/dns/…`. The form was checked by config.ts. */
 export function listenAddress(listen: string): string {
-  const colon = listen.lastIndexOf(':');
-  const host = listen.slice(0, colon).replace(/^\[|\]$/g, '');
-  const port = listen.slice(colon + 1);
+  const host = hostIn(listen);
+  const port = listen.slice(listen.lastIndexOf(':') + 1);
   if (isIPv4(host)) return `/ip4/${host}/tcp/${port}`;
   if (isIPv6(host)) return `/ip6/${host}/tcp/${port}`;
   return `/dns/${host}/tcp/${port}`;

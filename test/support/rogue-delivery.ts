@@ -187,6 +187,7 @@ export function serveContent(rogue: Rogue, content: ReturnType<typeof makeConten
     const request = decodeBulkRequest(body);
     if (request.kind === 'open')
       return encodeBulkReply({ kind: 'open', point: content.point, root: content.sealedRoot });
+    if (request.kind === 'lane') return encodeBulkReply({ kind: 'no', why: 'no-lane' });
     const { from, count } = request;
     const data =
       request.kind === 'leaves'

@@ -1,0 +1,149 @@
+/**
+ * The receiver's end of a lane (lane.ts), in the lane worker: what comes is opened, hashed and written where it belongs, and its
+ * leaves are told.
+ *
+ * Guarantees: only whole chunks that were made under the grant's key are written, in order; a stop keeps what was written;
+ * memory is one record, whatever the sender does; a sender that sends nothing is given up.
+ */
+import { closeSync, writeSync } from 'node:fs';
+import { connect } from 'node:net';
+import { HASH_BYTES, SEALED_CHUNK_BYTES, sealedLeaf, sealedLength } from '../crypto/content.ts';
+import { fromHex } from '../lib/bytes.ts';
+import { openOwn, writeFully } from './content-files.ts';
+import { encodeCount, LANE_STEP, MAX_RECORD_BYTES, openRecord, recordLength } from './lane.ts';
+
+export interface LanePull {
+  readonly host: string;
+  readonly port: number;
+  /** Hex. */
+  readonly id: string;
+  readonly key: Uint8Array;
+  readonly sealedPath: string;
+  /** Of the whole content. */
+  readonly bytes: number;
+  readonly from: number;
+  readonly count: number;
+  /** Bytes a second; null for no limit. */
+  readonly rate: number | null;
+}
+
+/** `changed`: something on the way is not what was sent. `failed`: our disk, with the system's code. */
+export type PullEnd =
+  | { readonly kind: 'all' | 'stopped' | 'lost' | 'changed' }
+  | { readonly kind: 'failed'; readonly code: string | null; readonly message: string };
+
+const CONNECT_MS = 3_000;
+const SILENT_MS = 20_000;
+const READ_BYTES = 256 * 1024;
+
+/** `stored` is called with the leaves of chunks that are written, in order; `ended` once. Returns what stops it. */
+export function pullLane(
+  job: LanePull,
+  stored: (leaves: Uint8Array) => void,
+  ended: (end: PullEnd) => void,
+): () => void {
+  const { bytes, from, count, key, rate } = job;
+  const record = new Uint8Array(MAX_RECORD_BYTES);
+  const leaves = new Uint8Array(LANE_STEP * HASH_BYTES);
+  let have = 0;
+  let done = 0;
+  let told = 0;
+  let over = false;
+  let fd: number | undefined;
+  let paced: NodeJS.Timeout | undefined;
+  const begun = performance.now();
+  let moved = 0;
+
+  const tell = (): void => {
+    if (done === told) return;
+    stored(leaves.slice(0, (done - told) * HASH_BYTES));
+    told = done;
+  };
+
+  const end = (how: PullEnd): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(paced);
+    socket.destroy();
+    if (fd !== undefined) closeSync(fd);
+    tell();
+    ended(how);
+  };
+
+  /** What is in `record` is one chunk. */
+  const store = (): boolean => {
+    const index = from + done;
+    const sealed = openRecord(key, index, record.subarray(0, have));
+    have = 0;
+    if (sealed === null) {
+      end({ kind: 'changed' });
+      return false;
+    }
+    fd ??= openOwn(job.sealedPath, 'the parts of a content', true);
+    writeFully(fd, sealed, writeSync, index * SEALED_CHUNK_BYTES);
+    leaves.set(sealedLeaf(index, sealed), (done - told) * HASH_BYTES);
+    done += 1;
+    if (done - told === LANE_STEP || done === count) {
+      tell();
+      socket.write(encodeCount(done));
+    }
+    return true;
+  };
+
+  const take = (piece: Uint8Array): void => {
+    for (let at = 0; at < piece.length && !over; ) {
+      if (done === count) {
+        end({ kind: 'changed' });
+        return;
+      }
+      const length = recordLength(sealedLength(bytes, from + done));
+      const part = piece.subarray(at, at + length - have);
+      record.set(part, have);
+      have += part.length;
+      at += part.length;
+      if (have === length && !store()) return;
+    }
+    if (done === count) end({ kind: 'all' });
+  };
+
+  /** Milliseconds that a limit of the rate asks for. */
+  const due = (): number => (rate === null ? 0 : (moved / rate) * 1000 - (performance.now() - begun));
+
+  const socket = connect({
+    host: job.host,
+    port: job.port,
+    onread: {
+      buffer: new Uint8Array(READ_BYTES),
+      callback(length, buffer) {
+        if (over) return false;
+        try {
+          socket.setTimeout(SILENT_MS);
+          take(buffer.subarray(0, length));
+        } catch (error) {
+          const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+          end({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) });
+          return false;
+        }
+        moved += length;
+        const wait = due();
+        if (wait <= 1) return true;
+        tell();
+        socket.setTimeout(0);
+        paced = setTimeout(() => {
+          socket.setTimeout(SILENT_MS);
+          socket.resume();
+        }, wait);
+        return false;
+      },
+    },
+  });
+  socket.setTimeout(CONNECT_MS, () => end({ kind: 'lost' }));
+  socket.setNoDelay(true);
+  socket.on('connect', () => {
+    socket.setTimeout(SILENT_MS);
+    socket.write(fromHex(job.id));
+  });
+  socket.on('error', () => end({ kind: 'lost' }));
+  socket.on('close', () => end({ kind: 'lost' }));
+  return () => end({ kind: 'stopped' });
+}
