@@ -26,7 +26,7 @@ import { temporaryFolder } from './temporary.ts';
 
 export const worker = pathToFileURL(resolve('dist/content-worker.js'));
 export const isCode = (code: string) => (error: unknown) => error instanceof FitError && error.code === code;
-const x = new Uint8Array(32).fill(5);
+export const x = new Uint8Array(32).fill(5);
 export const sealing = { x, point: publicPoint(x), seed: new Uint8Array(32).fill(6) };
 
 interface Delivery {
