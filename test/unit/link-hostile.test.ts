@@ -1,91 +1,28 @@
 /** Peers that break the protocol: each fault is counted, ends no more than it must, and other peers notice nothing. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface';
+import { describe } from 'node:test';
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { concat } from '../../src/lib/bytes.ts';
 import { encode } from '../../src/lib/cbor.ts';
 import { delimit, encodeAnswer, encodeRequest, FRAME_OVERHEAD } from '../../src/p2p/frames.ts';
 import { IDENTITY_PROTOCOL, MAX_HELLO_BYTES } from '../../src/p2p/handshake.ts';
-import { peerOf } from '../../src/p2p/identity.ts';
-import { createLibp2pLink, type Libp2pLink } from '../../src/p2p/libp2p-link.ts';
-import type { LinkLimits } from '../../src/p2p/limits.ts';
 import { BULK_FRAME_BYTES, framesOf, MAX_FRAME_BYTES, type Protocol } from '../../src/p2p/link.ts';
 import { selectionOf } from '../../src/p2p/selection.ts';
-import { dial, exchange, frameOf, type HostileSetup, hostileNode, open, prove, sendRaw } from '../support/hostile.ts';
-import { binderOf, certificateOf, eventually, GENEROUS, helloOf, seedOf, until } from '../support/links.ts';
+import { dial, exchange, frameOf, open, prove, sendRaw } from '../support/hostile.ts';
+import {
+  attacker,
+  BODY,
+  enter,
+  last4,
+  muxerOf,
+  request,
+  type Scene,
+  scene,
+  TIME,
+  varint,
+} from '../support/hostile-scene.ts';
+import { certificateOf, eventually, helloOf, until } from '../support/links.ts';
 
-const BODY = Uint8Array.of(1, 2, 3);
-const TIME = { timeoutMs: 5_000 };
-
-interface Scene {
-  readonly link: Libp2pLink;
-  readonly reported: string[];
-  handled: number;
-  node(number: number, setup?: HostileSetup): Promise<Libp2p>;
-  honest(number: number): Promise<Libp2pLink>;
-}
-
-/** Runs with a link (number 1) that echoes, and closes everything. */
-function scene(name: string, limits: Partial<LinkLimits>, run: (scene: Scene) => Promise<void>): void {
-  test(name, async () => {
-    const stops: (() => Promise<void>)[] = [];
-    const reported: string[] = [];
-    const start = async (number: number, own: Partial<LinkLimits>) => {
-      const link = createLibp2pLink({
-        seed: seedOf(number),
-        listen: ['/ip4/127.0.0.1/tcp/0'],
-        binder: binderOf(number),
-        limits: own,
-        onFault: (peer, fault) => number === 1 && reported.push(`${peer.slice(-4)} ${fault.code}`),
-      });
-      stops.push(() => link.stop());
-      await link.start();
-      return link;
-    };
-    const link = await start(1, { ...GENEROUS, ...limits });
-    const made: Scene = {
-      link,
-      reported,
-      handled: 0,
-      async node(number, setup) {
-        const node = await hostileNode(number, setup);
-        stops.push(async () => node.stop());
-        return node;
-      },
-      async honest(number) {
-        const honest = await start(number, {});
-        honest.learn(link.peer, link.addresses());
-        return honest;
-      },
-    };
-    link.handle('/fit/message/1', async (_, body) => {
-      made.handled += 1;
-      return body;
-    });
-    try {
-      await run(made);
-    } finally {
-      for (const stop of stops.reverse()) await stop();
-    }
-  });
-}
-
-const attacker = peerOf(seedOf(7));
-const last4 = attacker.slice(-4);
-
-async function enter(at: Scene): Promise<Connection> {
-  const connection = await dial(await at.node(7), at.link.addresses());
-  await prove(connection, 7);
-  return connection;
-}
-
-function varint(value: number): Uint8Array {
-  return delimit(new Uint8Array(value)).subarray(0, -value);
-}
-
-const request = delimit(encodeRequest(BODY));
 const FRAMES: readonly [string, readonly Uint8Array[], string, { end?: boolean }?][] = [
   ['larger than allowed', [varint(MAX_FRAME_BYTES + FRAME_OVERHEAD + 1)], 'oversized'],
   ['with a length of four bytes', [Uint8Array.of(0x81, 0x80, 0x80, 0x01)], 'oversized'],
@@ -332,150 +269,6 @@ describe('a listener', () => {
     await assert.rejects(ask(5_000), { code: 'peer-unreachable' });
     assert.deepEqual(at.reported, []);
   });
-});
-
-setFlagsFromString('--expose-gc');
-const collect: unknown = runInNewContext('gc');
-
-/** Bytes of buffers that something still refers to: what remains when collecting garbage no longer changes them much. */
-async function held(): Promise<number> {
-  assert.ok(typeof collect === 'function');
-  for (let before = Number.POSITIVE_INFINITY; ; ) {
-    collect();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    const now = process.memoryUsage().arrayBuffers;
-    if (Math.abs(now - before) < 64 * 1024) return now;
-    before = now;
-  }
-}
-
-function muxerOf(connection: Connection): StreamMuxer {
-  return Reflect.get(connection, 'muxer') as StreamMuxer;
-}
-
-describe('a bulk request', () => {
-  const BULK = '/fit/bulk/1';
-  const LARGEST = framesOf(BULK).request;
-
-  /** Replies of the largest size, each in memory of its own, and how many were made. */
-  function serve(at: Scene): { count: number } {
-    const made = { count: 0 };
-    at.link.handle(BULK, async () => {
-      made.count += 1;
-      return new Uint8Array(BULK_FRAME_BYTES).fill(made.count);
-    });
-    return made;
-  }
-
-  /** A stream that asks and takes no more than its first window of the reply. */
-  async function stalled(connection: Connection): Promise<Stream> {
-    const stream = await open(connection, BULK);
-    stream.pause();
-    stream.send(request);
-    return stream;
-  }
-
-  scene('above its limit is at fault, and the connection stays', {}, async (at) => {
-    const made = serve(at);
-    const connection = await enter(at);
-    for (const piece of [varint(LARGEST + FRAME_OVERHEAD + 1), delimit(encode([1, new Uint8Array(LARGEST + 1)]))]) {
-      const stream = await sendRaw(connection, BULK, [piece]);
-      await until(() => stream.status === 'reset', 'reset');
-    }
-    assert.deepEqual(at.reported, [`${last4} oversized`, `${last4} malformed`]);
-    assert.equal(made.count, 0);
-    assert.deepEqual(await exchange(connection, BODY), encodeAnswer(BODY));
-  });
-
-  scene('whose reply is not taken holds one of eight places and its reply, no more', { frameMs: 250 }, async (at) => {
-    const made = serve(at);
-    const connection = await enter(at);
-    const before = await held();
-    const streams = await Promise.all(Array.from({ length: 16 }, () => stalled(connection)));
-    await until(() => made.count === 8, 'eight handled');
-    // The others were refused, which is all that they have to read.
-    for (let round = 0; round < 20; round += 1) assert.deepEqual(await exchange(connection, BODY), encodeAnswer(BODY));
-    assert.equal(made.count, 8);
-    const grown = (await held()) - before;
-    assert.equal(streams.filter((stream) => stream.status === 'reset').length, 0);
-    // Each reply once, a piece on its way, and a first window at the other end, which is in this process too and keeps it in
-    // buffers that may be twice as large. A second copy of the replies would be above that.
-    const bound = 8 * (BULK_FRAME_BYTES + 128 * 1024 + 2 * 256 * 1024);
-    assert.ok(bound < 8 * (2 * BULK_FRAME_BYTES + 256 * 1024));
-    assert.ok(grown < bound, `${grown} bytes held, at most ${bound}`);
-    const reset = () => streams.filter((stream) => stream.status === 'reset').length;
-    await until(() => reset() === 8, 'cut off');
-    const left = (await held()) - before;
-    assert.ok(left < 2 * BULK_FRAME_BYTES + 8 * 256 * 1024, `${left} bytes held after all`);
-    assert.equal(
-      (await exchange(connection, BODY, BULK))?.length,
-      encodeAnswer(new Uint8Array(BULK_FRAME_BYTES)).length,
-    );
-    assert.equal(at.link.faults(attacker), 0);
-  });
-
-  scene('whose reply is taken later than a small frame may take is answered in full', { frameMs: 100 }, async (at) => {
-    serve(at);
-    const connection = await enter(at);
-    // Nothing comes on this one, so it is closed when the time for a frame is over.
-    const watch = await sendRaw(connection, '/fit/message/1', []);
-    const stream = await stalled(connection);
-    let bytes = 0;
-    stream.addEventListener('message', (event) => {
-      bytes += event.data.byteLength;
-    });
-    await until(() => watch.status === 'reset', 'the time of a frame over');
-    assert.equal(bytes, 0);
-    stream.resume();
-    const whole = delimit(encodeAnswer(new Uint8Array(BULK_FRAME_BYTES))).length;
-    await until(() => bytes === whole, 'all of the reply');
-  });
-
-  scene('given up again and again uses up strikes', { strikes: 30, forgiveness: 0.1 }, async (at) => {
-    const made = serve(at);
-    const honest = await at.honest(3);
-    const connection = await enter(at);
-    while (connection.status === 'open' && made.count < 200) {
-      const before = made.count;
-      const stream = await stalled(connection).catch(() => undefined);
-      if (stream === undefined) break;
-      await until(() => made.count > before || connection.status !== 'open', 'handled');
-      stream.abort(new Error('given up'));
-    }
-    await until(() => connection.status !== 'open', 'connection closed');
-    assert.ok(made.count >= 30 && made.count < 60, `${made.count} handled`);
-    assert.deepEqual(at.reported, [`${last4} flood`]);
-    assert.deepEqual(await honest.request(at.link.peer, certificateOf(1), '/fit/message/1', BODY, TIME), BODY);
-  });
-
-  scene(
-    'of a peer that gives window and reads nothing holds no more than the replies',
-    { quietMs: 400, probeMs: 400 },
-    async (at) => {
-      const made = serve(at);
-      const connection = await enter(at);
-      const muxer = muxerOf(connection);
-      const before = await held();
-      const streams = await Promise.all(Array.from({ length: 8 }, () => open(connection, BULK)));
-      const wire: unknown = Reflect.get(muxer, 'maConn');
-      const send: unknown = Reflect.get(muxer, 'sendFrame');
-      assert.ok(typeof send === 'function' && typeof wire === 'object' && wire !== null && 'pause' in wire);
-      assert.ok(typeof wire.pause === 'function');
-      wire.pause();
-      for (const stream of streams) {
-        // A window of 1 GiB more (type 1).
-        Reflect.apply(send, muxer, [{ type: 1, flag: 0, streamID: Number(stream.id), length: 2 ** 30 }]);
-        stream.send(request);
-      }
-      await until(() => made.count === 8, 'eight handled');
-      const grown = (await held()) - before;
-      assert.equal(at.link.connected(attacker), true);
-      const bound = 8 * (BULK_FRAME_BYTES + 4 * 128 * 1024);
-      assert.ok(grown < bound, `${grown} bytes held, at most ${bound}`);
-      await until(() => !at.link.connected(attacker), 'noticed as dead');
-      assert.equal(made.count, 8);
-    },
-  );
 });
 
 describe('many', () => {
