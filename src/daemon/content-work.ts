@@ -19,8 +19,8 @@ export interface ContentWork {
   close(): Promise<void>;
 }
 
-/** What peers wait for, a mebibyte at a time at most. */
-const SHORT: ReadonlySet<ContentJobName> = new Set(['seal', 'leaves', 'keep'] as const);
+/** What peers wait for, a mebibyte at a time at most; and an arbiter's full checks, which have a bound too. */
+const SHORT: ReadonlySet<ContentJobName> = new Set(['seal', 'leaves', 'keep', 'judge'] as const);
 
 const IDLE_MS = 60_000;
 /** More wait only if a peer asks for more than it may have under way. */

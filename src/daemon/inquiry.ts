@@ -17,6 +17,7 @@ import { present, unreachable } from '../lib/assert.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { createMutex } from '../lib/mutex.ts';
 import type { Link } from '../p2p/link.ts';
 import { bring } from './bringing.ts';
 import { answerKeyOf, encodeAffidavit, ownRole } from './exchange-effects.ts';
@@ -167,12 +168,21 @@ export function createInquiry<S extends Subject>(
     }
   };
 
+  /** One ciphertext at a time is held for each arbiter: one that takes it slowly keeps no other waiting. */
+  const bringing = createMutex();
+
   /** Brings the ciphertext that was wanted. False if none was. */
-  const bringWanted = async ({ exchange }: S): Promise<boolean> => {
-    const { arbiter, record, xid } = exchange;
+  const bringWanted = (subject: S): Promise<boolean> =>
+    wanted.has(subject.exchange.xid)
+      ? bringing.run(subject.exchange.arbiter.certificate, () => bringNow(subject))
+      : Promise.resolve(false);
+
+  const bringNow = async ({ exchange }: S): Promise<boolean> => {
+    const { arbiter, record, xid, machine } = exchange;
     const from = wanted.get(xid);
     const { itemO } = record;
-    if (from === undefined || itemO.kind !== 'content') return false;
+    // What came while it waited its turn may have settled it.
+    if (from === undefined || itemO.kind !== 'content' || machine.phase !== 'resolving') return false;
     const ciphertext = await ports.ciphertext(exchange).catch((error: unknown) => {
       ports.log.warn({ xid, error }, 'what the arbiter is to compare cannot be made now');
       return null;

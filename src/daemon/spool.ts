@@ -9,6 +9,7 @@ import { fromHex } from '../lib/bytes.ts';
 import { type Cbor, decode, encode, read } from '../lib/cbor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import { createMutex } from '../lib/mutex.ts';
 import { type Link, MAX_FRAME_BYTES } from '../p2p/link.ts';
 import { bring } from './bringing.ts';
 import { readCiphertext, type SpooledCiphertext } from './ciphertexts.ts';
@@ -75,6 +76,8 @@ export interface SpoolPorts {
 export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
   const cancels = new Map<string, () => void>();
   let stopped = false;
+  /** One ciphertext at a time is held for each arbiter. */
+  const bringing = createMutex();
 
   const later = (xid: string, atMs: number): void => {
     cancels.set(
@@ -84,13 +87,14 @@ export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
   };
 
   /** False if it is not here as it was: an unlocked daemon fetches it again. */
-  const bringIt = async (xid: string, arbiter: Spooled, { folder, bytes, root }: SpooledCiphertext) => {
-    const ciphertext = await readCiphertext(ports.sealed(folder), bytes);
-    if (ciphertext === null || !isCiphertext({ bytes, ciphertextRoot: root }, ciphertext)) return false;
-    const brought = { xid: fromHex(xid), bytes, ciphertextRoot: root, ciphertext, from: 0 };
-    await bring(ports.link, arbiter, brought);
-    return true;
-  };
+  const bringIt = (xid: string, arbiter: Spooled, { folder, bytes, root }: SpooledCiphertext) =>
+    bringing.run(arbiter.certificate, async () => {
+      const ciphertext = await readCiphertext(ports.sealed(folder), bytes);
+      if (ciphertext === null || !isCiphertext({ bytes, ciphertextRoot: root }, ciphertext)) return false;
+      const brought = { xid: fromHex(xid), bytes, ciphertextRoot: root, ciphertext, from: 0 };
+      await bring(ports.link, arbiter, brought);
+      return true;
+    });
 
   const send = async (xid: string): Promise<void> => {
     if (stopped || !ports.locked()) return;

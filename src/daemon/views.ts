@@ -160,7 +160,7 @@ export function createViews(parts: Parts, deals: Deals) {
                 notAfter: isoTime(exchange.record.notAfter),
               },
         via: viaOf(deal),
-        reason: reasonOf(deal, document.terms.content === null ? 'contract' : 'delivery'),
+        reason: reasonOf(deal, document.terms),
       };
     },
 

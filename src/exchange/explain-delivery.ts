@@ -46,10 +46,14 @@ const SENDER: Voice = {
       ? `a promise of ${them}'s receipt that only ${arbiter} can open`
       : 'nothing of theirs that binds them';
   },
-  theyHold({ phase, wrong }, facts, { arbiter }) {
+  theyHold({ phase, wrong }, facts, circumstances) {
+    const { arbiter } = circumstances;
     if (phase === 'offered') return 'your delivery note, and nothing that opens the files';
     if (phase === 'contracted') return 'the files, and your statement of origin';
     if (isEarly(facts)) return 'nothing that opens the files';
+    // The arbiter may have found it, before the key was out.
+    if (wrong && isFull(circumstances) && facts.peerHoldsRelease !== 'yes')
+      return facts.peerHoldsRelease === 'no' ? 'nothing that opens the files' : 'the key, if it has left you';
     if (wrong) return `the key, your statement of origin, and a proof that the content is wrong`;
     if (facts.peerHoldsRelease === 'yes') return 'the files encrypted, and their key once it reaches them';
     const promise = `the files encrypted, and a promise of the key that`;
@@ -77,9 +81,11 @@ const SENDER: Voice = {
       return `you ask ${arbiter} to stop it: nobody is bound, or, if they had the key from it before, you get the receipt`;
     return 'nothing happens: nothing that opens the files has left';
   },
-  whoCouldCheat({ phase, wrong }, facts, { them, arbiter }) {
+  whoCouldCheat({ phase, wrong }, facts, circumstances) {
+    const { them, arbiter } = circumstances;
     if (phase === 'contracted') return 'nobody: the receipt stands by itself';
     if (isEarly(facts)) return 'nobody: nothing that opens the files has left';
+    if (wrong && isFull(circumstances)) return 'nobody: it is void, and nobody owes anything';
     if (wrong) return 'nobody: the proof of wrong content stands by itself';
     if (facts.peerHoldsRelease !== 'no' && phase !== 'aborted' && !facts.ownEndsWithoutArbiter.has('contracted'))
       return `${arbiter}, if it never answers: they would have the files and you no receipt`;

@@ -238,7 +238,7 @@ test('damage on our own disk while the key was on its way is made good: fetched 
   assert.equal(await it.phase(), 'fetching');
   away = false;
   await until('again', async () => (await it.phase()) !== 'fetching', it.clock);
-  assert.deepEqual(await opening, { kind: 'right' });
+  assert.deepEqual(await opening, { kind: 'right', trouble: null });
   assert.deepEqual(
     (await it.files()).map((file) => toHex(sha256(file))),
     contents.map((content) => toHex(sha256(content))),
@@ -246,7 +246,7 @@ test('damage on our own disk while the key was on its way is made good: fetched 
   assert.equal(it.oak.told.filter((event) => event.kind === 'peer-fault').length, 0);
   // A crash before what follows from it: the same answer again, with nothing left to compare.
   assert.equal(existsSync(it.oak.contents.sealed(folder)), false);
-  assert.deepEqual(await it.opened(), { kind: 'right' });
+  assert.deepEqual(await it.opened(), { kind: 'right', trouble: null });
 });
 
 test('accepted again while it is fetched, it goes on: one fetch, one folder, and the new rate', async (t) => {
@@ -271,7 +271,7 @@ test('accepted again while it is fetched, it goes on: one fetch, one folder, and
   // And once it is here.
   await it.accept();
   assert.equal(await it.phase(), 'fetched');
-  assert.deepEqual(await it.opened(), { kind: 'right' });
+  assert.deepEqual(await it.opened(), { kind: 'right', trouble: null });
 });
 
 test('a file that has changed since is looked at again now and then, however often the peer asks', async (t) => {
@@ -338,7 +338,7 @@ test('leaves gone, and damage that a restart finds half fetched again', async (t
   it.oak.asked.length = 0;
   it.oak.wire.request = async (_, body) => it.serve(body);
   await it.oak.restart();
-  assert.deepEqual(await it.opened(), { kind: 'right' });
+  assert.deepEqual(await it.opened(), { kind: 'right', trouble: null });
   assert.equal(it.chunksAsked()[0]?.from, 16);
 });
 
@@ -393,7 +393,7 @@ test('leaves of the sender that are damaged are made again, and never given', as
   for (const one of [it.elm, it.oak]) one.set('signing', it.digest);
   const opening = it.opened();
   await until('again', async () => (await it.phase()) !== 'fetched' && (await it.phase()) !== 'fetching', it.clock);
-  assert.deepEqual(await opening, { kind: 'right' });
+  assert.deepEqual(await opening, { kind: 'right', trouble: null });
   assert.deepEqual(
     it.elm.told.filter((event) => event.kind === 'file-changed'),
     [],
@@ -435,7 +435,7 @@ test('a completed delivery leaves the opened files until they are taken, and not
   await it.accept();
   await until('fetched', async () => (await it.phase()) === 'fetched', it.clock);
   for (const one of [it.elm, it.oak]) one.set('signing', it.digest);
-  assert.deepEqual(await it.opened(), { kind: 'right' });
+  assert.deepEqual(await it.opened(), { kind: 'right', trouble: null });
   for (const one of [it.elm, it.oak]) one.set('completed', it.digest);
   await until('sender', async () => (await it.elm.folders()).length === 0);
   const folder = join(it.oak.root, await it.folderOf(it.oak));
@@ -528,7 +528,7 @@ test('a full disk while fetching: told, nothing lost, and it goes on when there 
   await assert.rejects(it.opened(), isCode('disk-full'));
   assert.match((await it.view()).trouble ?? '', /no space/);
   limitFiles('unlimited');
-  assert.deepEqual(await it.opened(), { kind: 'right' });
+  assert.deepEqual(await it.opened(), { kind: 'right', trouble: null });
   assert.equal((await it.view()).trouble, null);
   assert.deepEqual(await it.files(), [content]);
 });
@@ -610,7 +610,7 @@ test('400 files are one delivery, and come back each as it was', async (t) => {
   await it.accept();
   await until('fetched', async () => (await it.phase()) === 'fetched', it.clock);
   for (const one of [it.elm, it.oak]) one.set('signing', it.digest);
-  assert.deepEqual(await it.opened(), { kind: 'right' });
+  assert.deepEqual(await it.opened(), { kind: 'right', trouble: null });
   assert.deepEqual(await it.files(), contents);
   assert.deepEqual(
     (await it.view()).files.map((one) => one.name),
