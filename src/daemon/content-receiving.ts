@@ -26,6 +26,7 @@ import {
 import { equal } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import { CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
+import { beside } from './content-beside.ts';
 import {
   areLeavesOf,
   checkRange,
@@ -196,9 +197,54 @@ function proofOf(job: Received, index: number, sealed: Uint8Array): WrongChunk {
   }
 }
 
-/** The outputs, one open at a time, each new. */
-function createOutputs(files: readonly (SourceFile & { readonly sha256: Uint8Array })[]) {
-  const digests = files.map(() => createHash('sha256'));
+/** Bytes between two syncs of a file that is still written. */
+const SYNC_BYTES = 32 * 1024 * 1024;
+const HASH_AT_ONCE = 256 * 1024;
+
+/** The digest of one file of ours as it grows: `ready` is asked how much of it is there. Null if it is not to be finished. */
+function digestOf({ path, size }: SourceFile, ready: (bytes: number) => boolean): Uint8Array | null {
+  const digest = createHash('sha256');
+  let fd: number | undefined;
+  try {
+    const buffer = new Uint8Array(HASH_AT_ONCE);
+    for (let at = 0; at < size; at += buffer.length) {
+      const part = buffer.subarray(0, Math.min(buffer.length, size - at));
+      if (!ready(at + part.length)) return null;
+      fd ??= openOwn(path, 'the files of a content');
+      if (readFully(fd, part, at) !== part.length) throw damaged('the files of a content');
+      digest.update(part);
+      // So that the last sync, for which somebody waits, finds little to do.
+      if (at > 0 && at % SYNC_BYTES === 0) fdatasyncSync(fd);
+    }
+    return new Uint8Array(digest.digest());
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Beside `open`, in a thread of its own: the digests of the files that it writes, as it writes them. */
+export function digests(job: { readonly files: readonly SourceFile[]; readonly shared: SharedArrayBuffer }): void {
+  const first = beside(job.shared);
+  const found: Uint8Array[] = [];
+  let before = 0;
+  for (const file of job.files) {
+    const start = before;
+    const digest = digestOf(file, (bytes) => first.waitFor(start + bytes));
+    if (digest === null) return;
+    found.push(digest);
+    before += file.size;
+  }
+  first.give(found);
+}
+
+/** The outputs, one open at a time, each new. `shared`: where a second thread gives their digests; else they are computed here. */
+function createOutputs(
+  files: readonly (SourceFile & { readonly sha256: Uint8Array })[],
+  shared: SharedArrayBuffer | undefined,
+) {
+  const second = shared === undefined ? undefined : beside(shared);
+  const own = second === undefined ? files.map(() => createHash('sha256')) : undefined;
+  let all = 0;
   let current: { readonly index: number; readonly fd: number } | undefined;
   let file = 0;
   let written = 0;
@@ -235,10 +281,12 @@ function createOutputs(files: readonly (SourceFile & { readonly sha256: Uint8Arr
         if (one === undefined) throw unfit();
         const part = chunk.subarray(at, at + one.size - written);
         writeFully(fdOf(file, one.path), part);
-        digests[file]?.update(part);
+        own?.[file]?.update(part);
         written += part.length;
         at += part.length;
       }
+      all += chunk.length;
+      second?.reach(all);
     },
     /** The first file that is not what it should be; undefined if all are. Durable afterwards. */
     end(): number | undefined {
@@ -246,7 +294,11 @@ function createOutputs(files: readonly (SourceFile & { readonly sha256: Uint8Arr
       close();
       if (file < files.length) throw unfit();
       for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolder(folder);
-      const wrong = files.findIndex((one, index) => !equal(new Uint8Array(digests[index]?.digest() ?? []), one.sha256));
+      const found =
+        own?.map((digest) => new Uint8Array(digest.digest())) ??
+        second?.take() ??
+        files.map((one) => digestOf(one, () => true));
+      const wrong = files.findIndex((one, index) => !equal(found[index] ?? new Uint8Array(), one.sha256));
       return wrong === -1 ? undefined : wrong;
     },
     /** Nothing of it stays. */
@@ -275,6 +327,7 @@ export function open(
       /** Where the salts of all chunks are put if the content is misdescribed. */
       readonly saltsPath: string;
       readonly files: readonly (SourceFile & { readonly sha256: Uint8Array })[];
+      readonly shared?: SharedArrayBuffer;
     },
   progress: Progress,
 ): Opening {
@@ -282,7 +335,7 @@ export function open(
   if (job.files.reduce((sum, { size }) => sum + size, 0) !== bytes) throw unfit();
   const chunks = chunksOf(bytes);
   const keyOf = chunkKeys(x, point);
-  const outputs = createOutputs(job.files);
+  const outputs = createOutputs(job.files, job.shared);
   const root = createRoot('content');
   let wrong: { readonly index: number; readonly sealed: Uint8Array } | undefined;
   let right = false;

@@ -20,9 +20,11 @@ import {
   sealedLength,
   sealSalted,
 } from '../crypto/content.ts';
+import { present } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
 import { FitError } from '../lib/errors.ts';
 import { CHUNKS_PER_REPLY, dataReply, LEAVES_PER_REPLY } from './bulk.ts';
+import { beside } from './content-beside.ts';
 import {
   areLeavesOf,
   checkRange,
@@ -113,18 +115,61 @@ function saltedChunks(source: ReturnType<typeof openSources>, seed: Uint8Array):
   };
 }
 
-/** One pass: the digests of the files, both trees, and the leaves of the content into `leavesPath`. */
-export function prepare(
-  job: { readonly files: readonly SourceFile[]; readonly leavesPath: string } & Sealing,
-  progress: Progress,
-): Prepared {
+export interface Preparing extends Sealing {
+  readonly files: readonly SourceFile[];
+  readonly leavesPath: string;
+  /** Where a second thread gives the root of the ciphertext (`sealedRoot`); without one it is computed here. */
+  readonly shared?: SharedArrayBuffer;
+}
+
+/** What changes when a file is written to. */
+function stateOf(files: readonly SourceFile[]): string {
+  return files
+    .map(({ path }) => {
+      const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? {};
+      return [ino, size, mtimeNs, ctimeNs].join();
+    })
+    .join(';');
+}
+
+/** The root of the ciphertext, from the files. */
+function rootOfCiphertext(
+  { files, x, point, seed }: Omit<Preparing, 'leavesPath'>,
+  stopped: () => boolean,
+): Uint8Array | null {
+  const source = openSources(files);
+  try {
+    const keyOf = chunkKeys(x, point);
+    const saltedOf = saltedChunks(source, seed);
+    const root = createRoot('sealed');
+    const chunks = chunksOf(source.bytes);
+    for (let index = 0; index < chunks; index += 1) {
+      if (index % 256 === 0 && stopped()) return null;
+      root.add(sealedLeaf(index, sealSalted(keyOf(index), saltedOf(index))));
+    }
+    return root.root();
+  } finally {
+    source.close();
+  }
+}
+
+/** Beside `prepare`, in a thread of its own. */
+export function sealedRoot(job: Preparing): void {
+  if (job.shared === undefined) return;
+  const first = beside(job.shared);
+  const root = rootOfCiphertext(job, () => first.left);
+  if (root !== null) first.give([root]);
+}
+
+/** The digests of the files, both roots, and the leaves of the content into `leavesPath`. */
+export function prepare(job: Preparing, progress: Progress): Prepared {
+  const before = stateOf(job.files);
   const source = openSources(job.files);
   try {
     const { bytes } = source;
     const chunks = chunksOf(bytes);
-    const keyOf = chunkKeys(job.x, job.point);
     const saltedOf = saltedChunks(source, job.seed);
-    const [content, sealed] = [createRoot('content'), createRoot('sealed')];
+    const content = createRoot('content');
     const digests = job.files.map(() => createHash('sha256'));
     const ends = job.files.map((_, index) => job.files.slice(0, index + 1).reduce((sum, file) => sum + file.size, 0));
     let file = 0;
@@ -140,16 +185,20 @@ export function prepare(
         }
         const leaf = saltedLeaf(index, salted);
         content.add(leaf);
-        sealed.add(sealedLeaf(index, sealSalted(keyOf(index), salted)));
         writeFully(fd, leaf);
         if (index % 256 === 0) progress(index * CHUNK_BYTES);
       }
     });
+    const [found] = (job.shared === undefined ? null : beside(job.shared).take()) ?? [
+      rootOfCiphertext(job, () => false),
+    ];
+    // Two threads have read it, and both hashes are to be of the same bytes.
+    if (stateOf(job.files) !== before) throw changed('a file of this delivery');
     return {
       bytes,
       chunks,
       contentRoot: content.root(),
-      sealedRoot: sealed.root(),
+      sealedRoot: present(found, 'root of the ciphertext'),
       sha256: digests.map((digest) => new Uint8Array(digest.digest())),
     };
   } finally {

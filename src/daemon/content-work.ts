@@ -1,10 +1,11 @@
 /**
- * The work on the files of deliveries off the event loop: long jobs in one worker thread, chunks for and from peers in another, each
- * one job at a time. A worker starts with its first job and ends after a minute without one.
+ * The work on the files of deliveries off the event loop: long jobs in one worker thread, what is hashed beside them in a second one,
+ * chunks for and from peers in a third, each one job at a time. A worker starts with its first job and ends after a minute without one.
  */
 import { Worker } from 'node:worker_threads';
 import { FitError } from '../lib/errors.ts';
-import type { Progress } from './content-files.ts';
+import { BESIDE_LEAST_BYTES, beside, besideBuffer } from './content-beside.ts';
+import type { Progress, SourceFile } from './content-files.ts';
 import type { ContentJob, ContentJobName, ContentJobs, ContentReply } from './content-worker.ts';
 
 export interface ContentWork {
@@ -108,14 +109,45 @@ function createQueue(url: URL) {
   };
 }
 
+/** The job beside another one, and for how many hashes: what is large is hashed by two threads at once. */
+function companionOf(name: ContentJobName, job: object) {
+  if (name !== 'prepare' && name !== 'open') return undefined;
+  const { files } = job as { readonly files: readonly SourceFile[] };
+  if (files.reduce((sum, { size }) => sum + size, 0) < BESIDE_LEAST_BYTES) return undefined;
+  return name === 'prepare'
+    ? ({ name: 'sealedRoot', hashes: 1 } as const)
+    : ({ name: 'digests', hashes: files.length } as const);
+}
+
 /** `worker`: the built entry. */
 export function createContentWork(worker: URL): ContentWork {
-  const [long, short] = [createQueue(worker), createQueue(worker)];
+  const [long, second, short] = [createQueue(worker), createQueue(worker), createQueue(worker)];
+
+  const runBoth = async (job: ContentJob, progress: Progress | undefined, other: ContentJobName, hashes: number) => {
+    const shared = besideBuffer(hashes);
+    const both = beside(shared);
+    const together = { ...(job.job as object), shared };
+    // Queued together, in one order: a second one waits for no first one that waits for another second one.
+    const first = long.run({ name: job.name, job: together }, progress).finally(() => both.leave());
+    const ended = second.run({ name: other, job: together }, undefined).then(
+      () => both.abandon(),
+      () => both.abandon(),
+    );
+    await Promise.allSettled([first, ended]);
+    return first;
+  };
+
   return {
-    run: (name, job, progress, gone) =>
-      (SHORT.has(name) ? short : long).run({ name, job }, progress, gone) as Promise<never>,
+    run: (name, job, progress, gone) => {
+      const companion = companionOf(name, job);
+      return (
+        companion === undefined
+          ? (SHORT.has(name) ? short : long).run({ name, job }, progress, gone)
+          : runBoth({ name, job }, progress, companion.name, companion.hashes)
+      ) as Promise<never>;
+    },
     async close() {
-      await Promise.all([long.close(), short.close()]);
+      await Promise.all([long.close(), second.close(), short.close()]);
     },
   };
 }

@@ -4,10 +4,10 @@ import { assert, present } from '../lib/assert.ts';
 import { movable } from '../lib/bytes.ts';
 import { type FitError, isFitError } from '../lib/errors.ts';
 import { judge } from './content-judging.ts';
-import { compare, hash, keep, open } from './content-receiving.ts';
-import { leaves, prepare, seal } from './content-sending.ts';
+import { compare, digests, hash, keep, open } from './content-receiving.ts';
+import { leaves, prepare, seal, sealedRoot } from './content-sending.ts';
 
-const JOBS = { prepare, seal, leaves, keep, hash, compare, open, judge } as const;
+const JOBS = { prepare, sealedRoot, seal, leaves, keep, hash, compare, open, digests, judge } as const;
 export type ContentJobs = typeof JOBS;
 export type ContentJobName = keyof ContentJobs;
 

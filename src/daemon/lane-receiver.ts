@@ -5,7 +5,7 @@
  * Guarantees: only whole chunks that were made under the grant's key are written, in order; a stop keeps what was written;
  * memory is one record, whatever the sender does; a sender that sends nothing is given up.
  */
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { HASH_BYTES, SEALED_CHUNK_BYTES, sealedLeaf, sealedLength } from '../crypto/content.ts';
 import { fromHex } from '../lib/bytes.ts';
@@ -35,6 +35,8 @@ export type PullEnd =
 const CONNECT_MS = 3_000;
 const SILENT_MS = 20_000;
 const READ_BYTES = 256 * 1024;
+/** 32 MiB. */
+const SYNC_CHUNKS = 512;
 
 /** `stored` is called with the leaves of chunks that are written, in order; `ended` once. Returns what stops it. */
 export function pullLane(
@@ -49,6 +51,8 @@ export function pullLane(
   let done = 0;
   let told = 0;
   let over = false;
+  let how: PullEnd | undefined;
+  let syncing = false;
   let fd: number | undefined;
   let paced: NodeJS.Timeout | undefined;
   const begun = performance.now();
@@ -60,14 +64,30 @@ export function pullLane(
     told = done;
   };
 
-  const end = (how: PullEnd): void => {
-    if (over) return;
-    over = true;
-    clearTimeout(paced);
-    socket.destroy();
+  /** So that the sync at the end, for which the exchange waits, finds little to do. */
+  const sync = (file: number): void => {
+    if (syncing) return;
+    syncing = true;
+    // What fails here fails again where it counts.
+    fdatasync(file, () => {
+      syncing = false;
+      if (over) finish();
+    });
+  };
+
+  const finish = (): void => {
     if (fd !== undefined) closeSync(fd);
     tell();
-    ended(how);
+    if (how !== undefined) ended(how);
+  };
+
+  const end = (as: PullEnd): void => {
+    if (over) return;
+    over = true;
+    how = as;
+    clearTimeout(paced);
+    socket.destroy();
+    if (!syncing) finish();
   };
 
   /** What is in `record` is one chunk. */
@@ -83,6 +103,7 @@ export function pullLane(
     writeFully(fd, sealed, writeSync, index * SEALED_CHUNK_BYTES);
     leaves.set(sealedLeaf(index, sealed), (done - told) * HASH_BYTES);
     done += 1;
+    if (done % SYNC_CHUNKS === 0) sync(fd);
     if (done - told === LANE_STEP || done === count) {
       tell();
       socket.write(encodeCount(done));
