@@ -9,12 +9,14 @@ import {
   fsyncSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { FitError, isFitError } from '../lib/errors.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -163,6 +165,14 @@ export function syncFolder(path: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Makes a folder, and whatever is missing above it, durably. */
+export function makeFolder(path: string): void {
+  const whole = resolve(path);
+  const first = mkdirSync(whole, { recursive: true });
+  if (first === undefined) return;
+  for (let at = whole; at.length >= first.length; at = dirname(at)) syncFolder(dirname(at));
 }
 
 /** Runs with a path that is gone afterwards, whatever happens, also when the program is interrupted. */

@@ -5,14 +5,14 @@
  * Guarantees: plaintext lies on the disk under no name, and is gone with the program however that ends; what opens to another
  * container than the folder names is refused, as is what no key opens, each for itself and in one sentence.
  */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Opener } from '../crypto/age.ts';
 import { attributesAbove, decodeRecord, endOf, MAX_SEALED, type SealedRecord } from '../exchange/container.ts';
 import { present } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
-import { BLOCK_BYTES, createAppender, createTurns, fileError, readAt, type Work } from './container-io.ts';
+import { BLOCK_BYTES, createAppender, createTurns, fileError, makeFolder, readAt, type Work } from './container-io.ts';
 import { type Container, closeContainer, type DemandsFor, readContainer, readLeaf } from './container-read.ts';
 
 /** What may open a folder, and what to say when nothing of it does. */
@@ -66,7 +66,7 @@ async function decryptTo(
   if (header === null) return 'it must be encrypted and is not: what is in it is no age file';
   const opened = await age.decrypt(keys.openers, header, blocksOf(container.fd, from, record.bytes));
   if (!opened.ok) return opened.reason === 'no-key' ? keys.otherwise : 'it does not open: its encryption is not whole';
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const fd = createNameless(folder);
   try {
     const appender = createAppender(fd, 0);

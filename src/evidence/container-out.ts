@@ -13,6 +13,7 @@ import {
   existsAlready,
   fileError,
   isThere,
+  makeFolder,
   putInPlace,
   syncFolder,
   type Work,
@@ -172,7 +173,7 @@ export async function takeOut(container: Container, target: number, to: string, 
   };
   return withTemporary(part, async () => {
     try {
-      const made = mkdirSync(to, { recursive: true });
+      makeFolder(to);
       for (const name of tops) if (isThere(join(to, name))) throw existsAlready(join(to, name));
       mkdirSync(part, { mode: 0o700 });
       await stage(container, target, depth, part, '', staging);
@@ -188,7 +189,6 @@ export async function takeOut(container: Container, target: number, to: string, 
         names.push(name);
       }
       syncFolder(to);
-      if (made !== undefined) syncFolder(dirname(made));
       const { leaves, bytes, refused } = staging;
       return { leaves, bytes, names, refused };
     } catch (error) {

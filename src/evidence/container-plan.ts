@@ -67,7 +67,7 @@ function look(source: string, name: string): Found {
   return { name, source, kind: stat.isFile() ? 'file' : 'folder', bytes: stat.isFile() ? stat.size : 0, inline: null };
 }
 
-const CERTIFICATE = /^-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----\s*$/;
+const CERTIFICATE = /^-----BEGIN ((?:ATTRIBUTE )?CERTIFICATE)-----([A-Za-z0-9+/=\s]*)-----END \1-----\s*$/;
 
 function lookInline(source: string, kind: 'statement' | 'credential', now: number): Found {
   const { fd, bytes } = openPlain(source);
@@ -75,7 +75,7 @@ function lookInline(source: string, kind: 'statement' | 'credential', now: numbe
     if (bytes > MAX_INLINE_BYTES)
       throw new FitError('bad-file', `${source} is larger than ${MAX_INLINE_BYTES / 1024} KiB`);
     const raw = readAt(fd, new Uint8Array(bytes), 0);
-    const [, body] = kind === 'credential' ? (CERTIFICATE.exec(Buffer.from(raw).toString('latin1')) ?? []) : [];
+    const [, , body] = kind === 'credential' ? (CERTIFICATE.exec(Buffer.from(raw).toString('latin1')) ?? []) : [];
     const inline = body === undefined ? raw : new Uint8Array(Buffer.from(body, 'base64'));
     const fault =
       kind === 'credential'

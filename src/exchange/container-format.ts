@@ -46,7 +46,7 @@ export interface StatementRecord extends Named {
   readonly text: string;
 }
 
-/** An X.509 certificate (DER). */
+/** An X.509 certificate or attribute certificate (DER). */
 export interface CredentialRecord extends Named {
   readonly kind: 'credential';
   readonly der: Uint8Array;

@@ -191,6 +191,20 @@ test('what is encrypted to a contact is opened by its daemon, and by no other', 
   await oak.ok('unlock', ...oak.pw);
 });
 
+test('an encrypted folder in what is delivered is opened where it is received', async () => {
+  const { deal } = await elm.ok<{ readonly deal: string }>(
+    'send',
+    at('oak.fitc'),
+    '--to',
+    'oak',
+    '--no-wait',
+    ...elm.pw,
+  );
+  await oak.waitFor(deal, ['offered']);
+  await oak.ok('deal', 'receive', deal, '--to', at('delivered'), '--unpack', ...oak.pw);
+  samePlans('delivered');
+});
+
 test('a receipt is signed for what was opened and compared, inside and outside, and for nothing else', async () => {
   const args = ['--attr', 'plans=encrypted,receipt', '--attr', 'plans/roof=receipt'];
   const me = (await oak.ok<WhoamiResult>('whoami')).recipient ?? '';

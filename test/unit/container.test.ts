@@ -35,6 +35,7 @@ import { present } from '../../src/lib/assert.ts';
 import { fromHex, toHex, utf8 } from '../../src/lib/bytes.ts';
 import { encode } from '../../src/lib/cbor.ts';
 import { PeerFault } from '../../src/lib/errors.ts';
+import { attributeCertificate } from '../support/attribute-certificates.ts';
 import { build, container, hashOf, readTree, rootOf, type Spec, saltFor } from '../support/containers.ts';
 import { NOW, trader, YEAR } from '../support/identities.ts';
 
@@ -365,6 +366,7 @@ test('an attribute that cannot be checked, or that contradicts another, refuses 
 test('statements and credentials are what they have to be, or refused alone', async () => {
   const certificate = (notBefore: number, notAfter: number) =>
     selfSigned({ key: generateSigningKey(), name: 'Oak', notBefore, notAfter });
+  const library = await trader('The Library');
   const tree = readTree(
     container(
       { name: 'bad.txt', statement: 'You owe me \u202e10 EUR.\n' },
@@ -372,14 +374,17 @@ test('statements and credentials are what they have to be, or refused alone', as
       { name: 'good.txt', statement: 'You owe me 10 EUR.\n' },
       { name: 'none.pem', der: Uint8Array.of(1, 2, 3) },
       { name: 'old.pem', der: await certificate(NOW - YEAR, NOW - 60) },
+      { name: 'past.pem', der: attributeCertificate(library, 'Oak', { notAfter: NOW - 60 }) },
+      { name: 'rights.pem', der: attributeCertificate(library, 'Oak') },
       { name: 'young.pem', der: await certificate(NOW + 60, NOW + YEAR) },
     ),
   );
   const refused = refusedIn(tree);
-  assert.deepEqual(Object.keys(refused), ['bad.txt', 'none.pem', 'old.pem', 'young.pem']);
+  assert.deepEqual(Object.keys(refused), ['bad.txt', 'none.pem', 'old.pem', 'past.pem', 'young.pem']);
   assert.match(refused['bad.txt'] ?? '', /may not be signed: line 1: U\+202E is a control of writing direction/);
-  assert.equal(refused['none.pem'], 'it is not an X.509 certificate');
+  assert.equal(refused['none.pem'], 'it is not an X.509 certificate or attribute certificate');
   assert.match(refused['old.pem'] ?? '', /expired on 2026-11-20T11:59:00Z/);
+  assert.match(refused['past.pem'] ?? '', /expired on 2026-11-20T11:59:00Z/);
   assert.match(refused['young.pem'] ?? '', /not valid before/);
   assert.ok(parseCertificate(await certificate(NOW, NOW + 1)));
 });
