@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Verdict } from '../../src/evidence/verify.ts';
 import type { DealResult, ExplainResult } from '../../src/rpc/agent.ts';
+import type { ApprovalRequest } from '../../src/rpc/approvals.ts';
 import { openssl } from '../support/openssl.ts';
 import { endAll, fit, parsed, startTrio, type Trader, type Trio } from '../support/traders.ts';
 
@@ -191,4 +192,102 @@ test('a credential goes one way', async () => {
   const deal = await offered('deal', 'grant', contract, '--credential', path, '--receipt', 'none');
   const { to } = await received(deal);
   assert.equal(readFileSync(join(to, 'token.txt'), 'utf8'), 'a token that opens a door\n');
+});
+
+for (const [args, why] of [
+  [['--no-origin'], /--no-origin is for transfers.*proof of wrong content/],
+  [['--receipt', 'fair', '--no-origin'], /--no-origin is for transfers/],
+  [['--receipt', 'asked', '--arbiter', 'notary'], /no arbiter with --receipt asked/],
+  [['--receipt', 'none', '--check', 'window=1h'], /--check is about what the arbiter compares/],
+  [['--receipt', 'none', '--want-receipt'], /say different things/],
+  [['--receipt', 'signed'], /fair, asked, none/],
+] as const) {
+  test(`fit deal deliver ${args.join(' ')}: a usage error that says why, and nothing offered`, async () => {
+    const before = (await elm.ok<{ deals: readonly unknown[] }>('deal', 'list')).deals.length;
+    const { path } = fileOf('plan.pdf', 10);
+    const said = await elm.fails(2, 'deal', 'deliver', 'any', path, ...args, ...elm.pw);
+    assert.match(said.stderr, why);
+    assert.equal((await elm.ok<{ deals: readonly unknown[] }>('deal', 'list')).deals.length, before);
+  });
+}
+
+test('fit send --receipt fair needs an arbiter; with one it is a delivery as before', async () => {
+  const { path } = fileOf('plan.pdf', 10);
+  assert.match(
+    (await elm.fails(2, 'send', path, '--to', 'oak', '--want-receipt', ...elm.pw)).stderr,
+    /who is the arbiter/,
+  );
+  const deal = await offered('send', path, '--to', 'oak', '--arbiter', 'notary');
+  assert.equal((await oak.ok<DealResult>('deal', 'show', deal)).kind, 'delivery');
+  await oak.ok('deal', 'decline', deal);
+  const draft = await elm.ok<{ text: string }>('send', path, '--to', 'oak', '--receipt', 'none', '--dry-run');
+  assert.match(draft.text, /fit = "transfer\/1"/);
+});
+
+test('a program that sends or receives without the passphrase waits for a person, who is told what it means', async () => {
+  const { path, data } = fileOf('plan.pdf', 1000);
+  const asked = await elm.fails(5, 'send', path, '--to', 'oak', '--json');
+  const { error } = JSON.parse(asked.stderr.split('\n').find((line) => line.startsWith('{')) ?? '') as {
+    error: { data: { request: ApprovalRequest } };
+  };
+  const { request } = error.data;
+  assert.match(request.fairness, /^no arbiter: you sign that they are yours .* oak can keep the files/);
+  const shown = await elm.fit('approve', 'show', request.id);
+  assert.match(shown.stdout, /arbiter +none: a transfer/);
+  await elm.ok('approve', 'grant', request.id, ...elm.pw);
+  const { deal } = request;
+  await oak.waitFor(deal, ['offered']);
+  const to = freshFolder();
+  const theirs = await oak.fit('deal', 'receive', deal, '--to', to, '--timeout', '20', '--json');
+  assert.equal(theirs.code, 5, theirs.stderr);
+  const [waiting] = (await oak.ok<{ requests: readonly ApprovalRequest[] }>('approve', 'list')).requests;
+  assert.match(waiting?.fairness ?? '', /^you sign a receipt once all of it is here and compared; no arbiter/);
+  await oak.ok('approve', 'grant', waiting?.id ?? '', ...oak.pw);
+  await Promise.all([elm, oak].map((one) => one.waitFor(deal, ['completed'])));
+  const taken = await oak.ok<Ended>('deal', 'receive', deal, '--to', to);
+  assert.deepEqual(readFileSync(taken.files[0] ?? ''), data);
+});
+
+test('a rule for deliveries does not send without an arbiter; one for transfers does', async () => {
+  const policy = (more: string): string => `fit = "policy/1"
+
+[[rule]]
+name = "files"
+outcome = "approve"
+kind = "offer"
+contact = "oak"
+${more}items = [
+  { from = "you", kind = "content", description = "the files that this text names" },
+  { from = "them", kind = "receipt", description = "signed receipt for them" },
+]
+`;
+  const confirm = async (text: string): Promise<void> => {
+    writeFileSync(elm.paths.policy, text, { mode: 0o600 });
+    await elm.ok('policy', 'confirm', ...elm.pw);
+  };
+  const { path } = fileOf('plan.pdf', 100);
+  await confirm(policy(''));
+  const said = await elm.fails(5, 'send', path, '--to', 'oak');
+  assert.match(said.stderr, /needs a person's approval/);
+  const [asked] = (await elm.ok<{ requests: readonly ApprovalRequest[] }>('approve', 'list')).requests;
+  assert.match(asked?.why ?? '', /only rules that say transfer = true approve what has no arbiter/);
+  await elm.ok('approve', 'refuse', asked?.id ?? '');
+  await confirm(policy('transfer = true\n'));
+  const { deal } = await elm.ok<{ deal: string }>('send', path, '--to', 'oak', '--no-wait');
+  assert.equal((await received(deal)).state, 'completed');
+  // Of a delivery it says nothing.
+  await elm.fails(5, 'send', path, '--to', 'oak', '--arbiter', 'notary');
+});
+
+test('a transfer is not answered with another text, nor resolved', async () => {
+  const { path } = fileOf('plan.pdf', 100);
+  const deal = await offered('send', path, '--to', 'oak');
+  const text = join(oak.folder, 'other.md');
+  writeFileSync(text, '# Another text\n\nSomething else.\n');
+  const said = await oak.fails(3, 'deal', 'counter', deal, text, ...oak.pw);
+  assert.match(said.stderr, /received or declined, not answered with another text/);
+  await oak.fails(3, 'deal', 'resolve', deal);
+  assert.match((await oak.fit('deal', 'accept', deal, '--dry-run')).stderr, /unknown option/);
+  await oak.ok('deal', 'decline', deal, '--reason', 'not wanted');
+  await elm.waitFor(deal, ['declined']);
 });
