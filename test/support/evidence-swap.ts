@@ -5,20 +5,9 @@
 import { completeDocument, exchangeTerms, parseDocument } from '../../src/commerce/document.ts';
 import { noteOf } from '../../src/commerce/note.ts';
 import { logEntryOf, makeTransaction } from '../../src/commerce/transaction.ts';
-import {
-  chunkKeys,
-  chunksOf,
-  contentLeaf,
-  encodeWrongChunk,
-  merkleRoot,
-  SALT_BYTES,
-  sealChunk,
-  sealedLeaf,
-} from '../../src/crypto/content.ts';
 import { signP256 } from '../../src/crypto/ecdsa.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { generateKem } from '../../src/crypto/kem.ts';
-import { publicPoint } from '../../src/crypto/p256.ts';
 import type { Certificate } from '../../src/crypto/pki/certificate.ts';
 import { generateVerifierKey } from '../../src/crypto/verifier-key.ts';
 import type { SwapInput } from '../../src/evidence/swap.ts';
@@ -27,23 +16,16 @@ import { makeRecord, type Parties, template } from '../../src/exchange/contract.
 import { type CredentialTerms, describeCredential } from '../../src/exchange/credential.ts';
 import type { Document } from '../../src/exchange/document.ts';
 import type { Role } from '../../src/exchange/items.ts';
-import { encodeMisbehaviour } from '../../src/exchange/misbehaviour.ts';
 import type { ExchangeRecord } from '../../src/exchange/record.ts';
-import type { ContentTerms } from '../../src/exchange/terms.ts';
-import { concat, utf8 } from '../../src/lib/bytes.ts';
+import { utf8 } from '../../src/lib/bytes.ts';
 import { systemRng } from '../../src/lib/rng.ts';
+import { type GivenFile, makeContent } from './contents.ts';
 import { NOW, type Scene } from './evidence.ts';
 
 const DAY = 86_400;
 const WINDOW = 3600;
 /** SHA-256 of the contract under which both give. */
 export const CONTRACT = sha256(utf8('a contract'));
-const SALT = new Uint8Array(SALT_BYTES).fill(5);
-
-interface GivenFile {
-  readonly name: string;
-  readonly data: Uint8Array;
-}
 
 export interface SwapParts {
   readonly note: Document;
@@ -56,34 +38,6 @@ export interface SwapParts {
   readonly files: Record<Role, readonly GivenFile[]>;
   /** That the content of the role is wrong: it is, if `wrong` says so. */
   proof(role: Role): Uint8Array;
-}
-
-interface Content {
-  readonly terms: ContentTerms;
-  readonly key: Uint8Array;
-  readonly sealed: Uint8Array;
-  readonly leaf: Uint8Array;
-}
-
-/** Content of one chunk. */
-function makeContent(
-  files: readonly GivenFile[],
-  key: Uint8Array,
-  credential: CredentialTerms | null,
-  isWrong: boolean,
-) {
-  const data = concat(...files.map((file) => file.data));
-  const leaf = contentLeaf(0, SALT, data);
-  const seal = chunkKeys(key, publicPoint(key))(0);
-  const sealed = sealChunk(seal, SALT, isWrong ? data.map((byte) => byte ^ 1) : data);
-  const terms: ContentTerms = {
-    root: merkleRoot('content', leaf),
-    bytes: data.length,
-    chunks: chunksOf(data.length),
-    credential,
-    files: files.map(({ name, data: bytes }) => ({ name, size: bytes.length, sha256: sha256(bytes) })),
-  };
-  return { terms, key, sealed, leaf };
 }
 
 interface Options {
@@ -107,9 +61,11 @@ export function makeSwap(scene: Scene, options: Options = {}): SwapParts {
     R: [licence],
   };
   const credential = options.credential ?? describeCredential(licence.data);
-  const contents: Record<Role, Content> = {
-    O: makeContent(files.O, new Uint8Array(32).fill(7), null, options.wrong === 'O'),
-    R: makeContent(files.R, new Uint8Array(32).fill(9), credential, options.wrong === 'R'),
+  const seed = new Uint8Array(32).fill(5);
+  const made = (role: Role) => ({ seed, ...(options.wrong === role ? { wrongChunk: 0 } : {}) });
+  const contents = {
+    O: makeContent(files.O, made('O')),
+    R: makeContent(files.R, { credential, ...made('R') }),
   };
   const [own, other] = [contents.R.terms, contents.O.terms];
   const text = completeDocument(utf8(noteOf(own, WINDOW, 'As agreed.', { other })), {
@@ -130,13 +86,10 @@ export function makeSwap(scene: Scene, options: Options = {}): SwapParts {
     R: { certificate: author.certificate, verifier: generateVerifierKey().public },
     T: { certificate: arbiter.certificate, kem: generateKem().public, terms },
   };
-  const sealedOf = ({ key, sealed }: Content) => {
-    return { point: publicPoint(key), ciphertextRoot: merkleRoot('sealed', sealedLeaf(0, sealed)) };
-  };
   const record = makeRecord(exchangeTerms(note), parties, {
     nonce: systemRng(32),
     signingTime: options.signingTime ?? NOW,
-    sealed: { O: sealedOf(contents.O), R: sealedOf(contents.R) },
+    sealed: { O: contents.O.sealed, R: contents.R.sealed },
   });
   const offer = makeTransaction({
     deal: note.terms.deal,
@@ -171,12 +124,6 @@ export function makeSwap(scene: Scene, options: Options = {}): SwapParts {
         .concat((options.extra ?? []).map((one) => one.der)),
       log: [offer].map(logEntryOf),
     },
-    proof(role) {
-      const { sealed, leaf } = contents[role];
-      return encodeMisbehaviour(
-        witnesses[role],
-        encodeWrongChunk({ index: 0, sealed, sealedPath: [], leaf, leafPath: [] }),
-      );
-    },
+    proof: (role) => contents[role].proof(witnesses[role], 0),
   };
 }
