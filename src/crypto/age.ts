@@ -78,7 +78,8 @@ function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array>
       async pull(controller) {
         const { done, value } = await parts.next();
         if (done === true) controller.close();
-        else controller.enqueue(value);
+        // A copy: whoever gives the parts may use one block for all of them.
+        else controller.enqueue(value.slice());
       },
       async cancel() {
         await parts.return?.();

@@ -51,12 +51,13 @@ async function prepare(nodes: readonly Planned[], seal: Sealer, work: Work): Pro
     root,
     bytes: HEAD_BYTES + tree.length + contentBytes + seals.length,
     async *parts() {
+      const pieces = new Uint8Array(BLOCK_BYTES);
       yield head;
       yield tree;
       for (const [index, node] of nodes.entries()) {
         if (node.kind !== 'file') continue;
         const hash = createContentHash(records.saltOf(index));
-        for (const piece of contentOf(node, block)) {
+        for (const piece of contentOf(node, pieces)) {
           hash.add(piece);
           yield piece;
         }

@@ -209,6 +209,34 @@ test('a file that changes between the two readings ends the packing, and leaves 
   await pack(nodes, out, seal, work());
 });
 
+/** No divisor of the bits of a byte, so that each of them is changed somewhere. */
+const STEP = 3;
+
+test('any changed byte refuses what it is part of, and what appears is what was packed', async () => {
+  const nodes = await sealFolders(await planned({ in: ['encrypted'] }), () => lock, seal, work());
+  const file = await packed(nodes);
+  const bytes = readFileSync(file);
+  const changed = fresh();
+  const whole = ['in', 'in/below', 'in/below/other', 'in/file', 'open'];
+  let refusedAlone = 0;
+  for (let place = 0; place < bytes.length; place += STEP) {
+    const copy = Uint8Array.from(bytes);
+    copy[place] = (copy[place] ?? 0) ^ (1 << (place % 8));
+    writeFileSync(changed, copy);
+    try {
+      const { refused, names: found } = await unpacked(changed);
+      assert.ok(Object.keys(refused).length > 0, `byte ${place}`);
+      assert.ok(found.length < whole.length && found.every((name) => whole.includes(name)), `byte ${place}`);
+      if (found.includes('in')) assert.ok(found.includes('in/file'), 'encrypted folders appear whole or not at all');
+      else refusedAlone += found.includes('open') ? 1 : 0;
+    } catch (error) {
+      assert.ok(isFitError(error) && error.code === 'bad-file', `byte ${place}: ${String(error)}`);
+    }
+  }
+  const sealed = nodes.find(({ kind }) => kind === 'sealed')?.bytes ?? 0;
+  assert.ok(refusedAlone >= Math.floor(sealed / STEP), 'a change in what is sealed leaves the other file');
+});
+
 test('a record of what is sealed has one encoding', () => {
   const record: ContainerRecord = {
     kind: 'sealed',
