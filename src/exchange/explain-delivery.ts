@@ -191,7 +191,7 @@ function lostNotes({ phase }: Position, { them, arbiter, until, window }: Circum
   if (phase === 'contracted') return ['the receipt is out, and the files never came again'];
   const ends =
     window === 0
-      ? `as soon as ${arbiter} has the receipt for them`
+      ? `once ${them} brings them to ${arbiter}, and it finds them right`
       : `${hours(window)} after ${arbiter} was first asked`;
   return [
     `your daemon asks ${them} for the files again as long as the deal is open; ${arbiter} has none of them and can give nothing but the key`,

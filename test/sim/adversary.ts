@@ -263,8 +263,9 @@ function isBusy(world: World, s: State, party: number): boolean {
  * on its disk; the sender makes it with its key.
  */
 function bringAsked(at: Step, s: State, seat: Seat): void {
-  const { resolve } = (s.cells[seat.index] as Cell).stored ?? {};
-  if (!resolve || !s.asked.includes(resolve) || !waits(s, seat)) return;
+  const { resolve, phase } = (s.cells[seat.index] as Cell).stored ?? {};
+  // Who gives up what its disk has lost has nothing to bring.
+  if (!resolve || !s.asked.includes(resolve) || !waits(s, seat) || phase === 'waiving') return;
   if (s.down[seat.party] && seat.role === 'O') return;
   bring(at, s, seat.court, 'own', seat.name);
 }
