@@ -17,7 +17,7 @@ export type Tool = (typeof TOOLS)[number];
 export interface Copying {
   /** Those that the system has. */
   readonly tools: readonly Tool[];
-  /** Milliseconds that a copy of the file takes, connection included. */
+  /** Milliseconds that a copy of the file or folder takes, connection included. */
   copy(tool: Tool, path: string): Promise<number>;
   stop(): Promise<void>;
 }
@@ -89,11 +89,11 @@ export async function startCopying(folder: string): Promise<Copying | undefined>
   return {
     tools,
     async copy(tool, path) {
-      rmSync(at('copy'), { force: true });
+      rmSync(at('copy'), { recursive: true, force: true });
       return timed(() =>
         tool === 'scp'
-          ? run('scp', ['-q', ...quiet, '-P', String(port), path, to])
-          : run('rsync', ['-e', ['ssh', '-p', String(port), ...quiet].join(' '), path, to]),
+          ? run('scp', ['-q', '-r', ...quiet, '-P', String(port), path, to])
+          : run('rsync', ['-r', '-e', ['ssh', '-p', String(port), ...quiet].join(' '), path, to]),
       );
     },
     async stop() {

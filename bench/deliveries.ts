@@ -4,14 +4,16 @@
  * between two processes, so that a machine's changing load meets both; `cp` of the same file says what the disk does,
  * `scp` and `rsync` what others do, where there is an sshd.
  */
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { present } from '../src/lib/assert.ts';
 import { connectRaw, type Raw, startPeer } from './bulk-ends.ts';
 import { type Copying, startCopying, type Tool } from './copying.ts';
 import { cpuMs, median, medianRatio, memory, nowMs, timed } from './measure.ts';
 import type { Row } from './report.ts';
-import type { Trader } from './traders.ts';
+import { environmentOf, type Trader } from './traders.ts';
 
 const WAIT = 900_000;
 const MIB = 1024 * 1024;
@@ -34,7 +36,12 @@ interface Spent {
 
 type Delivered = Readonly<Record<(typeof PHASES)[number], Spent>>;
 
-async function deliver(elm: Trader, oak: Trader, files: readonly string[]): Promise<Delivered> {
+async function deliver(
+  elm: Trader,
+  oak: Trader,
+  files: readonly string[],
+  take: (path: string) => void = () => {},
+): Promise<Delivered> {
   const now = (): Spent => ({ wall: nowMs(), cpu: cpuMs(elm.pid) + cpuMs(oak.pid) });
   const between = (from: Spent, to: Spent): Spent => ({ wall: to.wall - from.wall, cpu: to.cpu - from.cpu });
   const begun = now();
@@ -53,6 +60,8 @@ async function deliver(elm: Trader, oak: Trader, files: readonly string[]): Prom
   );
   if (!ends.every(({ state, via }) => state === 'completed' && via === 'peer')) throw new Error('not delivered');
   const done = now();
+  const [file] = (await oak.agent.deliveryShow({ deal })).files;
+  take(present(file?.path, 'opened file'));
   await oak.agent.deliveryTaken({ deal });
   return { prepare: between(begun, offered), fetch: between(offered, here), exchange: between(here, done) };
 }
@@ -120,6 +129,64 @@ async function measureSize(
   ];
 }
 
+function fit(trader: Trader, ...args: readonly string[]): void {
+  const done = spawnSync(process.execPath, ['bin/fit', ...args], { env: environmentOf(trader.home), encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`fit ${args[0]}: ${done.stderr}`);
+}
+
+const FOLDER_FILES = 1000;
+
+/** A folder of many small files as a person delivers it: packed, delivered for a receipt, unpacked and durable. */
+async function measureFolder(
+  folder: string,
+  elm: Trader,
+  oak: Trader,
+  raw: Raw,
+  copying: Copying | undefined,
+  rounds: number,
+): Promise<Row[]> {
+  const source = join(folder, 'many');
+  mkdirSync(source);
+  for (let index = 0; index < FOLDER_FILES; index += 1) writeRandom(join(source, `file-${index}`), FILE_BYTES);
+  const parts = { pack: [] as number[], deliver: [] as number[], unpack: [] as number[] };
+  const plain: number[] = [];
+  const tools = new Map<Tool, number[]>();
+  for (let round = 0; round < rounds; round += 1) {
+    const [packed, into] = [join(folder, `many-${round}.fitc`), join(folder, `unpacked-${round}`)];
+    parts.pack.push(await timed(() => fit(elm, 'pack', source, '--out', packed)));
+    const begun = nowMs();
+    let unpacked = 0;
+    await deliver(elm, oak, [packed], (path) => {
+      parts.deliver.push(nowMs() - begun);
+      const from = nowMs();
+      fit(oak, 'unpack', path, '--to', into);
+      unpacked = nowMs() - from;
+    });
+    parts.unpack.push(unpacked);
+    plain.push(await timed(() => raw.pull(FOLDER_FILES * FILE_BYTES)));
+    for (const tool of copying?.tools ?? [])
+      tools.set(tool, [...(tools.get(tool) ?? []), (await copying?.copy(tool, source)) ?? Number.NaN]);
+    rmSync(packed);
+    rmSync(into, { recursive: true });
+  }
+  rmSync(source, { recursive: true });
+  const all = parts.pack.map((ms, at) => ms + (parts.deliver[at] ?? 0) + (parts.unpack[at] ?? 0));
+  const row = (id: string, what: string, ms: readonly number[]): Row => ({
+    id: `delivery.folder${id}`,
+    what,
+    value: median(ms),
+    unit: 'ms',
+  });
+  return [
+    row('', `a folder of ${FOLDER_FILES} files of 10 KiB`, all),
+    row('.pack', '  packed', parts.pack),
+    row('.deliver', '  delivered for a receipt', parts.deliver),
+    row('.unpack', '  unpacked, each file durable', parts.unpack),
+    row('.raw', '  one raw libp2p stream of as many bytes', plain),
+    ...[...tools].map(([tool, ms]) => row(`.${tool}`, `  ${tool} -r of it over a local sshd`, ms)),
+  ];
+}
+
 const FILES = 400;
 const FILE_BYTES = 10 * 1024;
 
@@ -164,6 +231,7 @@ export async function measureDeliveries(
     await deliver(elm, oak, [warm]);
     await raw.pull(8 * MIB);
     rows.push(...(await measureFiles(own, elm, oak, rounds)));
+    rows.push(...(await measureFolder(own, elm, oak, raw, copying, Math.min(rounds, 3))));
     for (const size of sizes)
       rows.push(...(await measureSize(own, elm, oak, raw, copying, size, size > 100 ? 1 : rounds)));
   } finally {
