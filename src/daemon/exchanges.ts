@@ -11,9 +11,8 @@ import type { Archive } from '../archive/sealed-store.ts';
 import type { StoreOp } from '../archive/store.ts';
 import type { EscrowPool } from '../crypto/escrow-pool.ts';
 import { generateKem } from '../crypto/kem.ts';
-import { complete, decodeDelivery, itemOf, keyIn } from '../exchange/completion.ts';
+import { complete, decodeDelivery, keyIn } from '../exchange/completion.ts';
 import type { Parties } from '../exchange/contract.ts';
-import { windowOf } from '../exchange/items.ts';
 import { decodeMessage, type ExchangeMessage } from '../exchange/messages.ts';
 import { encodeMisbehaviour } from '../exchange/misbehaviour.ts';
 import { begin, isFinal, type PartyEffect, type PartyInput, type PartyState, step } from '../exchange/party.ts';
@@ -25,20 +24,17 @@ import { type Clock, seconds } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMutex } from '../lib/mutex.ts';
-import { patienceWithin } from '../lib/window.ts';
 import type { Link, Remote } from '../p2p/link.ts';
 import type { Ciphertexts } from './ciphertexts.ts';
 import type { ContentOfExchanges } from './deliveries.ts';
 import { answerKeyOf, doneKey, letter, letterFor, openKey, otherRole, storedOps, summary } from './exchange-effects.ts';
 import { courseOf, decodeExchange, type Exchange } from './exchange-record.ts';
+import { createExchangeTimers, RETRY_MS, type Timed } from './exchange-timers.ts';
 import { type ArbiterTrouble, createInquiry, type Subject } from './inquiry.ts';
 import type { Keyring } from './keyring.ts';
 import type { Ack, Letter, Outbox } from './outbox.ts';
 import { createPromising, type Made } from './promising.ts';
 import { decodeSpooled } from './spool.ts';
-
-/** Until what is in the way (a full disk, a dead worker) is tried again. */
-const RETRY_MS = 10_000;
 
 /** What the responder's side of the deal says to message 1. */
 export type Admission =
@@ -122,8 +118,8 @@ export interface Exchanges {
   stop(): void;
 }
 
-interface Live extends Subject {
-  readonly timers: Map<'patience' | 'deadline', () => void>;
+interface Live extends Subject, Timed {
+  gone: boolean;
 }
 
 export function createExchanges(ports: ExchangePorts): Exchanges {
@@ -180,7 +176,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
     for (const then of durable) then();
     if (entry.gone) return;
     for (const effect of effects) {
-      if (effect.kind === 'timer') (effect.timer === 'patience' ? startPatience : startDeadline)(entry);
+      if (effect.kind === 'timer') timers[effect.timer](entry);
       else if (effect.kind === 'ask') void inquiry.ask(entry);
       else if (effect.kind === 'checkContent') void checkContent(entry);
     }
@@ -207,6 +203,10 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const { archive, keyring, link, clock, log } = ports;
   const { makePromise, verifyPromise } = createPromising(ports);
   const { ciphertext } = ports.content;
+  const timers = createExchangeTimers<Live>(
+    { clock, log, patienceMs: ports.patienceMs, stopping: stopping.signal },
+    feed,
+  );
   const inquiry = createInquiry<Live>(
     { archive, keyring, link, clock, log, stopping: stopping.signal, ciphertext },
     feed,
@@ -236,46 +236,6 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
         await inquiry.pause(RETRY_MS);
       }
     }
-  };
-
-  /**
-   * Of a swap's originator, in ms: when its patience is over at the latest. The window can begin as soon as message 1 leaves, and
-   * no acknowledgement and no restart begins it again.
-   */
-  const endOfPatience = ({ record, role }: Exchange): number | undefined => {
-    if (role !== 'originator' || record.itemR.kind !== 'content') return undefined;
-    // Whichever is first, so that a clock that was set back since makes it no later.
-    const begun = Math.min(record.signingTime * 1000, ports.clock.now());
-    return begun + patienceWithin(windowOf(record.check), Number.POSITIVE_INFINITY);
-  };
-
-  const startTimer = (entry: Live, timer: 'patience' | 'deadline', atMs: number): void => {
-    entry.timers.get(timer)?.();
-    const fire = (): void => {
-      feed(entry, { kind: timer, now: now() }).catch((error) => {
-        ports.log.error({ error }, 'an exchange could not go on');
-        // A full disk, say: the time has come all the same.
-        if (!entry.gone && !stopping.signal.aborted) arm(ports.clock.now() + RETRY_MS);
-      });
-    };
-    const arm = (at: number): void => void entry.timers.set(timer, ports.clock.at(at, fire));
-    arm(atMs);
-  };
-
-  const startPatience = (entry: Live): void => {
-    const { exchange } = entry;
-    const getsContent = itemOf(exchange.record, otherRole(exchange.role)).kind === 'content';
-    const window = getsContent ? windowOf(exchange.record.check) : 0;
-    const ends = ports.clock.now() + patienceWithin(window, ports.patienceMs);
-    startTimer(entry, 'patience', Math.min(ends, endOfPatience(exchange) ?? ends));
-  };
-
-  const startDeadline = (entry: Live): void => {
-    const { notAfter, margin } = entry.exchange.record;
-    startTimer(entry, 'deadline', (notAfter - margin) * 1000);
-    const end = endOfPatience(entry.exchange);
-    // A peer that acknowledges nothing may have message 1 all the same, and what we give from the arbiter.
-    if (end !== undefined && entry.exchange.machine.phase === 'promised') startTimer(entry, 'patience', end);
   };
 
   /** Takes the step that records what was made. Runs under the exchange's lock. */
@@ -460,11 +420,11 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
       const entry = kind === 'x' && xid !== undefined ? live.get(xid) : undefined;
       if (entry === undefined || what !== 'promise' || entry.exchange.role !== 'originator') return;
       // Patience with a silent peer begins when its daemon has our promise; one that is away or locked is not silent.
-      if (ack.kind === 'ok') startPatience(entry);
+      if (ack.kind === 'ok') timers.patience(entry);
       else if (ack.kind === 'no') {
         feed(entry, { kind: 'declined', now: now() }).catch((error) => {
           ports.log.error({ error }, 'an exchange could not go on');
-          if (!entry.gone) startPatience(entry);
+          if (!entry.gone) timers.patience(entry);
         });
       }
     },

@@ -55,7 +55,8 @@ export function isOpen({ phase }: Position): boolean {
  */
 export function holdsPromise({ role, phase, holdsPromise }: Position): boolean {
   if (role === 'responder') return phase !== 'offered';
-  if (phase === 'contracted' || phase === 'aborted') return holdsPromise;
+  // The key of a swap may come before the promise, from the arbiter.
+  if (['contracted', 'aborted', 'opening', 'complaining'].includes(phase)) return holdsPromise;
   return phase === 'released' || phase === 'resolving';
 }
 

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { unzipSync } from 'fflate';
+import { saltOf } from '../../src/crypto/content.ts';
 import { writeAsics } from '../../src/evidence/asics.ts';
 import type { EvidenceFile } from '../../src/evidence/bundle.ts';
 import { buildSwap } from '../../src/evidence/swap.ts';
@@ -11,7 +12,7 @@ import type { Verdict } from '../../src/evidence/verify.ts';
 import { makeVoid } from '../../src/exchange/answers.ts';
 import { xidOf } from '../../src/exchange/record.ts';
 import { makeScene } from '../support/evidence.ts';
-import { makeSwap } from '../support/evidence-swap.ts';
+import { makeSwap, SEED } from '../support/evidence-swap.ts';
 import { openssl } from '../support/openssl.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { fit } from '../support/traders.ts';
@@ -80,6 +81,25 @@ test('people are told what was given by whom, that it is a credential, and who s
     /Second Trader/,
   ])
     assert.match(said.stdout, part);
+});
+
+test('⚔ a side whose note names another digest than its files have is shown by files and salts', async (t) => {
+  const { folder, run } = await prepared(t);
+  for (const [role, other] of [
+    ['O', 'R'],
+    ['R', 'O'],
+  ] as const) {
+    const lie = makeSwap(scene, { misdescribed: role });
+    writeFileSync(join(folder, 'lie.asics'), writeAsics(buildSwap(lie.input)));
+    writeFileSync(join(folder, 'salts'), saltOf(SEED, 0));
+    writeFileSync(join(folder, 'other.salts'), saltOf(SEED, 1));
+    const judged = async (...args: readonly string[]) => (await run(1, 'lie.asics', ...args)).problem?.code;
+    assert.equal(await judged('--content', role), 'other-content');
+    assert.equal(await judged('--content', role, '--salts', 'salts'), 'misdescribed');
+    assert.equal(await judged('--content', role, '--salts', 'other.salts'), 'other-content');
+    assert.equal(await judged('--content', role, '--salts', 'nowhere'), 'unreadable');
+    assert.deepEqual(compared(await run(0, 'lie.asics', '--content', other)).length, swap.files[other].length);
+  }
 });
 
 test('an altered statement, and the arbiter’s word that it is void, make it negative', async (t) => {

@@ -27,7 +27,7 @@ import type { FitEvent } from '../../src/rpc/agent.ts';
 import { ManualClock } from './manual-clock.ts';
 import { temporaryFolder } from './temporary.ts';
 
-export const worker = pathToFileURL(resolve('dist/content-worker.js'));
+const worker = pathToFileURL(resolve('dist/content-worker.js'));
 export const isCode = (code: string) => (error: unknown) => error instanceof FitError && error.code === code;
 export const MIB = 2 ** 20;
 export const ELM = new Uint8Array(32).fill(0xe1);

@@ -17,6 +17,7 @@ import { type CredentialTerms, describeCredential } from '../../src/exchange/cre
 import type { Document } from '../../src/exchange/document.ts';
 import type { Role } from '../../src/exchange/items.ts';
 import type { ExchangeRecord } from '../../src/exchange/record.ts';
+import type { ContentTerms } from '../../src/exchange/terms.ts';
 import { utf8 } from '../../src/lib/bytes.ts';
 import { systemRng } from '../../src/lib/rng.ts';
 import { type GivenFile, makeContent } from './contents.ts';
@@ -24,6 +25,8 @@ import { NOW, type Scene } from './evidence.ts';
 
 const DAY = 86_400;
 const WINDOW = 3600;
+/** Of the salts of all content. */
+export const SEED = new Uint8Array(32).fill(5);
 /** SHA-256 of the contract under which both give. */
 export const CONTRACT = sha256(utf8('a contract'));
 
@@ -44,6 +47,8 @@ interface Options {
   readonly signingTime?: number;
   readonly extra?: readonly Certificate[];
   readonly wrong?: Role;
+  /** Of whose first file the note names another digest. */
+  readonly misdescribed?: Role;
   /** What the note calls the author's file. */
   readonly credential?: CredentialTerms;
 }
@@ -61,13 +66,17 @@ export function makeSwap(scene: Scene, options: Options = {}): SwapParts {
     R: [licence],
   };
   const credential = options.credential ?? describeCredential(licence.data);
-  const seed = new Uint8Array(32).fill(5);
-  const made = (role: Role) => ({ seed, ...(options.wrong === role ? { wrongChunk: 0 } : {}) });
+  const made = (role: Role) => ({ seed: SEED, ...(options.wrong === role ? { wrongChunk: 0 } : {}) });
   const contents = {
     O: makeContent(files.O, made('O')),
     R: makeContent(files.R, { credential, ...made('R') }),
   };
-  const [own, other] = [contents.R.terms, contents.O.terms];
+  const described = (role: Role): ContentTerms => {
+    const [first, ...rest] = contents[role].terms.files;
+    if (first === undefined || options.misdescribed !== role) return contents[role].terms;
+    return { ...contents[role].terms, files: [{ ...first, sha256: sha256(utf8('another')) }, ...rest] };
+  };
+  const [own, other] = [described('R'), described('O')];
   const text = completeDocument(utf8(noteOf(own, WINDOW, 'As agreed.', { other })), {
     deal: 'd7q2m3xdp9aa',
     author: { name: 'First Trader', certificate: author.certificate.hash },
