@@ -120,6 +120,8 @@ export interface Exchanges {
 
 interface Live extends Subject, Timed {
   gone: boolean;
+  /** Its content is being compared. */
+  checking: boolean;
 }
 
 export function createExchanges(ports: ExchangePorts): Exchanges {
@@ -129,7 +131,7 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
   const now = (): number => seconds(ports.clock.now());
 
   const adopt = (exchange: Exchange): Live => {
-    const entry: Live = { exchange, timers: new Map(), asking: false, trouble: null, gone: false };
+    const entry: Live = { exchange, timers: new Map(), asking: false, checking: false, trouble: null, gone: false };
     live.set(exchange.xid, entry);
     return entry;
   };
@@ -214,13 +216,15 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
 
   const isLost = ({ exchange }: Live): Promise<boolean> => ports.content.isLost(toHex(exchange.record.document));
 
-  /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. */
+  /** Every chunk against its leaf, off the event loop; again later if it cannot be done now. One comparison of it at a time. */
   const checkContent = async (entry: Live): Promise<void> => {
+    if (entry.checking) return;
+    entry.checking = true;
     const { exchange } = entry;
     const witness = decodeDelivery(present(exchange.machine.contract, 'key'))[otherRole(exchange.role)];
     for (;;) {
       const { phase } = exchange.machine;
-      if (stopping.signal.aborted || entry.gone || (phase !== 'opening' && phase !== 'waiving')) return;
+      if (stopping.signal.aborted || entry.gone || (phase !== 'opening' && phase !== 'waiving')) break;
       try {
         const found = await ports.content.open(exchange.record, present(keyIn(witness), 'key'));
         await feed(
@@ -229,13 +233,13 @@ export function createExchanges(ports: ExchangePorts): Exchanges {
             ? { kind: 'right', now: now() }
             : { kind: 'wrong', proof: encodeMisbehaviour(witness, found.proof), now: now() },
         );
-        return;
       } catch (error) {
         if (error instanceof AssertionFailed) throw error;
         ports.log.warn({ xid: exchange.xid, error }, 'the content cannot be compared yet');
         await inquiry.pause(RETRY_MS);
       }
     }
+    entry.checking = false;
   };
 
   /** Takes the step that records what was made. Runs under the exchange's lock. */

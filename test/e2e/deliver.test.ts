@@ -183,6 +183,17 @@ test('without the passphrase a request waits, and granting it delivers', async (
   assert.deepEqual(readFileSync(join(to, 'asked.bin')), data);
 });
 
+test('people are told how much of it is here while it is fetched, and how fast', async () => {
+  const { path } = fileOf('slow.bin', 3_000_000);
+  const { deal } = await elm.ok<Ended>('send', path, '--to', 'oak', '--arbiter', 'notary', '--no-wait', ...elm.pw);
+  await oak.waitFor(deal, ['offered']);
+  // Slow enough that it takes longer than the second after which something is said.
+  const limited = ['--limit-rate', '1M', '--timeout', '60'];
+  const received = await oak.fit('deal', 'receive', deal, '--to', freshFolder(), ...limited, ...oak.pw);
+  assert.equal(received.code, 0, received.stderr);
+  assert.match(received.stderr, /^fit: [\d.]+ (?:B|[KM]iB) of 2\.9 MiB fetched.* \d+ s$/m);
+});
+
 interface Line {
   readonly schema: number;
   readonly kind: string;
