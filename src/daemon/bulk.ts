@@ -17,8 +17,8 @@ export const LEAVES_PER_REPLY = 32_768;
 export type BulkRequest =
   /** Key point and root of the ciphertext. */
   | { readonly kind: 'open'; readonly document: Uint8Array }
-  /** A lane (lane.ts) for the chunks from `from` on. */
-  | { readonly kind: 'lane'; readonly document: Uint8Array; readonly from: number }
+  /** A lane (lane.ts) for the chunks from `from` on, for whoever says this id there. */
+  | { readonly kind: 'lane'; readonly document: Uint8Array; readonly from: number; readonly id: Uint8Array }
   | {
       readonly kind: 'leaves' | 'chunks';
       readonly document: Uint8Array;
@@ -39,7 +39,7 @@ export function encodeBulkRequest(request: BulkRequest): Uint8Array {
     case 'open':
       return enc(1, 'open', request.document);
     case 'lane':
-      return enc(1, 'lane', request.document, request.from);
+      return enc(1, 'lane', request.document, request.from, request.id);
     default:
       return enc(1, request.kind, request.document, request.from, request.count);
   }
@@ -56,8 +56,8 @@ export function decodeBulkRequest(bytes: Uint8Array): BulkRequest {
     return { kind, document };
   }
   if (kind === 'lane') {
-    const [, , , from] = read.array(fields, 4, 'bulk request');
-    return { kind, document, from: read.uint(from, 'from') };
+    const [, , , from, id] = read.array(fields, 5, 'bulk request');
+    return { kind, document, from: read.uint(from, 'from'), id: read.bytes(id, LANE_ID_BYTES, 'id') };
   }
   const [, , , from, counted] = read.array(fields, 5, 'bulk request');
   const count = read.uint(counted, 'count');
@@ -102,7 +102,7 @@ export function encodeBulkReply(reply: BulkReply): Uint8Array {
     case 'data':
       return concat(beforeData(reply.data.length), reply.data);
     case 'lane':
-      return enc(1, 'lane', reply.port, reply.id, reply.key, reply.count);
+      return enc(1, 'lane', reply.port, reply.key, reply.count);
     case 'no':
       return enc(1, 'no', reply.why);
   }
@@ -112,7 +112,7 @@ export function encodeBulkReply(reply: BulkReply): Uint8Array {
 export function decodeBulkReply(bytes: Uint8Array): BulkReply {
   const data = dataOf(bytes);
   if (data !== undefined && data.length <= MOST_DATA) return { kind: 'data', data };
-  const fields = read.list(decode(bytes, BULK_FRAME_BYTES), 6, 'bulk reply');
+  const fields = read.list(decode(bytes, BULK_FRAME_BYTES), 5, 'bulk reply');
   if (fields[0] !== 1) throw new PeerFault('unknown-version', 'bulk reply: unknown version');
   const kind = read.oneOf(fields[1], ['open', 'data', 'lane', 'no'], 'bulk reply');
   switch (kind) {
@@ -123,17 +123,11 @@ export function decodeBulkReply(bytes: Uint8Array): BulkReply {
     case 'data':
       return { kind, data: read.blob(read.array(fields, 3, 'bulk reply')[2], MOST_DATA, 'data') };
     case 'lane': {
-      const [, , given, id, key, counted] = read.array(fields, 6, 'bulk reply');
+      const [, , given, key, counted] = read.array(fields, 5, 'bulk reply');
       const [port, count] = [read.uint(given, 'port'), read.uint(counted, 'count')];
       if (port < 1 || port > 65_535 || count < 1 || count > LANE_CHUNKS)
         throw new PeerFault('malformed', 'bulk reply: a lane');
-      return {
-        kind,
-        port,
-        id: read.bytes(id, LANE_ID_BYTES, 'id'),
-        key: read.bytes(key, LANE_KEY_BYTES, 'key'),
-        count,
-      };
+      return { kind, port, key: read.bytes(key, LANE_KEY_BYTES, 'key'), count };
     }
     case 'no':
       return { kind, why: read.text(read.array(fields, 3, 'bulk reply')[2], 200, 'why') };

@@ -101,7 +101,9 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const mending = new Map<string, Promise<void>>();
   /** Folders of this run: their records may not be written yet. */
   const fresh = new Set<string>();
-  const remains = createRemains(parts, records, contents, { locks, fresh, halt: fetches.halt });
+  const { halt } = fetches;
+  const revoke = (document: string): void => parts.lanes?.revoke(document);
+  const remains = createRemains(parts, records, contents, { locks, fresh, halt, revoke });
 
   /** Files of ours that were found changed, by document: when (ms), and until when nobody looks again. */
   const changed = new Map<string, { readonly from: number; readonly until: number }>();
@@ -424,11 +426,11 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       const bytes = files.reduce((sum, { size }) => sum + size, 0);
       const begun = clock.now();
       const job = { files, leavesPath, contentRoot, x, point, seed };
-      const fault = (code: string | null, error: unknown): boolean => {
+      const fault = (code: string | null, error: unknown, since = begun): boolean => {
         if (code === 'archive-corrupt') mend(document, found);
         if (code !== 'file-changed') return false;
         log.warn({ deal: found.deal, error }, 'content is not what it was when it was offered');
-        foundChanged(document, found.deal, begun);
+        foundChanged(document, found.deal, since);
         return true;
       };
       /** So many chunks are there, as far as we know. */
@@ -444,13 +446,20 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         const chunks = chunksOf(bytes);
         const offer =
           request.from < chunks
-            ? await parts.lanes?.offer(job, request.from, chunks, {
-                acknowledged: serving,
-                ended: (end) => {
-                  if (end.kind === 'failed' && !fault(end.code, end.message))
-                    log.warn({ deal: found.deal, error: end.message }, 'a lane ended early');
+            ? await parts.lanes?.offer(
+                { peer: from.certificate, document, id: request.id },
+                job,
+                request.from,
+                chunks,
+                {
+                  acknowledged: serving,
+                  ended: (end) => {
+                    // How long a lane was open says nothing about what it costs to look again.
+                    if (end.kind === 'failed' && !fault(end.code, end.message, clock.now()))
+                      log.warn({ deal: found.deal, error: end.message }, 'a lane ended early');
+                  },
                 },
-              })
+              )
             : null;
         return encodeBulkReply(offer == null ? { kind: 'no', why: 'no-lane' } : { kind: 'lane', ...offer });
       }
@@ -474,6 +483,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
 
     async resume(): Promise<void> {
       fetches.resume();
+      parts.lanes?.resume();
       await remains.sweep().catch((error) => log.warn({ error }, 'what ended deals left could not be taken away'));
       for await (const [document, delivery] of contents.all())
         if (delivery.kind === 'in' && delivery.phase === 'fetching') fetches.start(document);

@@ -32,13 +32,15 @@ interface RemainsPorts {
   readonly fresh: ReadonlySet<string>;
   /** Ends a fetch, and waits until it has let go of the files. */
   halt(document: string): Promise<void>;
+  /** Ends what is being given. */
+  revoke(document: string): void;
 }
 
 export function createRemains(
   { archive, store, consents, log, events }: RemainsParts,
   { update, isOver }: DeliveryRecords,
   contents: ContentStore,
-  { locks, fresh, halt }: RemainsPorts,
+  { locks, fresh, halt, revoke }: RemainsPorts,
 ) {
   /** Whether a text of this deal names it. */
   const isOffered = (document: string, { deal }: Delivery): boolean =>
@@ -82,6 +84,8 @@ export function createRemains(
   const tidy = async (document: string): Promise<void> => {
     const seen = await contents.in(document);
     if (seen !== undefined && isOver(seen.deal)) await halt(document);
+    const given = await contents.out(document);
+    if (given !== undefined && isOver(given.deal)) revoke(document);
     await locks.run(document, async () => {
       for (const found of [await contents.in(document), await contents.out(document)])
         if (found !== undefined) await tidyOne(document, found);

@@ -32,13 +32,15 @@ const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
 const REPLY_TIMEOUT_MS = 120_000;
 const USELESS_MS = 10 * 60_000;
+/** Slower is no better than the link. */
+const LANE_CHUNK_MS = 20_000;
 /** What a file system needs beside the content itself. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
 export interface FetchesParts {
   readonly contacts: Pick<Contacts, 'peerOf'>;
   readonly link: Pick<Link, 'request'>;
-  readonly lanes?: Pick<Lanes, 'hostOf' | 'pull' | 'offer' | 'pause'>;
+  readonly lanes?: Lanes;
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: Events;
@@ -157,20 +159,22 @@ export function createFetches(
     const host = at === undefined ? undefined : lanes?.hostOf(at);
     if (lanes === undefined || host === undefined || count < LANE_LEAST || (useless.get(peer) ?? 0) > clock.now())
       return 0;
-    const offer = await ask(peer, { kind: 'lane', document, from });
+    const id = lanes.newId();
+    const offer = await ask(peer, { kind: 'lane', document, from, id });
     if (offer.kind !== 'lane' || offer.count > count || state.stop) return 0;
     let came = 0;
     const { ended, stop: cut } = lanes.pull(
       {
         host,
         port: offer.port,
-        id: toHex(offer.id),
+        id: toHex(id),
         key: offer.key,
         sealedPath,
         bytes,
         from,
         count: offer.count,
         rate,
+        chunkMs: LANE_CHUNK_MS,
       },
       (leaves) => {
         came += leaves.length / HASH_BYTES;

@@ -3,7 +3,7 @@
  * leaves are told.
  *
  * Guarantees: only whole chunks that were made under the grant's key are written, in order; a stop keeps what was written;
- * memory is one record, whatever the sender does; a sender that sends nothing is given up.
+ * memory is one record, whatever the sender does; a sender that takes too long for a chunk is given up, as one that sends nothing.
  */
 import { closeSync, fdatasync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -25,6 +25,8 @@ export interface LanePull {
   readonly count: number;
   /** Bytes a second; null for no limit. */
   readonly rate: number | null;
+  /** How long a chunk may take. */
+  readonly chunkMs: number;
 }
 
 /** `changed`: something on the way is not what was sent. `failed`: our disk, with the system's code. */
@@ -33,7 +35,6 @@ export type PullEnd =
   | { readonly kind: 'failed'; readonly code: string | null; readonly message: string };
 
 const CONNECT_MS = 3_000;
-const SILENT_MS = 20_000;
 const READ_BYTES = 256 * 1024;
 /** 32 MiB. */
 const SYNC_CHUNKS = 512;
@@ -44,7 +45,7 @@ export function pullLane(
   stored: (leaves: Uint8Array) => void,
   ended: (end: PullEnd) => void,
 ): () => void {
-  const { bytes, from, count, key, rate } = job;
+  const { bytes, from, count, key, rate, chunkMs } = job;
   const record = new Uint8Array(MAX_RECORD_BYTES);
   const leaves = new Uint8Array(LANE_STEP * HASH_BYTES);
   let have = 0;
@@ -55,6 +56,7 @@ export function pullLane(
   let syncing = false;
   let fd: number | undefined;
   let paced: NodeJS.Timeout | undefined;
+  let late: NodeJS.Timeout | undefined;
   const begun = performance.now();
   let moved = 0;
 
@@ -86,8 +88,15 @@ export function pullLane(
     over = true;
     how = as;
     clearTimeout(paced);
+    clearTimeout(late);
     socket.destroy();
     if (!syncing) finish();
+  };
+
+  /** Whoever sends has so long for what is waited for. */
+  const within = (ms: number): void => {
+    clearTimeout(late);
+    late = setTimeout(() => end({ kind: 'lost' }), ms);
   };
 
   /** What is in `record` is one chunk. */
@@ -103,6 +112,7 @@ export function pullLane(
     writeFully(fd, sealed, writeSync, index * SEALED_CHUNK_BYTES);
     leaves.set(sealedLeaf(index, sealed), (done - told) * HASH_BYTES);
     done += 1;
+    late?.refresh();
     if (done % SYNC_CHUNKS === 0) sync(fd);
     if (done - told === LANE_STEP || done === count) {
       tell();
@@ -138,7 +148,6 @@ export function pullLane(
       callback(length, buffer) {
         if (over) return false;
         try {
-          socket.setTimeout(SILENT_MS);
           take(buffer.subarray(0, length));
         } catch (error) {
           const code = error instanceof Error && 'code' in error ? String(error.code) : null;
@@ -149,19 +158,20 @@ export function pullLane(
         const wait = due();
         if (wait <= 1) return true;
         tell();
-        socket.setTimeout(0);
+        if (over) return false;
+        clearTimeout(late);
         paced = setTimeout(() => {
-          socket.setTimeout(SILENT_MS);
+          within(chunkMs);
           socket.resume();
         }, wait);
         return false;
       },
     },
   });
-  socket.setTimeout(CONNECT_MS, () => end({ kind: 'lost' }));
+  within(CONNECT_MS);
   socket.setNoDelay(true);
   socket.on('connect', () => {
-    socket.setTimeout(SILENT_MS);
+    within(chunkMs);
     socket.write(fromHex(job.id));
   });
   socket.on('error', () => end({ kind: 'lost' }));

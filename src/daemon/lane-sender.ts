@@ -1,11 +1,11 @@
 /**
  * The sender's end of lanes (lane.ts), in the lane worker: one listening socket, the grants that were given, a connection for each.
  *
- * Guarantees: a grant serves one connection, once, within half a minute; who does not name a grant gets not a byte and is gone in
- * seconds; nothing is held for a receiver that does not take it but what lies under way; each chunk is compared with its
- * leaf before it leaves.
+ * Guarantees: a grant serves one connection, once, within half a minute, and has its place until that is closed; one that is revoked
+ * serves no more; who does not name a grant gets not a byte, is gone in seconds, and keeps nobody out who names one; nothing is
+ * held for a receiver that does not take it but what lies under way; each chunk is compared with its leaf before it leaves.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { isFitError } from '../lib/errors.ts';
 import { openSealer, type SealJob } from './content-sending.ts';
 import { createReceiverWords, LANE_AHEAD, sealRecord } from './lane.ts';
@@ -24,7 +24,8 @@ export type GrantEnd =
   | { readonly kind: 'over' }
   | { readonly kind: 'failed'; readonly code: 'file-changed' | 'archive-corrupt' | null; readonly message: string };
 
-const MAX_CONNECTIONS = 32;
+/** Connections that have not named a grant; the oldest makes room, since who has one names it at once. */
+const MAX_UNNAMED = 32;
 const ID_MS = 5_000;
 const CLAIM_MS = 30_000;
 /** A receiver that takes nothing for so long is gone. */
@@ -41,8 +42,8 @@ export interface SenderEvents {
 
 export function createLaneSender({ acknowledged, ended }: SenderEvents) {
   const grants = new Map<string, { readonly grant: Grant; readonly timer: NodeJS.Timeout }>();
-  const sockets = new Set<Socket>();
-  let server: Server | undefined;
+  const serving = new Map<string, Socket>();
+  const unnamed = new Set<Socket>();
 
   const failure = (error: unknown): GrantEnd => {
     const code =
@@ -78,18 +79,20 @@ export function createLaneSender({ acknowledged, ended }: SenderEvents) {
   };
 
   const connected = (socket: Socket): void => {
-    if (sockets.size >= MAX_CONNECTIONS) {
-      socket.destroy();
-      return;
+    const [oldest] = unnamed;
+    if (oldest !== undefined && unnamed.size >= MAX_UNNAMED) {
+      unnamed.delete(oldest);
+      oldest.destroy();
     }
-    sockets.add(socket);
+    unnamed.add(socket);
     let wake: (() => void) | undefined;
     const moved = (): void => {
       wake?.();
       wake = undefined;
     };
     let begun = false;
-    let serving: Grant | undefined;
+    let taken: Grant | undefined;
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     const words = createReceiverWords(() => progress.sent);
     const progress = {
       sent: 0,
@@ -107,16 +110,17 @@ export function createLaneSender({ acknowledged, ended }: SenderEvents) {
     socket.on('drain', moved);
     socket.on('close', () => {
       clearTimeout(late);
-      sockets.delete(socket);
+      unnamed.delete(socket);
       moved();
     });
     socket.on('data', (bytes) => {
       const before = words.stored;
       if (!words.push(bytes)) socket.destroy();
       moved();
-      if (serving !== undefined && words.stored > before) acknowledged(serving.id, serving.from + words.stored);
+      if (taken !== undefined && words.stored > before) acknowledged(taken.id, taken.from + words.stored);
       if (begun || words.id === null) return;
       begun = true;
+      unnamed.delete(socket);
       clearTimeout(late);
       const found = grants.get(words.id);
       if (found === undefined) {
@@ -126,12 +130,18 @@ export function createLaneSender({ acknowledged, ended }: SenderEvents) {
       const { grant, timer } = found;
       grants.delete(grant.id);
       clearTimeout(timer);
-      serving = grant;
-      serve(socket, grant, progress).then(
-        () => ended(grant.id, { kind: 'over' }),
+      taken = grant;
+      serving.set(grant.id, socket);
+      const over = async (end: GrantEnd): Promise<void> => {
+        await closed;
+        serving.delete(grant.id);
+        ended(grant.id, end);
+      };
+      void serve(socket, grant, progress).then(
+        () => over({ kind: 'over' }),
         (error) => {
           socket.destroy();
-          ended(grant.id, failure(error));
+          return over(failure(error));
         },
       );
     });
@@ -142,7 +152,6 @@ export function createLaneSender({ acknowledged, ended }: SenderEvents) {
     listen(host: string, port: number): Promise<number | null> {
       return new Promise((resolve) => {
         const made = createServer({ allowHalfOpen: false }, connected);
-        server = made;
         made.once('error', () => resolve(null));
         made.listen({ host, port, exclusive: true }, () => {
           made.on('error', () => {});
@@ -158,11 +167,13 @@ export function createLaneSender({ acknowledged, ended }: SenderEvents) {
       }, CLAIM_MS);
       grants.set(grant.id, { grant, timer });
     },
-    close(): void {
-      server?.close();
-      for (const socket of sockets) socket.destroy();
-      for (const { timer } of grants.values()) clearTimeout(timer);
-      grants.clear();
+    revoke(id: string): void {
+      serving.get(id)?.destroy();
+      const found = grants.get(id);
+      if (found === undefined) return;
+      clearTimeout(found.timer);
+      grants.delete(id);
+      ended(id, { kind: 'over' });
     },
   };
 }

@@ -8,6 +8,7 @@ import { createLaneSender, type Grant, type GrantEnd } from './lane-sender.ts';
 export type LaneOrder =
   | { readonly kind: 'listen'; readonly host: string; readonly port: number }
   | { readonly kind: 'give'; readonly grant: Grant }
+  | { readonly kind: 'revoke'; readonly id: string }
   | { readonly kind: 'pull'; readonly number: number; readonly job: LanePull }
   | { readonly kind: 'stop'; readonly number: number };
 
@@ -34,6 +35,9 @@ port.on('message', (order: LaneOrder) => {
       return;
     case 'give':
       sender.give(order.grant);
+      return;
+    case 'revoke':
+      sender.revoke(order.id);
       return;
     case 'pull': {
       const { number, job } = order;

@@ -1,15 +1,16 @@
 /**
  * The lane: a TCP connection beside the link on which the ciphertext of a content goes from one daemon's worker thread to the
  * other's, without passing through their event loops. The link remains who may have what and what all of it is: a grant of a
- * part is asked for and given over it (bulk.ts), with an id and a key that serve that part once. Where no lane can be had, the
+ * part is asked for with an id, and given with a key, over it (bulk.ts); both serve that part once. Where no lane can be had, the
  * link carries the chunks as well.
  *
- *   receiver   the id of the grant, 16 bytes; then, as it stores, how many chunks of the part it has, 4 bytes each time
+ *   receiver   the id that it asked with, 16 bytes; then, as it stores, how many chunks of the part it has, 4 bytes each time
  *   sender     for each chunk of the part in order its sealed bytes under AES-256-GCM: nonce = index of the chunk in 12 bytes, no
  *              associated data, the tag of 16 bytes behind it; then the end
  *
  * Guarantees: a chunk is sent once under a key, so no nonce is used twice; lengths follow from the note, so nothing on the lane
- * says a length; what was changed on the way is known before it is stored, and is nobody's fault but the network's. Who sees the
+ * says a length; what was changed on the way is known before it is stored, and is nobody's fault but the network's. A sender names
+ * the port, and chooses not a byte of what is then said there, whatever listens: the id is the receiver's. Who sees the
  * lane learns what who sees the link learns: that and how much is sent (THREATS.md).
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
@@ -33,7 +34,6 @@ const CIPHER = 'aes-256-gcm';
 
 export interface LaneOffer {
   readonly port: number;
-  readonly id: Uint8Array;
   readonly key: Uint8Array;
   /** Chunks from the one that was asked for. */
   readonly count: number;

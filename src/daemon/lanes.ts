@@ -2,8 +2,8 @@
  * The lanes of a daemon, as its event loop has them: offers for peers that may have a content, pulls of what a peer offers. The work
  * and the sockets are in one worker thread, which begins with the first of them and ends when none is left.
  *
- * Guarantees: without a place to listen nothing is offered, and a worker that dies is as a lane that breaks; `pause` ends
- * everything and forgets every key.
+ * Guarantees: without a place to listen nothing is offered, and a worker that dies is as a lane that breaks; a content has one lane,
+ * and a peer so many that others have theirs; `pause` ends everything and forgets every key, and nothing begins before `resume`.
  */
 import { Worker } from 'node:worker_threads';
 import { unreachable } from '../lib/assert.ts';
@@ -28,13 +28,25 @@ export interface LanesParts {
 export type Lanes = ReturnType<typeof createLanes>;
 
 const IDLE_MS = 60_000;
-/** Offers that nobody has taken yet, of all peers; a peer that asks for more is served over the link. */
+/** Lanes that are offered or serve: of all peers, and of one. Who asks for more is served over the link. */
 const MAX_GRANTS = 64;
+const MAX_GRANTS_OF_PEER = 8;
 
 export interface GrantEvents {
   /** So many chunks from the beginning of the content are stored at the other side. */
   acknowledged(chunks: number): void;
   ended(end: GrantEnd): void;
+}
+
+/** For whom a lane is: what it asked for, and the id that it will say. */
+export interface LaneTaker {
+  readonly peer: string;
+  readonly document: string;
+  readonly id: Uint8Array;
+}
+
+interface Given extends Pick<LaneTaker, 'peer' | 'document'> {
+  readonly events: GrantEvents;
 }
 
 interface Pull {
@@ -54,7 +66,8 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
   let heard: ((port: number | null) => void) | undefined;
   let idle: NodeJS.Timeout | undefined;
   let last = 0;
-  const grants = new Map<string, GrantEvents>();
+  let running = true;
+  const grants = new Map<string, Given>();
   const pulls = new Map<number, Pull>();
 
   const stop = (): void => {
@@ -64,7 +77,7 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
     listening = undefined;
     heard?.(null);
     heard = undefined;
-    for (const { ended } of [...grants.values()]) ended({ kind: 'over' });
+    for (const { events } of [...grants.values()]) events.ended({ kind: 'over' });
     for (const { ended } of [...pulls.values()]) ended({ kind: 'lost' });
     grants.clear();
     pulls.clear();
@@ -81,16 +94,17 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
       case 'listening':
         heard?.(report.port);
         heard = undefined;
+        rest();
         return;
       case 'given': {
         const grant = grants.get(report.id);
         grants.delete(report.id);
-        grant?.ended(report.end);
+        grant?.events.ended(report.end);
         rest();
         return;
       }
       case 'acknowledged':
-        grants.get(report.id)?.acknowledged(report.chunks);
+        grants.get(report.id)?.events.acknowledged(report.chunks);
         return;
       case 'stored':
         pulls.get(report.number)?.stored(report.leaves);
@@ -131,24 +145,44 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
     return listening;
   };
 
+  /** Of a content: the lanes that are offered or serve end. */
+  const revoke = (document: string): void => {
+    for (const [id, given] of grants) if (given.document === document) tell({ kind: 'revoke', id });
+  };
+
   return {
     /** Where to look for the lane of a peer; undefined while no connection to it is there, and where there are to be no lanes. */
     hostOf: (peer: string): string | undefined => (place === null ? undefined : hosts.get(peer)),
 
-    /** A lane for the part from `from` on of so many chunks, or null if there is none. */
-    async offer(job: SealJob, from: number, chunks: number, events: GrantEvents): Promise<LaneOffer | null> {
-      if (place === null || grants.size >= MAX_GRANTS) return null;
+    /** What a pull will say. */
+    newId: (): Uint8Array => rng(LANE_ID_BYTES),
+
+    /** A lane for the part from `from` on of so many chunks, in place of an earlier one of this content; or null if there is none. */
+    async offer(
+      { peer, document, id }: LaneTaker,
+      job: SealJob,
+      from: number,
+      chunks: number,
+      events: GrantEvents,
+    ): Promise<LaneOffer | null> {
+      if (place === null || !running) return null;
       const port = await portOf(place);
-      if (port === null) return null;
-      const [id, key] = [rng(LANE_ID_BYTES), rng(LANE_KEY_BYTES)];
+      if (port === null || !running) return null;
+      revoke(document);
+      const ofPeer = [...grants.values()].filter((one) => one.peer === peer).length;
+      if (grants.size >= MAX_GRANTS || ofPeer >= MAX_GRANTS_OF_PEER || grants.has(toHex(id))) return null;
+      const key = rng(LANE_KEY_BYTES);
       const count = Math.min(LANE_CHUNKS, chunks - from);
-      grants.set(toHex(id), events);
+      grants.set(toHex(id), { peer, document, events });
       tell({ kind: 'give', grant: { id: toHex(id), key, job, from, count } });
-      return { port, id, key, count };
+      return { port, key, count };
     },
+
+    revoke,
 
     /** `stored` is called with the leaves of what is written, in order. */
     pull(job: LanePull, stored: (leaves: Uint8Array) => void): { readonly ended: Promise<PullEnd>; stop(): void } {
+      if (!running) return { ended: Promise.resolve({ kind: 'lost' }), stop: () => {} };
       last += 1;
       const number = last;
       const ended = new Promise<PullEnd>((resolve) => {
@@ -163,6 +197,12 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
       };
     },
 
-    pause: stop,
+    resume(): void {
+      running = true;
+    },
+    pause(): void {
+      running = false;
+      stop();
+    },
   };
 }

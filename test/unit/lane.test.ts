@@ -21,7 +21,7 @@ import { publicPoint } from '../../src/crypto/p256.ts';
 import { openSealer, prepare, type SealJob } from '../../src/daemon/content-sending.ts';
 import { createReceiverWords, encodeCount, LANE_AHEAD, type LaneOffer, recordLength } from '../../src/daemon/lane.ts';
 import type { GrantEnd } from '../../src/daemon/lane-sender.ts';
-import { createLanes, type Lanes } from '../../src/daemon/lanes.ts';
+import { createLanes, type Lanes, type LaneTaker } from '../../src/daemon/lanes.ts';
 import { present } from '../../src/lib/assert.ts';
 import { concat, toHex } from '../../src/lib/bytes.ts';
 import { systemRng } from '../../src/lib/rng.ts';
@@ -70,25 +70,42 @@ async function setting(t: TestContext): Promise<Setting> {
   return { folder, job, path, sender: lanesFor(t), receiver: lanesFor(t), sealedPath, sealed };
 }
 
+type Offer = LaneOffer & Pick<LaneTaker, 'id'>;
+
 interface Offered {
-  readonly offer: LaneOffer;
+  readonly offer: Offer;
   readonly ended: Promise<GrantEnd>;
   readonly acknowledged: number[];
 }
 
-async function offered({ sender, job }: Setting, from = 0): Promise<Offered> {
+let documents = 0;
+/** A lane for a content of its own. */
+function taker(fields: Partial<LaneTaker> = {}): LaneTaker {
+  documents += 1;
+  return { peer: 'oak', document: `content ${documents}`, id: new Uint8Array(randomBytes(16)), ...fields };
+}
+
+async function offered({ sender, job }: Setting, from = 0, fields: Partial<LaneTaker> = {}): Promise<Offered> {
   const acknowledged: number[] = [];
   const { promise: ended, resolve: end } = withResolvers<GrantEnd>();
-  const offer = await sender.offer(job, from, CHUNKS, {
+  const whose = taker(fields);
+  const offer = await sender.offer(whose, job, from, CHUNKS, {
     acknowledged: (chunks) => acknowledged.push(chunks),
     ended: end,
   });
-  return { offer: present(offer, 'offer'), ended, acknowledged };
+  return { offer: { ...present(offer, 'offer'), id: whose.id }, ended, acknowledged };
 }
 
-function pull(it: Setting, offer: LaneOffer, fields: { port?: number; from?: number; rate?: number } = {}) {
+interface PullFields {
+  readonly port?: number;
+  readonly from?: number;
+  readonly rate?: number;
+  readonly chunkMs?: number;
+}
+
+function pull(it: Setting, offer: Offer, fields: PullFields = {}) {
   const leaves: Uint8Array[] = [];
-  const { port = offer.port, from = 0, rate = null } = fields;
+  const { port = offer.port, from = 0, rate = null, chunkMs = 20_000 } = fields;
   const job = {
     host: '127.0.0.1',
     port,
@@ -99,6 +116,7 @@ function pull(it: Setting, offer: LaneOffer, fields: { port?: number; from?: num
     from,
     count: offer.count,
     rate,
+    chunkMs,
   };
   const first = withResolvers<void>();
   const { ended, stop } = it.receiver.pull(job, (more) => {
@@ -349,8 +367,8 @@ test('a pause ends what is under way and forgets what was offered', async (t) =>
 test('without a place to listen there is no lane', async (t) => {
   const it = await setting(t);
   const events = { acknowledged: () => {}, ended: () => {} };
-  assert.equal(await lanesFor(t, null).offer(it.job, 0, CHUNKS, events), null);
+  assert.equal(await lanesFor(t, null).offer(taker(), it.job, 0, CHUNKS, events), null);
   const { offer } = await offered(it);
   const taken = lanesFor(t, { host: '127.0.0.1', port: offer.port });
-  assert.equal(await taken.offer(it.job, 0, CHUNKS, events), null);
+  assert.equal(await taken.offer(taker(), it.job, 0, CHUNKS, events), null);
 });
