@@ -94,6 +94,8 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
       case 'listening':
         heard?.(report.port);
         heard = undefined;
+        // Whoever has the port now may give it back.
+        if (report.port === null) listening = undefined;
         rest();
         return;
       case 'given': {
