@@ -1,7 +1,7 @@
 /** What the course of a transfer adds to the log of its deal, sends, and does to the consent that it rests on. */
 import { type Deal, reduce, tipOf } from '../commerce/deal.ts';
 import { makeTransaction, type Payload } from '../commerce/transaction.ts';
-import type { TransferFault, TransferState } from '../exchange/transfer.ts';
+import { TOLD_FAULTS, type TransferFault, type TransferState } from '../exchange/transfer.ts';
 import { encodeTransferMessage, type TransferMessage } from '../exchange/transfer-messages.ts';
 import { transferId } from '../exchange/transfer-record.ts';
 import { present } from '../lib/assert.ts';
@@ -22,6 +22,10 @@ const REASONS: Readonly<Record<TransferFault, readonly [sender: string, receiver
   'wrong-origin': [
     'the receiver was sent something that is not your statement of origin',
     'the sender gave no statement of origin that verifies: nothing was opened, and no receipt was given',
+  ],
+  ended: [
+    'the receiver gave it up: it kept nothing and gave no receipt; the key had left',
+    'you gave it up: nothing of it is here, and nothing was signed',
   ],
   refused: ['the receiver does not take it any more; the key had left', ''],
   'bad-receipt': ['the receiver has the key and sent no receipt that verifies', ''],
@@ -95,9 +99,8 @@ export function transferLetter(
     sendKey: () => ({ ...about, kind: 'transfer-key', key: present(state.key, 'key'), origin: state.origin }),
     sendDone: () => ({ ...about, kind: 'transfer-done', receipt: state.receipt }),
     sendFault: () => {
-      const { fault } = state;
-      const told = fault === 'wrong-origin' || fault === 'wrong-key' ? fault : 'wrong-content';
-      return { ...about, kind: 'transfer-fault', fault: told };
+      const told = TOLD_FAULTS.find((one) => one === state.fault);
+      return { ...about, kind: 'transfer-fault', fault: present(told, 'a fault that is told') };
     },
   };
   return {

@@ -357,8 +357,13 @@ export function createTransfers(parts: Parts, writes: DealWrites, ports: Transfe
       );
     },
 
-    /** Whoever sent does not wait any longer. */
+    /** Whoever sent does not wait any longer; or whoever received, for content that its disk has lost. */
     async abort(deal: string, document: string): Promise<void> {
+      const isComparing = live.get(document)?.transfer.machine.phase === 'opening';
+      if (isComparing && !(await parts.deliveries.isLost(document)))
+        throw new FitError('wrong-state', 'the key is here and the content is being compared: that ends by itself', {
+          hint: `fit deal explain ${deal}`,
+        });
       if (await feed(deal, document, { kind: 'abort' })) return;
       throw new FitError('wrong-state', 'there is nothing to wait for', { hint: `fit deal explain ${deal}` });
     },

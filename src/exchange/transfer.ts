@@ -16,19 +16,20 @@ export type TransferPhase = (typeof TRANSFER_PHASES)[number];
 
 export const TRANSFER_FINALS: readonly TransferPhase[] = ['completed', 'failed'];
 
-/** Why a transfer failed. The first three are told the sender; the others are what the sender sees. */
+/** Why a transfer failed. The first four are told the sender; the others are what the sender sees. */
 export const TRANSFER_FAULTS = [
   'wrong-origin',
   'wrong-key',
   'wrong-content',
+  'ended',
   'refused',
   'bad-receipt',
   'given-up',
 ] as const;
 export type TransferFault = (typeof TRANSFER_FAULTS)[number];
 
-/** What the receiver says when it keeps nothing and signs nothing. */
-export const TOLD_FAULTS = ['wrong-origin', 'wrong-key', 'wrong-content'] as const;
+/** What the receiver says when it keeps nothing and signs nothing. `ended`: its person gave it up, without blame. */
+export const TOLD_FAULTS = ['wrong-origin', 'wrong-key', 'wrong-content', 'ended'] as const;
 export type ToldFault = (typeof TOLD_FAULTS)[number];
 
 export type TransferInput<V> =
@@ -41,7 +42,7 @@ export type TransferInput<V> =
   /** Sender: the receiver's daemon takes no message about it, or says what is wrong with it. */
   | { readonly kind: 'refused' }
   | { readonly kind: 'faulted'; readonly fault: ToldFault }
-  /** Sender: a person will not wait any longer. */
+  /** A person will not wait any longer: the sender's for an answer, the receiver's for content that its disk has lost. */
   | { readonly kind: 'abort' }
   /** Receiver: the key of the point, with a statement of origin that verifies, if the note has one. */
   | { readonly kind: 'key'; readonly key: V; readonly origin: V | null }
@@ -94,6 +95,7 @@ export const TRANSFER_RECEIVER: readonly TransferRow[] = [
   row('waiting', 'junk', 'failed', ['record', 'sendFault'], 'nothing of it is opened'),
   row('opening', 'right', 'completed', ['record', 'sendDone'], 'every chunk is what the roots name'),
   row('opening', 'wrong', 'failed', ['record', 'sendFault'], 'the chunk stays as a proof, no file and no receipt'),
+  row('opening', 'abort', 'failed', ['record', 'sendFault'], 'the content was lost here, and nobody waits for it'),
   row('completed', 'key', 'completed', ['sendDone'], 'said again: answered as before'),
   row('failed', 'key', 'failed', ['sendFault'], 'said again: answered as before'),
 ];
@@ -137,7 +139,7 @@ function next<V>(state: TransferState<V>, input: TransferInput<V>, phase: Transf
     case 'refused':
       return { ...state, phase, fault: 'refused' };
     case 'abort':
-      return { ...state, phase, fault: 'given-up' };
+      return { ...state, phase, fault: state.side === 'sender' ? 'given-up' : 'ended' };
     case 'resumed':
       return state;
   }

@@ -4,9 +4,10 @@
  * honest side; the cheat is a real daemon whose content is wrong, or plays its messages one by one.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import { encodeBulkReply } from '../../src/daemon/bulk.ts';
 import type { Verdict } from '../../src/evidence/verify.ts';
 import type { TransferTerms } from '../../src/exchange/terms.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
@@ -54,6 +55,12 @@ async function send(to: string, transfer: TransferTerms = ALL): Promise<string> 
 async function accept(receiver: Trader, deal: string): Promise<void> {
   await receiver.waitFor(deal, ['offered']);
   await (await consenting(receiver)).dealAccept({ deal });
+}
+
+/** oak's answer has arrived: one that still waits for its acknowledgement is not sent beside itself. */
+async function answered(deal: string): Promise<void> {
+  const agent = await oak.agent();
+  while ((await agent.status()).waiting > 0) assert.notEqual((await shown(oak, deal)).state, 'signing');
 }
 
 /** The receiver holds nothing of it and has signed nothing. */
@@ -140,6 +147,7 @@ test('the key of another content, and one that is none: nothing is opened, the s
     assert.equal(await oak.waitFor(sender.deal, ENDED), 'failed');
     assert.match(await reasonOf(oak, sender.deal), /a key that is not that of the content/);
     await nothingCame(sender.deal);
+    await answered(sender.deal);
     // The right key comes too late.
     assert.equal((await sender.giveKey(origin)).kind, 'ok');
     assert.equal((await sender.next('transfer-fault')).fault, 'wrong-key');
@@ -189,8 +197,10 @@ test('the key before it was accepted, of another transfer, or twice: opened once
   assert.equal(await oak.waitFor(deal, ENDED), 'completed');
   assert.deepEqual(await contentOf(oak, deal), Buffer.from(sender.content.data));
   const before = await steps(oak, deal);
+  await answered(deal);
   assert.equal((await sender.giveKey(origin)).kind, 'ok');
   assert.deepEqual((await sender.next('transfer-done')).receipt, receipt);
+  await answered(deal);
   // Whatever a repetition holds.
   assert.equal((await sender.giveKey(null, new Uint8Array(32).fill(1))).kind, 'ok');
   assert.deepEqual((await sender.next('transfer-done')).receipt, receipt);
@@ -219,6 +229,30 @@ test('a note whose SHA-256 is not that of its file: no receipt for such a note',
   assert.equal((await sender.next('transfer-fault')).fault, 'wrong-content');
   assert.equal(await oak.waitFor(sender.deal, ENDED), 'failed');
   await nothingCame(sender.deal);
+});
+
+test('the disk loses the ciphertext when the key is here and the sender gives it no more: a person can give it up', async (t) => {
+  const rogue = await rogueOf(t, oak);
+  const sender = await transferAsSender(rogue, ALL);
+  const { deal } = sender;
+  const before = new Set(readdirSync(oak.paths.content));
+  await accept(oak, deal);
+  await sender.next('ready');
+  // There is nothing to give up before the key is here.
+  assert.equal((await oak.fit('deal', 'abort', deal)).code, 3);
+  const [made = ''] = readdirSync(oak.paths.content).filter((one) => !before.has(one));
+  rmSync(join(oak.paths.content, made, 'ciphertext'));
+  rogue.link.handle('/fit/bulk/1', async () => encodeBulkReply({ kind: 'no', why: 'not-offered' }));
+  await sender.giveKey(statementBy(rogue, sender.record, 'origin'));
+  const agent = await oak.agent();
+  const isLost = async () => (await agent.deliveryShow({ deal })).phase === 'fetching';
+  while (!(await isLost())) assert.equal((await agent.dealShow({ deal })).state, 'signing');
+  await oak.ok('deal', 'abort', deal);
+  assert.equal((await sender.next('transfer-fault')).fault, 'ended');
+  assert.equal((await shown(oak, deal)).state, 'failed');
+  assert.match(await reasonOf(oak, deal), /you gave it up: nothing of it is here, and nothing was signed/);
+  await nothingCame(deal);
+  assert.ok((await agent.auditVerify()).ok);
 });
 
 test('a receiver that wants the key without an offer of ours, or of a withdrawn one, gets none', async (t) => {

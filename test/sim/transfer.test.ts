@@ -74,7 +74,8 @@ function keyInput(message: string, { terms }: World, { phase }: TransferState<st
 }
 
 function answerInput(message: string, { terms }: World): TransferInput<string> {
-  if (message.startsWith('fault')) return { kind: 'faulted', fault: 'wrong-content' };
+  if (message.startsWith('fault'))
+    return { kind: 'faulted', fault: message === 'fault ended' ? 'ended' : 'wrong-content' };
   if (terms.receipt === 'none') return { kind: 'acknowledged', receipt: null };
   return message === 'done receipt' ? { kind: 'acknowledged', receipt: 'receipt' } : { kind: 'unreceipted' };
 }
@@ -106,8 +107,10 @@ function nextRuns(run: Run, world: World, tables: Tables): readonly Run[] {
     const crashed = side === 'receiver' ? { ...run, comparing: false } : run;
     runs.push(take(crashed, side, { kind: 'resumed' }, tables) ?? crashed);
   }
-  const aborted = world.aborts && !run.aborted ? take(run, 'sender', { kind: 'abort' }, tables) : undefined;
-  runs.push(aborted === undefined ? undefined : { ...aborted, aborted: true });
+  for (const side of ['sender', 'receiver'] as const) {
+    const aborted = world.aborts && !run.aborted ? take(run, side, { kind: 'abort' }, tables) : undefined;
+    runs.push(aborted === undefined ? undefined : { ...aborted, aborted: true });
+  }
   return runs.flatMap((one) => one ?? []);
 }
 
@@ -127,8 +130,10 @@ function fault({ sender, receiver, posted, used }: Run, { terms, corrupt, conten
   const out = corrupt !== 'sender' && posted.some((one) => one.startsWith('key'));
   if (out && used[0] === 0) return 'the key left without consent';
   const honest = corrupt === null && content === 'right';
-  if (honest && receiver.phase === 'failed') return 'right content was refused';
-  if (honest && sender.phase === 'failed' && sender.fault !== 'given-up') return 'an honest receiver was blamed';
+  if (honest && receiver.phase === 'failed' && receiver.fault !== 'ended') return 'right content was refused';
+  const given = receiver.fault === 'ended' ? 'ended' : 'given-up';
+  if (honest && sender.phase === 'failed' && sender.fault !== given && sender.fault !== 'given-up')
+    return 'an honest receiver was blamed';
   return undefined;
 }
 
@@ -137,7 +142,7 @@ interface Found {
   readonly fault: string | undefined;
 }
 
-/** All runs. In worlds of honest sides with right content, from every state both can still end completed. */
+/** All runs. In worlds of honest sides with right content, from every state in which nobody gave it up both can end completed. */
 function explore(world: World, tables: Tables = REAL): Found {
   const start: Run = {
     sender: beginTransfer('sender'),
@@ -175,7 +180,11 @@ function explore(world: World, tables: Tables = REAL): Found {
       reaches.add(one);
       back.push(one);
     }
-  return { states: seen.size, fault: reaches.size === seen.size ? undefined : 'a run that cannot end well any more' };
+  const ended = [...seen.values()].filter(({ receiver }) => receiver.fault === 'ended').length;
+  return {
+    states: seen.size,
+    fault: reaches.size === seen.size - ended ? undefined : 'a run that cannot end well any more',
+  };
 }
 
 const TERMS = [true, false].flatMap((origin) =>

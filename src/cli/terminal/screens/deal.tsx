@@ -150,15 +150,17 @@ function Deal({ id }: { readonly id: string }): ReactElement {
       });
   }
   const isTransfer = known?.deal.kind === 'transfer';
-  if (state === 'signing' && isTransfer && !theirs)
+  if (state === 'signing' && isTransfer)
     bindings.push({
       keys: ['b'],
       label: 'stop waiting',
-      does: 'wait for the receiver no longer',
+      does: 'wait for the other side no longer',
       run: () =>
         void order(
           'Stop waiting?',
-          ['the key is out already; a receipt that comes later is kept all the same'],
+          theirs
+            ? ['only for content that was lost on this disk: nothing of it is kept, and nothing signed']
+            : ['the key is out already; a receipt that comes later is kept all the same'],
           'stop waiting',
           () => session.agent.dealAbort({ deal: id }),
         ),
