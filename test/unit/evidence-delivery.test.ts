@@ -275,6 +275,16 @@ test('a void delivery shows the sender’s statement and the arbiter’s word, a
   );
 });
 
+test('of a void delivery too every flipped byte is found: it is not called void then', () => {
+  const made = buildDelivery({ ...input, receipt: null, answer: voidAnswer });
+  for (const { name, data } of made)
+    for (let at = 0; at < data.length; at++) {
+      const changed = made.map((file) => (file.name === name ? { name, data: flipped(data, at) } : file));
+      assert.notEqual(problem(verifyFiles(changed)), 'void', `${name}, byte ${at}`);
+    }
+  assert.equal(problem(verifyFiles(made.filter(({ name }) => name !== FILE.readme))), 'altered');
+});
+
 test('the arbiter’s completion, carried along, must be its own and about these signatures', () => {
   const { O, R } = delivery.witnesses;
   const resolved = (by: Identity, witnesses = { O, R }) =>
