@@ -16,6 +16,7 @@ import { createContentStore } from '../../src/daemon/content-store.ts';
 import { createContentWork } from '../../src/daemon/content-work.ts';
 import { createDeliveries } from '../../src/daemon/deliveries.ts';
 import { createEvents } from '../../src/daemon/events.ts';
+import { createLanes } from '../../src/daemon/lanes.ts';
 import { joinFrontMatter } from '../../src/exchange/document.ts';
 import type { ExchangeRecord } from '../../src/exchange/record.ts';
 import { type ContentTerms, exchangedItems, type Terms } from '../../src/exchange/terms.ts';
@@ -28,6 +29,7 @@ import { ManualClock } from './manual-clock.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const worker = pathToFileURL(resolve('dist/content-worker.js'));
+const laneWorker = pathToFileURL(resolve('dist/lane-worker.js'));
 export const isCode = (code: string) => (error: unknown) => error instanceof FitError && error.code === code;
 export const MIB = 2 ** 20;
 export const ELM = new Uint8Array(32).fill(0xe1);
@@ -61,7 +63,7 @@ export function note(content: ContentTerms): Uint8Array {
 }
 
 /** One trader's side: real archive, worker and files; deals, consents and contacts are what the test says. */
-export async function side(t: TestContext, clock: ManualClock, us: Uint8Array, them: Uint8Array) {
+export async function side(t: TestContext, clock: ManualClock, us: Uint8Array, them: Uint8Array, hasLanes = false) {
   const folder = await temporaryFolder(t);
   const root = join(folder, 'content');
   const archive = await createArchive(createMemoryStore(), { spoolKey: new Uint8Array(32).fill(1) });
@@ -80,10 +82,17 @@ export async function side(t: TestContext, clock: ManualClock, us: Uint8Array, t
   const wire = {
     request: async (_: BulkRequest, __: Uint8Array): Promise<Uint8Array> => Promise.reject(new Error('no link')),
   };
+  const lanes = createLanes({
+    worker: laneWorker,
+    place: hasLanes ? { host: '127.0.0.1', port: 0 } : null,
+    rng: systemRng,
+    link: { onPeer: (listener) => listener({ peer: 'peer', certificate: toHex(them), host: '127.0.0.1' }, true) },
+  });
   const make = () =>
     createDeliveries(
       {
         archive,
+        lanes,
         store: {
           get: (id) => deals.get(id),
           fetch: async (_, digest) => documents.get(digest) ?? assert.fail('no such document'),
@@ -154,9 +163,14 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 }
 
 /** Elm has offered `contents`; oak's daemon can ask elm's. */
-export async function offered(t: TestContext, contents: readonly Uint8Array[], names?: readonly string[]) {
+export async function offered(
+  t: TestContext,
+  contents: readonly Uint8Array[],
+  names?: readonly string[],
+  hasLanes = false,
+) {
   const clock = new ManualClock();
-  const [elm, oak] = [await side(t, clock, ELM, OAK), await side(t, clock, OAK, ELM)];
+  const [elm, oak] = [await side(t, clock, ELM, OAK, hasLanes), await side(t, clock, OAK, ELM, hasLanes)];
   const paths = await Promise.all(
     contents.map(async (content, index) => {
       const path = join(elm.folder, `file-${index}.bin`);
