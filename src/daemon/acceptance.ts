@@ -35,6 +35,12 @@ export interface AcceptancePorts {
   ahead(certificate: string): number;
 }
 
+/**
+ * Seconds after the end of an offer in which the key of a transfer that was accepted in time is still taken: it may have come when
+ * we were locked. An offer that ends while we are not, ends its consent.
+ */
+const WHILE_LOCKED = 30 * 86_400;
+
 /** Stand for key points that are not there yet when a record is tried. */
 const SECOND_POINT = Uint8Array.from(GENERATOR, (byte, at) => (at === 0 ? 5 - byte : byte));
 
@@ -91,7 +97,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       peer: toHex(deal.them),
       arbiterCard: version.arbiterCard === null ? '' : toHex(version.arbiterCard),
       base: null,
-      expires: document.terms.notAfter,
+      expires: document.terms.transfer === null ? document.terms.notAfter : version.offerUntil + WHILE_LOCKED,
       latest: version.offerUntil,
       keep: [],
     };
@@ -191,7 +197,7 @@ export function createAcceptance(parts: Parts, writes: DealWrites, approvals: Ap
       const before = content === null ? undefined : acceptedBefore({ deal, version, document, warnings }, authority);
       if (before !== undefined) return before;
       if (content !== null && document.terms.transfer !== null) {
-        checkValidity(content.credential, document.terms.notAfter);
+        checkValidity(content.credential, document.terms.notAfter, 'the offer does');
         return fetchUnder({ deal, version, document, warnings }, content, authority, rate);
       }
       const { card: arbiter, contact: pinned } = present(chosen, 'the arbiter of an exchange');

@@ -217,7 +217,8 @@ export function createOffers(
     const { before, id, contact, arbiter, arbiterCard, document } = made;
     const digest = toHex(document.digest);
     const result = { deal: id, document: document.bytes, digest, warnings: warningsFor(contact, arbiter) };
-    checkValidity(document.terms.content?.credential ?? null, document.terms.notAfter);
+    const last = document.terms.transfer === null ? [] : (['the offer does'] as const);
+    checkValidity(document.terms.content?.credential ?? null, document.terms.notAfter, ...last);
     const { other } = document.terms;
     // Theirs, which is fetched as soon as they have accepted: nobody here is asked again.
     if (other !== null) {

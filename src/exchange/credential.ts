@@ -171,11 +171,11 @@ export function isCredential(bytes: Uint8Array, terms: CredentialTerms): boolean
 }
 
 /** Throws `FitError('wrong-state')` for one that ends before `notAfter` (seconds), the end of the arbiter's help. */
-export function checkValidity(terms: CredentialTerms | null, notAfter: number): void {
+export function checkValidity(terms: CredentialTerms | null, notAfter: number, last = 'the arbiter’s help does'): void {
   const end = terms?.certificate?.validUntil ?? terms?.times?.validUntil ?? null;
   if (end === null || end >= notAfter) return;
   const what = terms?.certificate === null ? 'ticket' : 'certificate';
-  throw new FitError('wrong-state', `the ${what} that is given ends before the arbiter’s help does`, {
+  throw new FitError('wrong-state', `the ${what} that is given ends before ${last}`, {
     hint: 'give one that is valid for longer; nothing was signed',
   });
 }

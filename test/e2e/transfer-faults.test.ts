@@ -210,6 +210,27 @@ test('the key before it was accepted, of another transfer, or twice: opened once
   assert.deepEqual(await sender.say(wrongWay), { kind: 'no', why: 'out-of-order' });
 });
 
+test('the key came when the receiver was locked, and the offer ended meanwhile: it was accepted in time', async (t) => {
+  const rogue = await rogueOf(t, oak);
+  const sender = await transferAsSender(rogue, ALL);
+  const { deal } = sender;
+  await accept(oak, deal);
+  await sender.next('ready');
+  await answered(deal);
+  await oak.ok('lock');
+  const said = await sender.giveKey(statementBy(rogue, sender.record, 'origin'));
+  assert.deepEqual(said, { kind: 'later', why: 'locked' });
+  await oak.kill();
+  await move([oak], 2 * 86_400);
+  await start(oak);
+  assert.equal(await oak.waitFor(deal, ENDED), 'completed');
+  assert.notEqual((await sender.next('transfer-done')).receipt, null);
+  assert.deepEqual(await contentOf(oak, deal), Buffer.from(sender.content.data));
+  await oak.kill();
+  await move([oak], 0);
+  await start(oak);
+});
+
 test('somebody else’s key message changes nothing', async (t) => {
   const sender = await transferAsSender(await rogueOf(t, oak), ALL);
   const stranger = await transferAsSender(await rogueOf(t, oak), ALL);
