@@ -9,10 +9,6 @@
 import type { StoreOp } from '../archive/store.ts';
 import { currentVersion, type Deal, isFinalState, type Version } from '../commerce/deal.ts';
 import { type Document, parseDocument } from '../commerce/document.ts';
-import { signP256 } from '../crypto/ecdsa.ts';
-import { sha256 } from '../crypto/hash.ts';
-import { assembleSignedData, signedAttributes } from '../crypto/pki/cms.ts';
-import { DEFAULT_SKEW } from '../exchange/frame.ts';
 import {
   beginTransfer,
   isTransferFinal,
@@ -23,15 +19,7 @@ import {
   type TransferState,
 } from '../exchange/transfer.ts';
 import type { TransferMessage } from '../exchange/transfer-messages.ts';
-import {
-  encodeTransferProof,
-  isTransferKey,
-  type TransferRecord,
-  type TransferStatement,
-  transferId,
-  transferText,
-  verifyTransferStatement,
-} from '../exchange/transfer-record.ts';
+import { encodeTransferProof, isTransferKey, transferId } from '../exchange/transfer-record.ts';
 import { AssertionFailed, present, unreachable } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
@@ -51,6 +39,7 @@ import {
   transferKeys,
   transferOps,
 } from './transfer-record.ts';
+import { createTransferSigning } from './transfer-signing.ts';
 
 /** Until what is in the way (a full disk, a dead worker) is tried again. */
 const RETRY_MS = 10_000;
@@ -82,6 +71,7 @@ export type Transfers = ReturnType<typeof createTransfers>;
 export function createTransfers(parts: Parts, writes: DealWrites, ports: TransferPorts) {
   const { archive, store, consents, contacts, keyring, clock, log, events } = parts;
   const { locks, now, held } = writes;
+  const { sign, verifies } = createTransferSigning(keyring, now);
   const live = new Map<string, Live>();
   const stopping = new AbortController();
 
@@ -103,31 +93,6 @@ export function createTransfers(parts: Parts, writes: DealWrites, ports: Transfe
       if (stored !== undefined) return decodeTransfer(stored);
     }
     return undefined;
-  };
-
-  /** A statement of ours, as CMS. */
-  const sign = (record: TransferRecord, statement: TransferStatement): Uint8Array => {
-    const certificate = present(keyring.chain[0], 'certificate');
-    const signingTime = now();
-    if (signingTime < certificate.notBefore || signingTime > certificate.notAfter)
-      throw new FitError('clock-wrong', 'your certificate is not valid now: nothing was signed', {
-        hint: 'fit doctor',
-      });
-    const digest = sha256(transferText(record, statement));
-    const attributes = signedAttributes({ digest, signingTime, certificateHash: certificate.hash });
-    const signature = signP256(keyring.secrets().signing, attributes);
-    return assembleSignedData([{ certificate, signedAttributes: attributes, signature }]);
-  };
-
-  /** Whether it is the other side's statement, signed at a time that can be: not before the note, nor in the future. */
-  const verifies = (record: TransferRecord, statement: TransferStatement, p7s: Uint8Array, noted: number): boolean => {
-    try {
-      const { signingTime } = verifyTransferStatement(record, statement, p7s);
-      return signingTime >= noted - DEFAULT_SKEW && signingTime <= now() + DEFAULT_SKEW;
-    } catch (error) {
-      if (error instanceof PeerFault) return false;
-      throw error;
-    }
   };
 
   const consentChanges = ({ consent: id, ...transfer }: Transfer, state: State, consume: boolean): Change[] => {
