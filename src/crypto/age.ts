@@ -2,9 +2,10 @@
  * Files in the age format (age-encryption.org/v1), as streams: to recipients or under a passphrase, opened by identities, by a
  * passphrase, or by somebody who keeps the key and is shown the header alone.
  *
- * Guarantees: recipients are X25519 and nothing else, so that every age tool reads them; a header is read only to a bound; what
- * is given out of a stream was authenticated piece by piece, and its end too. It does not say who encrypted: signatures do.
+ * Guarantees: recipients are X25519 and nothing else, so that every age tool reads them; a header is read only to a bound, and asks
+ * for no more work than is done in encrypting; what is given out of a stream was authenticated piece by piece, and its end too. It does not say who encrypted: signatures do.
  */
+import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { fromUtf8, utf8 } from '../lib/bytes.ts';
 import { isFitError } from '../lib/errors.ts';
@@ -15,6 +16,8 @@ export const MAX_RECIPIENTS = 20;
 export const MAX_HEADER_BYTES = 16 * 1024;
 export const RECIPIENT_CHARS = 62;
 const MAX_IDENTITIES = 64;
+/** Of scrypt, as a power of two: a second and 256 MiB. */
+const WORK_FACTOR = 18;
 
 const RECIPIENT = /^age1[02-9ac-hj-np-z]{58}$/;
 const IDENTITY = /^AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}$/;
@@ -31,11 +34,37 @@ export type Opener =
   | { readonly kind: 'passphrase'; readonly passphrase: string }
   | { readonly kind: 'keeper'; readonly open: HeaderOpener };
 
-/** Whether the text is an X25519 recipient, its checksum included. */
+const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
+const PREFIX_CHARS = 4;
+const CHECKSUM_CHARS = 6;
+
+/** The point of a recipient whose checksum was checked. */
+function pointOf(recipient: string): Uint8Array {
+  const bytes: number[] = [];
+  let [held, bits] = [0, 0];
+  for (const char of recipient.slice(PREFIX_CHARS, -CHECKSUM_CHARS)) {
+    held = ((held << 5) | BECH32.indexOf(char)) & 0xfff;
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes.push((held >> bits) & 0xff);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Throws for a point of small order, with which there is no secret. */
+function checkPoint(point: Uint8Array): void {
+  const x = Buffer.from(point).toString('base64url');
+  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
+  diffieHellman({ privateKey: generateKeyPairSync('x25519').privateKey, publicKey });
+}
+
+/** Whether the text is an X25519 recipient to which something can be encrypted, its checksum included. */
 export function isRecipient(text: string): boolean {
   if (!RECIPIENT.test(text)) return false;
   try {
     new Encrypter().addRecipient(text);
+    checkPoint(pointOf(text));
     return true;
   } catch {
     return false;
@@ -106,8 +135,10 @@ async function* partsOf(stream: ReadableStream<Uint8Array>): AsyncIterable<Uint8
 
 function encrypterFor(lock: Lock): Encrypter {
   const encrypter = new Encrypter();
-  if (lock.kind === 'passphrase') encrypter.setPassphrase(lock.passphrase);
-  else for (const recipient of lock.recipients) encrypter.addRecipient(recipient);
+  if (lock.kind === 'passphrase') {
+    encrypter.setPassphrase(lock.passphrase);
+    encrypter.setScryptWorkFactor(WORK_FACTOR);
+  } else for (const recipient of lock.recipients) encrypter.addRecipient(recipient);
   return encrypter;
 }
 
@@ -140,8 +171,14 @@ export function headerOf(begin: Uint8Array): Uint8Array | null {
 
 export type Opened =
   | { readonly ok: true; readonly parts: AsyncIterable<Uint8Array> }
-  /** `no-key`: it is for others. `damaged`: the header is not one that was made whole. */
-  | { readonly ok: false; readonly reason: 'no-key' | 'damaged' };
+  /** `no-key`: it is for others. `damaged`: the header is not one that was made whole. `costly`: it asks for too much work. */
+  | { readonly ok: false; readonly reason: 'no-key' | 'damaged' | 'costly' };
+
+/** The work that a header asks of whoever has a passphrase; 0 if it is under none. */
+function workOf(header: Uint8Array): number {
+  const [, factor = '0'] = /^-> scrypt \S+ ([0-9]+)$/m.exec(Buffer.from(header).toString('latin1')) ?? [];
+  return Number(factor);
+}
 
 /**
  * Opens an age file whose header was read with `headerOf`; `source` gives the whole file. The parts throw where a piece of the
@@ -152,6 +189,8 @@ export async function decrypt(
   header: Uint8Array,
   source: AsyncIterable<Uint8Array>,
 ): Promise<Opened> {
+  if (openers.some(({ kind }) => kind === 'passphrase') && workOf(header) > WORK_FACTOR)
+    return { ok: false, reason: 'costly' };
   const decrypter = new Decrypter();
   const failures: unknown[] = [];
   for (const opener of openers) {

@@ -8,7 +8,14 @@
 import { closeSync, constants, fstatSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Opener } from '../crypto/age.ts';
-import { attributesAbove, decodeRecord, endOf, MAX_SEALED, type SealedRecord } from '../exchange/container.ts';
+import {
+  attributesAbove,
+  decodeRecord,
+  endOf,
+  MAX_NODES,
+  MAX_SEALED,
+  type SealedRecord,
+} from '../exchange/container.ts';
 import { present } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
@@ -39,6 +46,11 @@ async function* blocksOf(fd: number, from: number, bytes: number): AsyncIterable
   }
 }
 
+const UNOPENED = {
+  damaged: 'it does not open: its encryption is not whole',
+  costly: 'it is not opened: its passphrase would take more work and memory than fit pack asks for',
+} as const;
+
 type Plain = { readonly fd: number; readonly bytes: number } | string;
 
 async function decryptTo(
@@ -65,7 +77,7 @@ async function decryptTo(
   const header = age.headerOf(readAt(container.fd, begin, from));
   if (header === null) return 'it must be encrypted and is not: what is in it is no age file';
   const opened = await age.decrypt(keys.openers, header, blocksOf(container.fd, from, record.bytes));
-  if (!opened.ok) return opened.reason === 'no-key' ? keys.otherwise : 'it does not open: its encryption is not whole';
+  if (!opened.ok) return opened.reason === 'no-key' ? keys.otherwise : UNOPENED[opened.reason];
   makeFolder(folder);
   const fd = createNameless(folder);
   try {
@@ -79,7 +91,7 @@ async function decryptTo(
     } catch (error) {
       if (error instanceof FitError || (error instanceof Error && 'syscall' in error)) throw error;
       closeSync(fd);
-      return 'it does not open: its encryption is not whole';
+      return UNOPENED.damaged;
     }
     appender.flush();
     return { fd, bytes: fstatSync(fd).size };
@@ -122,7 +134,7 @@ async function openOne(
 
 /**
  * Opens everything sealed in `target` that is not refused, into `container.opened`. `folder`: on a disk where plaintext may lie.
- * `keys` is asked once, if there is anything to open.
+ * `keys` is asked once, if there is anything to open. `most`: entries, in all of them together, since all are held at once.
  */
 export async function openSealed(
   container: Container,
@@ -131,10 +143,12 @@ export async function openSealed(
   demandsFor: DemandsFor,
   folder: string,
   work: Work,
+  most = MAX_NODES,
 ): Promise<void> {
   const { tree, verdicts, opened } = container;
   const end = endOf(tree.nodes, target);
   let known: Keys | undefined;
+  let entries = tree.nodes.length;
   // What is sealed, named itself, is wanted as it is.
   for (let index = target + 1; index < end; index += 1) {
     if (tree.nodes[index]?.kind !== 'sealed' || verdicts.refused.has(index)) continue;
@@ -144,7 +158,13 @@ export async function openSealed(
     }
     known ??= await keys();
     try {
-      opened.set(index, await openOne(container, index, known, demandsFor, folder, work));
+      const inner = await openOne(container, index, known, demandsFor, folder, work);
+      if (typeof inner !== 'string') entries += inner.tree.nodes.length;
+      if (typeof inner !== 'string' && entries > most) {
+        closeContainer(inner);
+        entries -= inner.tree.nodes.length;
+        opened.set(index, `with what else is encrypted it has more than ${most} entries: name it alone with --only`);
+      } else opened.set(index, inner);
     } catch (error) {
       throw fileError(error, folder);
     }

@@ -54,6 +54,15 @@ test('recipients and identities are what age-keygen makes, and nothing near it',
     assert.equal(parseIdentities(wrong), null, wrong);
 });
 
+test('a recipient with which there is no secret is none', () => {
+  for (const point of [
+    'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z',
+    'age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqj7vrya',
+    'age1ur4h5lpmgxu2u9jku0a0r87ydtdqnr0tnsetrlvxvgz3vh6fhqqqzyt4v9',
+  ])
+    assert.equal(isRecipient(point), false, point);
+});
+
 test('whoever is named opens it, at every size around the ends of pieces, and its size was known', async () => {
   const both: Lock = { kind: 'recipients', recipients: [key.recipient, other.recipient] };
   for (const size of [0, 1, 65_535, 65_536, 65_537, 131_072, 200_000]) {
@@ -72,6 +81,20 @@ test('a passphrase opens what was encrypted under it', async () => {
   assert.deepEqual(await opened(file, { kind: 'passphrase', passphrase: 'seven quiet words' }), utf8('plan'));
   assert.equal(await opened(file, { kind: 'passphrase', passphrase: 'another' }), 'no-key');
   assert.equal(await opened(file, identity(key.secret)), 'no-key');
+});
+
+test('a header that asks for more work than encrypting took is not obeyed', async () => {
+  const file = await all(encrypt({ kind: 'passphrase', passphrase: 'seven quiet words' }, parts(utf8('plan'))));
+  const asking = (factor: string): Uint8Array =>
+    new Uint8Array(Buffer.from(Buffer.from(file).toString('latin1').replace(/ 18\n/, ` ${factor}\n`), 'latin1'));
+  for (const factor of ['19', '20', '30', '999999999999'])
+    assert.equal(
+      await opened(asking(factor), { kind: 'passphrase', passphrase: 'seven quiet words' }),
+      'costly',
+      factor,
+    );
+  assert.equal(await opened(asking('17'), { kind: 'passphrase', passphrase: 'seven quiet words' }), 'no-key');
+  assert.equal(await opened(asking('30'), identity(key.secret)), 'no-key');
 });
 
 test('a keeper opens by the header alone, and only its own', async () => {

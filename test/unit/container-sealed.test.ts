@@ -149,6 +149,37 @@ test('what opens to something else than the folder names is refused', async () =
   }
 });
 
+test('what is held at once is bounded over all that is encrypted, and each can be had alone', async () => {
+  const files = [join(source, 'in'), join(source, 'in', 'below')];
+  const asked = await plan({ files, statements: [], credentials: [] }, NOW, work());
+  demand(
+    asked,
+    new Map([
+      ['in', ['encrypted']],
+      ['below', ['encrypted']],
+    ]),
+  );
+  const nodes = await sealFolders(asked, () => lock, seal, work());
+  const file = await packed(nodes);
+  const demands = async () => ({ now: NOW });
+  const keys = async () => ({ openers: [identity], otherwise: 'not to you' });
+  const openedWith = async (most: number) => {
+    const container = await openContainer(file, demands, work());
+    try {
+      await openSealed(container, 0, keys, demands, fresh(), work(), most);
+      return [...container.opened.values()].map((one) => (typeof one === 'string' ? one : one.tree.nodes.length));
+    } finally {
+      closeContainer(container);
+    }
+  };
+  const outer = nodes.length;
+  const [first = 0, second = 0] = (await openedWith(1_000_000)).map(Number);
+  assert.deepEqual(await openedWith(outer + first + second), [first, second]);
+  const [kept, refused] = await openedWith(outer + first + second - 1);
+  assert.equal(kept, first);
+  assert.match(String(refused), /more than \d+ entries/);
+});
+
 test('an encrypted folder in an encrypted one is neither made nor opened', async () => {
   await assert.rejects(
     planned({ in: ['encrypted'], 'in/below': ['encrypted'] }),
