@@ -7,7 +7,7 @@ import type { Authority } from './approvals.ts';
 import { auditEntry, createAuditCheck } from './audit.ts';
 import type { Daemon } from './daemon.ts';
 import { decodeExchange } from './exchange-record.ts';
-import { decodeTransfer, isTransferKeyName, nameOf } from './transfer-record.ts';
+import { decodeTransfer, isTransferKeyName, nameOf } from './transfer-store.ts';
 
 /** What the connection may do, as agent.ts decides it. */
 export interface Checks {

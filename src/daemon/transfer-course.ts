@@ -7,7 +7,7 @@ import { transferId } from '../exchange/transfer-record.ts';
 import { present } from '../lib/assert.ts';
 import { equal } from '../lib/bytes.ts';
 import type { Letter } from './outbox.ts';
-import { documentOf, type Transfer } from './transfer-record.ts';
+import { documentOf, type Transfer } from './transfer-store.ts';
 
 /** Why it failed, as each side's history says it. */
 const REASONS: Readonly<Record<TransferFault, readonly [sender: string, receiver: string]>> = {

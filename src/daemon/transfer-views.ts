@@ -7,7 +7,7 @@ import type { Explanation } from '../exchange/position.ts';
 import type { TransferTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, toHex } from '../lib/bytes.ts';
-import type { Transfer } from './transfer-record.ts';
+import type { Transfer } from './transfer-store.ts';
 
 export function explainTransferOf(
   deal: Deal,

@@ -30,6 +30,7 @@ import type { DealWrites } from './deal-writes.ts';
 import type { Ack, Letter } from './outbox.ts';
 import type { Parts } from './parts.ts';
 import { dealAfter, keyLetter, transferLetter } from './transfer-course.ts';
+import { createTransferSigning } from './transfer-signing.ts';
 import {
   decodeTransfer,
   documentOf,
@@ -38,8 +39,7 @@ import {
   type Transfer,
   transferKeys,
   transferOps,
-} from './transfer-record.ts';
-import { createTransferSigning } from './transfer-signing.ts';
+} from './transfer-store.ts';
 
 /** Until what is in the way (a full disk, a dead worker) is tried again. */
 const RETRY_MS = 10_000;
