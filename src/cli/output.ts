@@ -2,9 +2,11 @@
  * The output boundary. Results go to stdout, talk to stderr with `fit:` in front; with --json stdout carries JSON and
  * nothing else. Guarantees: no character that could steer a terminal leaves here unless we made it.
  */
+
 import { safeJsonLine } from '../lib/json.ts';
 import { safeText } from '../lib/text.ts';
 import { SCHEMA } from '../rpc/agent.ts';
+import { columnsOf, wrapped } from './columns.ts';
 
 export type ColorChoice = 'auto' | 'always' | 'never';
 export type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
@@ -87,7 +89,8 @@ export function createOutput(options: { readonly json: boolean; readonly color: 
       new Promise((resolve, reject) => process.stdout.write(data, (error) => (error ? reject(error) : resolve()))),
     talk: (text) => void process.stderr.write(`fit: ${text}\n`),
     hint: (text) => void process.stderr.write(`fit: hint: ${text}\n`),
-    warn: (text) => void process.stderr.write(`fit: warning: ${text}\n`),
+    warn: (text) =>
+      void process.stderr.write(`${wrapped(`fit: warning: ${text}`, columnsOf(process.stderr), 5).join('\n')}\n`),
     peer: (text, maxLength = PEER_LINE) => safeText(text, { maxLength }),
     paint: (style, text) => (colors ? `\u001b[${CODES[style][0]}m${text}\u001b[${CODES[style][1]}m` : text),
     busy: (what, work) => withProgress(what, work, redraws),

@@ -118,12 +118,19 @@ export function eventProgress({ phase, done, total }: FitEvent): string | undefi
   return phase === undefined || done === undefined || total === undefined ? undefined : howFar(phase, done, total);
 }
 
+const GIVES: Readonly<Record<DealSummary['kind'], string>> = {
+  contract: 'delivers',
+  delivery: 'delivers',
+  swap: 'gives',
+  transfer: 'sends',
+};
+
 /** Rows about the content, for `voice.facts`. */
-export function content(view: DeliveryResult): readonly (readonly [string, string])[] {
+export function content(view: DeliveryResult, kind: DealSummary['kind']): readonly (readonly [string, string])[] {
   const bytes = view.files.reduce((sum, file) => sum + file.size, 0);
   const files = `${view.files.length} file${view.files.length === 1 ? '' : 's'}, ${size(bytes)}`;
   return [
-    [view.direction === 'out' ? 'delivers' : 'brings', files],
+    [view.direction === 'in' ? 'brings' : GIVES[kind], files],
     ['content', progress(view)],
   ];
 }

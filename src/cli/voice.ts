@@ -14,6 +14,7 @@ import type {
   StatusResult,
   WhoamiResult,
 } from '../rpc/agent.ts';
+import { narrowed, wrapped } from './columns.ts';
 import * as delivery from './voice-delivery.ts';
 
 const NAME_LENGTH = 40;
@@ -163,21 +164,25 @@ const WAITS: Readonly<Record<DealSummary['waitsFor'], string>> = {
   nobody: '–',
 };
 
-/** With `depth` each is indented under what it belongs to. */
-export function deals(list: readonly (DealSummary & { readonly depth?: number })[]): string[] {
+const DEAL_COLUMNS = ['DEAL', 'TITLE', 'WITH', 'STATE', 'WAITS FOR', 'UNTIL'] as const;
+
+/** With `depth` each is indented under what it belongs to. Titles give way to `columns`. */
+export function deals(
+  list: readonly (DealSummary & { readonly depth?: number })[],
+  columns?: number | undefined,
+): string[] {
   if (list.length === 0) return ['no deals yet'];
   const short = shortIds(list.map((one) => one.deal));
-  return table(
-    ['DEAL', 'TITLE', 'WITH', 'STATE', 'WAITS FOR', 'UNTIL'],
-    list.map((one) => [
-      '  '.repeat(one.depth ?? 0) + (short.get(one.deal) ?? one.deal),
-      peer(one.title, TITLE_LENGTH),
-      `${peer(one.with)} ${one.verified ? '✓' : '?'}`,
-      one.state === 'offered' ? `offered v${one.version}` : delivery.stateWord(one),
-      WAITS[one.waitsFor],
-      one.until === null ? '–' : when(one.until),
-    ]),
-  );
+  const rows = list.map((one) => [
+    '  '.repeat(one.depth ?? 0) + (short.get(one.deal) ?? one.deal),
+    peer(one.title, TITLE_LENGTH),
+    `${peer(one.with)} ${one.verified ? '✓' : '?'}`,
+    one.state === 'offered' ? `offered v${one.version}` : delivery.stateWord(one),
+    WAITS[one.waitsFor],
+    one.until === null ? '–' : when(one.until),
+  ]);
+  const [heading = [], ...others] = narrowed([DEAL_COLUMNS, ...rows], DEAL_COLUMNS.indexOf('TITLE'), columns);
+  return table(heading, others);
 }
 
 const BY = { you: 'you', them: 'them', arbiter: 'the arbiter' } as const;
@@ -203,7 +208,7 @@ export function deal(result: DealResult, view: DeliveryResult | null = null): st
       ['receipt', transfer.receipt === 'asked' ? 'asked of the receiver' : 'none'],
     );
   for (const digest of result.references) rows.push(['under', digest]);
-  for (const [name, value] of view === null ? [] : delivery.content(view)) rows.push([name, value]);
+  for (const [name, value] of view === null ? [] : delivery.content(view, result.kind)) rows.push([name, value]);
   if (view !== null && view.trouble !== null) rows.push(['trouble', peer(view.trouble, MESSAGE_LENGTH)]);
   if (result.until !== null) rows.push(['until', when(result.until)]);
   if (result.exchange !== null) rows.push(['exchange', `${result.exchange.phase}, you are ${result.exchange.role}`]);
@@ -216,16 +221,19 @@ export function deal(result: DealResult, view: DeliveryResult | null = null): st
   return [...facts(rows), ...(log.length === 0 ? [] : ['history', ...log])];
 }
 
-export function explain(result: ExplainResult): string[] {
+const CHEAT = 'who could cheat';
+const NOTE = 'note: ';
+
+export function explain(result: ExplainResult, columns?: number | undefined): string[] {
   return [
     ...facts([
       ['you hold', peer(result.youHold, MESSAGE_LENGTH)],
       ['they hold', peer(result.theyHold, MESSAGE_LENGTH)],
       ['if you stop', peer(result.ifYouStop, MESSAGE_LENGTH)],
       ['if they stop', peer(result.ifTheyStop, MESSAGE_LENGTH)],
-      ['who could cheat', peer(result.whoCouldCheat, MESSAGE_LENGTH)],
-    ]),
-    ...result.notes.map((note) => `note: ${peer(note, MESSAGE_LENGTH)}`),
+      [CHEAT, peer(result.whoCouldCheat, MESSAGE_LENGTH)],
+    ]).flatMap((line) => wrapped(line, columns, CHEAT.length + 2)),
+    ...result.notes.flatMap((note) => wrapped(`${NOTE}${peer(note, MESSAGE_LENGTH)}`, columns, NOTE.length)),
   ];
 }
 
@@ -248,10 +256,9 @@ export function outcome(result: DealSummary, via: 'peer' | 'arbiter' | null, too
   return [...parts, ...(end === '' ? [] : [end])].join('  ');
 }
 
-/** How evidence in a folder is checked. Of a swap, which `swap.md` tells, by hand. */
-export function checking(dir: string, files: readonly { readonly name: string }[]): string {
-  const isSwap = files.some(({ name }) => name === 'swap.md');
-  return isSwap ? `${dir}/README.txt says how openssl checks it` : `fit verify ${dir}`;
+/** What was done to a deal, for who does not wait for its end. */
+export function said(what: string, { deal, state }: Pick<DealSummary, 'deal' | 'state'>): string {
+  return `${what}  ${deal}${state === 'offered' ? '' : `  (${state})`}`;
 }
 
 /** What a person does next. */
@@ -268,7 +275,7 @@ export function next(
     case 'completed':
       // Nobody signed anything that could be shown.
       if (deal.transfer != null && !deal.transfer.origin && deal.transfer.receipt === 'none') return undefined;
-      return `fit deal export ${short} ${deal.kind === 'swap' ? `--dir ${short}` : `--out ${short}.asics`}`;
+      return `fit deal export ${short} --out ${short}.asics`;
     default:
       return undefined;
   }

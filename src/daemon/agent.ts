@@ -296,6 +296,11 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
       const found = await deal(prefix);
       const material = await views.export(found);
       if (material === undefined) {
+        const isBare = found.state === 'completed';
+        if (isBare)
+          throw new FitError('wrong-state', 'nobody signed anything here, so there is nothing to export', {
+            hint: 'origin and receipt are what a transfer can leave: its note asked for neither',
+          });
         throw new FitError('wrong-state', 'there is no contract and no receipt to export', {
           hint: `fit deal show ${found.id} says how far it is`,
         });

@@ -186,7 +186,10 @@ export function demand(nodes: readonly Planned[], wanted: ReadonlyMap<string, re
     let at = 0;
     for (const name of path.split('/').filter((one) => one !== '' && one !== '.')) {
       const child = children.get(`${at}/${name}`);
-      if (child === undefined) throw new FitError('usage', `--attr names ${path}, which is not in the container`);
+      if (child === undefined)
+        throw new FitError('usage', `--attr names ${path}, which is not in the container`, {
+          hint: 'a path begins with the name of what is packed, for example plans/roof; a dot is the container itself',
+        });
       at = child;
     }
     const node = present(nodes[at], 'node');

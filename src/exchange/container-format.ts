@@ -262,7 +262,7 @@ export function isContainer(bytes: Uint8Array): boolean {
 
 /** Throws `PeerFault`. */
 export function decodeHead(bytes: Uint8Array): Head {
-  if (bytes.length !== HEAD_BYTES || !isContainer(bytes)) throw new PeerFault('malformed', 'not a container');
+  if (bytes.length !== HEAD_BYTES || !isContainer(bytes)) throw new PeerFault('malformed', 'it does not begin like one');
   const view = new DataView(bytes.buffer, bytes.byteOffset + MAGIC.length + HASH_BYTES, 24);
   const size = (at: number, most: number, what: string): number => {
     const value = view.getBigUint64(at * 8);

@@ -67,7 +67,7 @@ const sender: Voice = ({ phase, fault }, { origin, receipt }, { them }) => {
         ? 'nobody any more'
         : asked
           ? `${them}: they can keep the files and sign no receipt`
-          : `nobody gets anything for the files: ${them} was asked for no receipt`,
+          : `nobody: no receipt was asked of ${them}`,
     notes: fault === 'wrong-content' ? [`${them}'s daemon says that the content is not what your note names`] : [],
   };
 };

@@ -93,7 +93,7 @@ test('what is packed comes out again, and over nothing', async () => {
   await refused(3, /names nothing/, 'unpack', 'plain.fitc', '--to', 'out2', '--only', '../plans');
   await refused(3, /names nothing/, 'unpack', 'plain.fitc', '--to', 'out2', '--only', 'plans/attic');
   await refused(2, /--to, or a new container with --as/, 'unpack', 'plain.fitc');
-  await refused(2, /not a container/, 'unpack', 'plans/roof/north.bin', '--to', 'out2');
+  await refused(2, /no container: it does not begin/, 'unpack', 'plans/roof/north.bin', '--to', 'out2');
   assert.ok(!existsSync(at('out2')));
 });
 

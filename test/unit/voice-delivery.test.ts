@@ -124,7 +124,7 @@ test('what is next: accept as its kind is accepted, take what can be taken, expo
   for (const kind of ['contract', 'delivery', 'swap'] as const)
     assert.equal(of(kind, { ...theirs, offeredBy: 'you' }), 'fit deal wait dddd');
   assert.equal(of('delivery', { state: 'completed' }), 'fit deal export dddd --out dddd.asics');
-  assert.equal(of('swap', { state: 'completed' }), 'fit deal export dddd --dir dddd');
+  assert.equal(of('swap', { state: 'completed' }), 'fit deal export dddd --out dddd.asics');
   assert.equal(of('swap', { state: 'declined' }), undefined);
   assert.equal(next(view({ phase: 'opened' }), 'dddd'), 'fit deal receive dddd --to DIR');
   assert.equal(next(view({ phase: 'taken' }), 'dddd'), undefined);

@@ -2,6 +2,7 @@
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { EXIT, FitError } from '../../lib/errors.ts';
 import type { AgentClient } from '../../rpc/client.ts';
+import { columnsOf } from '../columns.ts';
 import type { Context } from '../context.ts';
 import { writeFolder, writeOutput } from '../files.ts';
 import { parseNumber, parseStates, parseTimeoutMs } from '../times.ts';
@@ -21,7 +22,7 @@ export async function list(context: Context, options: ListOptions): Promise<unde
   const some = states === undefined ? deals : deals.filter((one) => states.includes(one.state));
   const wanted = options.tree === true ? treeOf(some) : some;
   if (context.out.isJson) context.out.json({ deals: wanted });
-  else for (const line of voice.deals(wanted)) context.out.line(line);
+  else for (const line of voice.deals(wanted, columnsOf(process.stdout))) context.out.line(line);
   return undefined;
 }
 
@@ -99,7 +100,7 @@ export async function explain(context: Context, _options: object, deal: string):
   const agent = await context.agent();
   const result = await agent.dealExplain({ deal });
   if (context.out.isJson) context.out.json(result);
-  else for (const line of voice.explain(result)) context.out.line(line);
+  else for (const line of voice.explain(result, columnsOf(process.stdout))) context.out.line(line);
   return undefined;
 }
 
@@ -113,11 +114,11 @@ export async function wait(context: Context, options: WaitOptions, deal: string)
   const timeoutMs = parseTimeoutMs(options.timeout);
   const agent = await context.agent();
   const started = Date.now();
-  const waited = await context.out.busy(
-    `waiting for ${voice.peer(deal)}`,
-    agent.dealWait({ deal, for: states, timeoutMs }),
-  );
-  return reportWaited(context, agent, waited, {}, started);
+  const waiting = agent.dealWait({ deal, for: states, timeoutMs });
+  const waited = await context.out.busy(`waiting for ${voice.peer(deal)}`, waiting);
+  // What had ended before took none of our time.
+  const { updated } = await agent.dealShow({ deal: waited.deal });
+  return reportWaited(context, agent, waited, {}, Date.parse(updated) < started - 1000 ? null : started);
 }
 
 interface ExportOptions {
@@ -143,7 +144,7 @@ export async function exportEvidence(context: Context, options: ExportOptions, g
     if (out.isJson) out.json({ deal, dir: options.dir, files: files.map((file) => file.name) });
     else {
       out.talk(`wrote ${written.length} files to ${options.dir}`);
-      out.hint(voice.checking(options.dir, files));
+      out.hint(`fit verify ${options.dir}`);
     }
     return EXIT.done;
   }

@@ -6,9 +6,10 @@ import { EXIT, FitError, isFitError } from '../../lib/errors.ts';
 import { MAX_WINDOW, MIN_WINDOW } from '../../lib/window.ts';
 import { CREDENTIAL_TEXTS, type CredentialText, type DealChange, type DealSummary } from '../../rpc/agent.ts';
 import type { AgentClient } from '../../rpc/client.ts';
+import { ifInterrupted } from '../at-end.ts';
 import type { Context } from '../context.ts';
 import { checkFolder, checkPlace, takeFiles } from '../place.ts';
-import { checkDigest, parseTimeoutMs } from '../times.ts';
+import { checkDigest, FINAL_STATES, parseTimeoutMs } from '../times.ts';
 import * as voice from '../voice.ts';
 import { type AttributeOptions, type Attributes, attributesOf, meaningOf } from './attributes.ts';
 import { hasTerminal, prove, requireUnlocked } from './consent.ts';
@@ -46,7 +47,7 @@ async function report(
   waited: Waited,
   fields: object,
   files: readonly string[],
-  started: number,
+  started: number | null,
 ): Promise<number> {
   const { out } = context;
   const shown = await agent.dealShow({ deal: waited.deal });
@@ -57,7 +58,9 @@ async function report(
   if (isLost) out.warn(voice.peer(view.trouble ?? 'its content is not here', 500));
   if (out.isJson) out.json({ ...fields, ...waited, reached, reason: shown.reason, files });
   else {
-    out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
+    out.line(
+      voice.outcome({ ...shown, state: waited.state }, waited.via, started === null ? null : Date.now() - started),
+    );
     for (const file of files) out.line(`  ${voice.peer(file, 4096)}`);
     if (shown.reason !== null && !reached) out.talk(voice.peer(shown.reason, 500));
     const next = voice.next({ ...shown, state: waited.state });
@@ -174,12 +177,16 @@ async function offer(
   const { text: _, ...fields } = change;
   if (!options.wait) {
     if (out.isJson) out.json(fields);
-    else out.line(`${said}  ${change.deal}  (${change.state})`);
+    else {
+      out.line(voice.said(said, change));
+      out.hint(`fit deal wait ${change.deal.slice(0, 4)} `);
+    }
     return undefined;
   }
   const theirs = whom.want === undefined ? 'receive' : 'swap';
-  if (!out.isJson) out.talk(`${said} as ${change.deal}; the other side: fit deal ${theirs} ${change.deal}`);
+  if (!out.isJson) out.talk(`${said} as ${change.deal}; the other side: fit deal ${theirs} ${change.deal.slice(0, 4)}`);
   const started = Date.now();
+  ifInterrupted(`it goes on without this; how far it is: fit deal show ${change.deal.slice(0, 4)}`);
   const waited = await progress.ended(change.deal, options.timeout);
   const placed = folder === undefined ? [] : await takeInto(context, agent, change.deal, folder);
   return report(context, agent, waited, fields, placed, started);
@@ -238,6 +245,10 @@ export async function swap(context: Context, options: SwapOptions, deal: string)
   const folder = options.receiveTo === undefined ? undefined : resolve(options.receiveTo);
   if (folder !== undefined) checkFolder(folder);
   const want = options.want === undefined ? {} : { want: options.want };
+  if (folder !== undefined && !options.wait)
+    throw new FitError('usage', 'with --no-wait nobody is here to put files into a folder', {
+      hint: 'leave --receive-to away, and take them later: fit deal receive',
+    });
   if (options.kind !== undefined && options.credential !== true)
     throw new FitError('usage', '--kind is for a credential', { hint: 'add --credential' });
   const credential = options.credential === true ? { credential: credentialKind(options.kind) } : {};
@@ -263,20 +274,40 @@ function rateOf(text: string | undefined): number | undefined {
   return rate;
 }
 
-/** The delivery itself, or the oldest one on offer under a contract. */
-function wantedOf(deals: readonly DealSummary[], id: string): DealSummary | undefined {
+/** The delivery itself, or those under a contract that can be received, as they come: on offer first, then by age. */
+function wantedOf(deals: readonly DealSummary[], id: string): readonly DealSummary[] {
   const named = deals.filter((one) => one.deal.startsWith(id));
   const [one, two] = named;
-  if (one === undefined) return undefined;
+  if (one === undefined) return [];
   if (two !== undefined && !named.some((each) => each.deal === id))
     throw new FitError('ambiguous', 'more than one deal begins like this', { hint: 'give more of the id' });
   // A swap of ours is received once it has been answered.
-  if (one.kind === 'swap' && one.offeredBy === 'you' && one.state === 'offered') return undefined;
-  if (one.kind !== 'contract') return one;
-  return deals
+  if (one.kind === 'swap' && one.offeredBy === 'you' && one.state === 'offered') return [];
+  if (one.kind !== 'contract') return [one];
+  const under = deals
     .filter((each) => each.kind !== 'contract' && each.references.includes(one.document))
-    .filter((each) => each.offeredBy === 'them' && each.state === 'offered')
-    .sort((a, b) => (a.updated < b.updated ? -1 : 1))[0];
+    .sort((a, b) => (a.updated < b.updated ? -1 : 1));
+  return [
+    ...under.filter(({ state, offeredBy }) => state === 'offered' && offeredBy === 'them'),
+    ...under.filter(({ state }) => state === 'signing' || state === 'completed'),
+  ];
+}
+
+/** The first of them that is on offer, or of which something is still to be taken: a `receive` that ended early left it. */
+async function firstOf(
+  agent: AgentClient,
+  wanted: readonly DealSummary[],
+  isNamed: boolean,
+  done: Set<string>,
+): Promise<string | undefined> {
+  for (const { deal, state } of wanted) {
+    if (isNamed || state === 'offered') return deal;
+    if (done.has(deal)) continue;
+    const { direction, phase } = await agent.deliveryShow({ deal });
+    if (direction === 'in' && phase !== 'taken' && phase !== 'failed') return deal;
+    done.add(deal);
+  }
+  return undefined;
 }
 
 /** Waits for the delivery: `receive` may be there first. */
@@ -293,10 +324,12 @@ async function awaitOffer(
     found = resolve;
     reject = fail;
   });
+  const done = new Set<string>();
   const look = async (): Promise<void> => {
     const { deals } = await agent.dealList();
     const wanted = wantedOf(deals, id);
-    if (wanted !== undefined) found(wanted.deal);
+    const first = await firstOf(agent, wanted, wanted[0]?.deal.startsWith(id) === true, done);
+    if (first !== undefined) found(first);
     else if (!deals.some((one) => one.deal.startsWith(id)) && id.length < 12)
       throw new FitError('not-found', 'there is no such deal', { hint: 'fit deal list' });
   };
@@ -349,6 +382,7 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
   const shown = await agent.dealShow({ deal });
   let fields: object = { deal, document: shown.document };
   const isOurs = shown.offeredBy === 'you';
+  const wasOver = FINAL_STATES.some((state) => state === shown.state);
   if (shown.state === 'offered' && before.phase === 'waiting' && !isOurs) {
     const change = await consenting(context, agent, 'receive', (hold) =>
       agent.dealAccept({ deal, ...named, ...limited, ...hold }),
@@ -356,11 +390,13 @@ export async function receive(context: Context, options: ReceiveOptions, id: str
     warn(context, change.warnings);
     fields = { deal, document: change.document };
   }
+  const place = options.to === undefined ? '' : ` --to ${voice.peer(options.to, 4096)}`;
+  ifInterrupted(`it goes on without this; then: fit deal receive ${deal.slice(0, 4)}${place}`);
   const waited = await progress.ended(deal, options.timeout);
   const placed = await takeInto(context, agent, deal, folder);
   if (before.phase === 'taken') context.out.talk('its files were put into a folder before, and are kept nowhere else');
   const unpacked = options.unpack === true ? await unpackAll(context, placed, folder) : [];
-  return report(context, agent, waited, fields, [...placed, ...unpacked], started);
+  return report(context, agent, waited, fields, [...placed, ...unpacked], wasOver ? null : started);
 }
 
 /** Takes out of the containers that came. They stay, since the receipt is about them; so what cannot be taken out is no loss. */

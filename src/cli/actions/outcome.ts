@@ -37,13 +37,13 @@ export async function reportWaited(
   agent: AgentClient,
   waited: Waited,
   extra: object,
-  started: number,
+  started: number | null,
 ): Promise<number> {
   const { out } = context;
   if (out.isJson) out.json({ ...extra, ...waited });
   else {
     const shown = await agent.dealShow({ deal: waited.deal });
-    out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, Date.now() - started));
+    out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, started === null ? null : Date.now() - started));
     if (shown.reason !== null && waited.state !== 'contracted') out.talk(voice.peer(shown.reason, 500));
     const next = voice.next({ ...shown, state: waited.state });
     if (next !== undefined) out.hint(next);
@@ -65,7 +65,7 @@ export async function finish(
   if (options.wait !== true) {
     if (out.isJson) out.json(fields);
     else {
-      out.line(`${said}  ${change.deal}  (${change.state})`);
+      out.line(voice.said(said, change));
       const next = voice.next(await agent.dealShow({ deal: change.deal }));
       if (next !== undefined) out.hint(next);
     }

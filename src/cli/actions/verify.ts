@@ -111,7 +111,7 @@ function print(context: Context, verdict: Verdict, hasRoots: boolean): void {
   for (const { name, size, sha256, from, compared } of verdict.files.slice(0, MAX_FILES_SHOWN)) {
     const by = verdict.proof === 'swap' ? ` by ${voice.peer(from)}` : '';
     rows.push([
-      verdict.proof === 'swap' ? 'given' : 'delivered',
+      verdict.proof === 'swap' ? 'given' : verdict.proof === 'transfer' ? 'transferred' : 'delivered',
       `${voice.peer(name, 255)}${by}, ${size} bytes${compared ? ', the file given is the same' : ''}`,
     ]);
     rows.push(['', sha256]);

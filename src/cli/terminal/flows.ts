@@ -216,7 +216,7 @@ export async function exportEvidence(ui: Ui, deal: string): Promise<void> {
   const { files } = await ui.session.agent.dealExport({ deal, form: 'files' });
   try {
     const written = writeFolder(resolve(dir), files, false);
-    say(ui, 'done', `wrote ${written.length} files to ${dir}: ${voice.checking(dir, files)}`);
+    say(ui, 'done', `wrote ${written.length} files to ${dir}: fit verify ${dir}`);
   } catch (error) {
     if (!isFitError(error) || error.code !== 'file-exists') throw error;
     if (!(await confirm(ui, 'Export the evidence', [`there are files in ${dir} already`], 'replace them'))) return;
