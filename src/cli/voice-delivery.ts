@@ -1,4 +1,5 @@
 /** What `fit` says of deliveries: sizes, how far the content is, deliveries under their contract. */
+import { formatDuration } from '../lib/duration.ts';
 import type { DealSummary, DeliveryResult, FitEvent, ProgressPhase } from '../rpc/agent.ts';
 
 const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
@@ -124,6 +125,14 @@ const GIVES: Readonly<Record<DealSummary['kind'], string>> = {
   swap: 'gives',
   transfer: 'sends',
 };
+
+/** `full`, or `window=` with seconds. */
+export function check(text: string): string {
+  const [, seconds] = /^window=([0-9]+)$/.exec(text) ?? [];
+  if (seconds !== undefined)
+    return `window: wrong content can be proven to the arbiter for ${formatDuration(Number(seconds))} after it was first asked`;
+  return text === 'full' ? 'full: the arbiter, if it is asked, compares the files first, and can read them' : text;
+}
 
 /** Rows about the content, for `voice.facts`. */
 export function content(view: DeliveryResult, kind: DealSummary['kind']): readonly (readonly [string, string])[] {

@@ -202,6 +202,7 @@ export function deal(result: DealResult, view: DeliveryResult | null = null): st
     ['document', result.document],
     ['waits for', WAITS[result.waitsFor]],
   ];
+  if (result.check !== 'none') rows.push(['check', delivery.check(result.check)]);
   if (transfer !== null)
     rows.push(
       ['origin', transfer.origin ? 'signed by the sender' : 'not signed'],

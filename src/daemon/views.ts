@@ -135,6 +135,7 @@ export function createViews(parts: Parts, deals: Deals) {
                 mode: arbiterIn(document.terms).mode,
                 card: encodeCard(chosen.card),
               },
+        check: document.terms.check,
         transfer: document.terms.transfer,
         versions: deal.versions.map((one) => ({
           version: one.number,

@@ -118,6 +118,8 @@ export interface DealResult extends DealSummary {
     /** The card that came with the offer, text form. */
     readonly card: string;
   } | null;
+  /** How wrong content is found out: `none` without content, `window=` with seconds, or `full`. */
+  readonly check: string;
   /** Of a transfer: whether its sender signs a statement of origin, and whether its receiver is asked for a receipt. */
   readonly transfer: { readonly origin: boolean; readonly receipt: 'asked' | 'none' } | null;
   readonly versions: readonly {

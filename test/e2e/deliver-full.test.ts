@@ -94,6 +94,7 @@ test('an honest delivery with a full check: the arbiter hears nothing, and both 
   assert.match(text.stdout, /check = "full"/);
   assert.match(text.stdout, /compares all of it, and can read\nit; if a part of it is wrong, nobody owes anything/);
   for (const one of [elm, oak]) {
+    assert.match((await one.fit('deal', 'show', deal)).stdout, /check +full: the arbiter, .* can read them/);
     const { stdout } = await one.fit('deal', 'explain', deal);
     assert.match(stdout, /there is no window/);
     assert.match(stdout, /if it is asked, it can read them/);

@@ -116,6 +116,7 @@ function full(deal: Stored): DealResult {
   return {
     ...summary(deal),
     arbiter: { card: 'fit1notary', contact: 'notary', name: 'Notary', fingerprint: 'ab'.repeat(32), mode: 'invisible' },
+    check: 'none',
     transfer: null,
     offeredBy: deal.by,
     versions: deal.versions.map((text, at) => ({ version: at + 1, document: sha256(text), by: 'you', at: NOW })),

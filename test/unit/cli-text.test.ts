@@ -29,6 +29,7 @@ function dealWith(text: string): DealResult {
     until: '2026-11-27T12:00:00Z',
     updated: '2026-11-20T12:00:00Z',
     arbiter: { contact: null, name: text, fingerprint: 'cd'.repeat(32), mode: 'affidavit', card: 'fit1' },
+    check: 'none',
     transfer: null,
     offeredBy: 'them',
     versions: [],

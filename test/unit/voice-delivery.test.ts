@@ -93,6 +93,7 @@ test('how far a content is: part of it, all of it, trouble', () => {
   const deal = {
     ...summary('dddd', 'delivery', ['ff00']),
     arbiter: { contact: 'notary', name: 'Notary', fingerprint: '', mode: 'invisible' as const, card: '' },
+    check: 'none',
     transfer: null,
     versions: [],
     transactions: [],
