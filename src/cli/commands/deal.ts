@@ -151,7 +151,7 @@ export function registerDeal(program: Command): void {
       .option(...PROGRESS)
       .option('--timeout <time>', 'give up waiting after this time (60, 90s, 2m); exit 3; the exchange goes on'),
     'fit deal receive k7q2 --to in',
-  ).action(run(async () => (await import('../actions/deliver.ts')).receive));
+  ).action(run(async () => (await import('../actions/receive.ts')).receive));
   examples(
     choosing(
       program
