@@ -326,13 +326,15 @@ export function createDeals(parts: Parts) {
       )
         return { kind: 'no', why: 'not-current' };
       const digest = toHex(version.document);
+      const document = parseDocument(await store.fetch('document', digest));
+      // Of a transfer, and of what a swap only asks for, there is no exchange.
+      if (document.terms.transfer !== null || document.terms.want !== null) return { kind: 'no', why: 'not-current' };
       const consent = standing(deal.id, receives ? 'acceptance' : 'offer', digest);
       if (typeof consent === 'string') return { kind: 'no', why: consent };
       if (record.itemO.kind === 'content' && !(await parts.deliveries.holds(digest, record.itemO)))
         return { kind: 'no', why: 'not-fetched' };
       if (record.itemR.kind === 'content' && !(await parts.deliveries.gives(digest, record.itemR)))
         return { kind: 'no', why: 'not-current' };
-      const document = parseDocument(await store.fetch('document', digest));
       const { card: arbiter, contact: pinned } = await arbiterOf(version);
       const parties = partiesFor('R', contact, arbiter, record.kem);
       return {
