@@ -12,6 +12,7 @@ import {
   MAX_INLINE_BYTES,
   MAX_LEVELS,
   MAX_NODES,
+  MAX_PATHS,
 } from '../exchange/container.ts';
 import { present } from '../lib/assert.ts';
 import { fromUtf8 } from '../lib/bytes.ts';
@@ -129,6 +130,9 @@ const NONE: readonly Attribute[] = [];
 export async function plan(named: Named, now: number, work: Work): Promise<readonly Planned[]> {
   const turn = createTurns();
   const nodes: Planned[] = [];
+  /** Characters of each path, as whoever reads it counts them. */
+  const paths: number[] = [];
+  let pathsInAll = 0;
   const top = inOrder(
     [
       ...named.files.map((file) => look(resolve(file), basename(resolve(file)))),
@@ -142,6 +146,11 @@ export async function plan(named: Named, now: number, work: Work): Promise<reado
     if (nodes.length === MAX_NODES) throw new FitError('bad-file', `more than ${MAX_NODES} files and folders`);
     if (found.kind === 'folder' && depth > MAX_LEVELS)
       throw new FitError('bad-file', `folders of more than ${MAX_LEVELS} levels: ${found.source.slice(0, 200)}`);
+    const path = (paths[parent] ?? 0) + found.name.length + 1;
+    pathsInAll += path;
+    if (pathsInAll > MAX_PATHS)
+      throw new FitError('bad-file', 'paths that are too long together', { hint: 'pack it as several containers' });
+    paths.push(path);
     const isLeaf = found.kind !== 'folder';
     work.entries += 1;
     const { kind, name, source, bytes, inline } = found;

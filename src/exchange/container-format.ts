@@ -17,6 +17,8 @@ export type Attribute = (typeof ATTRIBUTES)[number];
 /** Levels of folders below the container itself. */
 export const MAX_LEVELS = 64;
 export const MAX_NODES = 1_000_000;
+/** Characters of the paths of all entries together: a folder in the tree has its name once, and in what is said of each entry again. */
+export const MAX_PATHS = 128 * 1024 * 1024;
 /** Random bytes of each record, without which a hash would tell what can be guessed of something hidden. */
 export const RECORD_SALT_BYTES = 32;
 /** Statements and credentials lie in the tree itself. */
@@ -262,7 +264,8 @@ export function isContainer(bytes: Uint8Array): boolean {
 
 /** Throws `PeerFault`. */
 export function decodeHead(bytes: Uint8Array): Head {
-  if (bytes.length !== HEAD_BYTES || !isContainer(bytes)) throw new PeerFault('malformed', 'it does not begin like one');
+  if (bytes.length !== HEAD_BYTES || !isContainer(bytes))
+    throw new PeerFault('malformed', 'it does not begin like one');
   const view = new DataView(bytes.buffer, bytes.byteOffset + MAGIC.length + HASH_BYTES, 24);
   const size = (at: number, most: number, what: string): number => {
     const value = view.getBigUint64(at * 8);

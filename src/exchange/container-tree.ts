@@ -19,6 +19,7 @@ import {
   type FolderRecord,
   MAX_LEVELS,
   MAX_NODES,
+  MAX_PATHS,
   pairHash,
   recordHash,
 } from './container-format.ts';
@@ -99,6 +100,8 @@ interface Open {
   readonly folder: FolderRecord;
   readonly entries: ReturnType<typeof createEntries>;
   readonly names: Set<string>;
+  /** Characters of its path, with what follows it in those of its entries. */
+  readonly path: number;
   last: string;
   left: number;
   leaves: number;
@@ -111,6 +114,7 @@ export function createTreeReader(root: Uint8Array): { add(record: Uint8Array): v
   const nodes: TreeNode[] = [];
   const faults = new Map<number, string>();
   const open: Open[] = [];
+  let paths = 0;
 
   const close = ({ index, folder, entries, isWhole, leaves, bytes }: Open): void => {
     if (!equal(entries.root(), folder.root)) faults.set(index, 'what is in it is not what it was packed with');
@@ -151,6 +155,9 @@ export function createTreeReader(root: Uint8Array): { add(record: Uint8Array): v
         into.entries.add(recordHash(bytes), 1, into.folder.count);
         into.left -= 1;
       }
+      const path = (into?.path ?? 0) + (record.kind === 'hidden' ? 0 : record.name.length + 1);
+      paths += path;
+      if (paths > MAX_PATHS) throw new PeerFault('oversized', 'paths that are too long together');
       nodes.push({
         kind: record.kind,
         name: record.kind === 'hidden' ? '' : record.name,
@@ -167,6 +174,7 @@ export function createTreeReader(root: Uint8Array): { add(record: Uint8Array): v
           folder: record,
           entries: createEntries(),
           names: new Set(),
+          path,
           last: '',
           left: record.count,
           leaves: 0,

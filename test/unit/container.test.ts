@@ -19,6 +19,7 @@ import {
   framed,
   MAX_LEVELS,
   MAX_NODES,
+  MAX_PATHS,
   type Seal,
 } from '../../src/exchange/container-format.ts';
 import { judge, packageOf, packageStatement, type Stated } from '../../src/exchange/container-seals.ts';
@@ -261,6 +262,25 @@ test('a million entries are read in bounded time, and not one more', () => {
     encodeRecord({ kind: 'file', salt, name: `n${String(at).padStart(7, '0')}`, bytes: 0, root: salt });
   for (let at = 0; at < MAX_NODES - 1; at += 1) reader.add(record(at));
   assert.throws(() => reader.add(record(MAX_NODES - 1)), isMalformed(/more than 1000000 entries/));
+});
+
+test('paths are bounded together: long names of folders that much lies in are refused before anything is said of it', () => {
+  const salt = new Uint8Array(32);
+  const reader = createTreeReader(salt);
+  const folder = (name: string, count: number) =>
+    encodeRecord({ kind: 'folder', salt, name, attributes: [], count, root: salt, leaves: 0, bytes: 0 });
+  const [levels, long, count] = [64, 'a'.repeat(200), 20_000];
+  reader.add(folder('', 1));
+  for (let level = 1; level <= levels; level += 1) reader.add(folder(long, level < levels ? 1 : count));
+  const record = (at: number) =>
+    encodeRecord({ kind: 'file', salt, name: `n${String(at).padStart(7, '0')}`, bytes: 0, root: salt });
+  const most = Math.floor(MAX_PATHS / (levels * 201 + 10));
+  assert.throws(
+    () => {
+      for (let at = 0; at <= most; at += 1) reader.add(record(at));
+    },
+    isMalformed(/paths that are too long together/),
+  );
 });
 
 test('heads, frames and seals', () => {
