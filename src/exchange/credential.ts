@@ -102,9 +102,9 @@ function jsonPart(part: string): Record<string, unknown> | null {
   }
 }
 
-/** Seconds up to the last year that can be written, else nothing that could be said. */
+/** Seconds up to the last year that can be written, else nothing that could be said; what was before 1970 is over like 1970. */
 const timeOf = (value: unknown): number | null =>
-  typeof value === 'number' && value >= 0 && value < 253_402_300_800 ? Math.floor(value) : null;
+  typeof value === 'number' && value < 253_402_300_800 ? Math.max(0, Math.floor(value)) : null;
 
 /** What a signed JSON Web Token (RFC 7519) says of its own time; null for another text, and for one that says nothing. */
 function jwtTimes(text: string): NonNullable<CredentialTerms['times']> | null {

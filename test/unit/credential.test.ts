@@ -117,11 +117,15 @@ test('a ticket says its own times if it is a signed JSON Web Token, and nothing 
   checkValidity(terms, NOW + 60);
   assert.throws(() => checkValidity(terms, NOW + 61), is('wrong-state'));
   assert.deepEqual(describeCredential(utf8(text), 'token'), { kind: 'token', certificate: null });
+  // One that was over before 1970 is over, and not one that never ends.
+  const old = describeCredential(utf8(`${jwt({ nbf: -7, exp: -1 })}.c2ln`), 'ticket');
+  assert.deepEqual(old.times, { validFrom: 0, validUntil: 0 });
+  assert.throws(() => checkValidity(old, NOW), is('wrong-state'));
   for (const other of [
     'row 3, seat 7',
     `${jwt({ exp: NOW }, { alg: 'none' })}.`,
     `${jwt({ exp: NOW }, {})}.c2ln`,
-    `${jwt({ exp: 'soon', nbf: -1 })}.c2ln`,
+    `${jwt({ exp: 'soon', nbf: null })}.c2ln`,
     `${jwt({})}.c2ln`,
     `${jwt([NOW])}.c2ln`,
     'e30.%%.c2ln',

@@ -2,13 +2,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { SEALED_CHUNK_BYTES } from '../../src/crypto/content.ts';
 import { decodeBulkReply, decodeBulkRequest, encodeBulkReply, encodeBulkRequest } from '../../src/daemon/bulk.ts';
 import { recordLength } from '../../src/daemon/lane.ts';
+import { createLanes } from '../../src/daemon/lanes.ts';
 import { enc } from '../../src/lib/cbor.ts';
 import { PeerFault } from '../../src/lib/errors.ts';
+import { systemRng } from '../../src/lib/rng.ts';
 import { withResolvers } from '../../src/p2p/polyfill.ts';
 import { CHUNKS, holding, lanesFor, offered, pull, setting, taker } from '../support/lanes.ts';
 
@@ -179,4 +184,28 @@ test('a port that was taken is tried again by who asks later', async (t) => {
   blocker.close(() => release());
   await free;
   assert.notEqual(await lanes.offer(taker(), it.job, 0, CHUNKS, none), null);
+});
+
+test('a worker that dies ends what was under way, and the next one starts another', async (t) => {
+  const it = await setting(t);
+  const file = join(it.folder, 'dies.mjs');
+  // It listens, and dies of the first order.
+  await writeFile(
+    file,
+    `import { parentPort } from 'node:worker_threads';
+parentPort.on('message', ({ kind }) => {
+  if (kind === 'listen') parentPort.postMessage({ kind: 'listening', port: 4242 });
+  else throw new Error('out of memory');
+});
+`,
+  );
+  const place = { host: '127.0.0.1', port: 0 };
+  const lanes = createLanes({ worker: pathToFileURL(file), place, rng: systemRng, link: { onPeer: () => {} } });
+  t.after(() => lanes.pause());
+  for (let again = 0; again < 2; again += 1) {
+    const dies = { ...it, sender: lanes, receiver: lanes };
+    const { offer, ended } = await offered(dies);
+    assert.deepEqual(await ended, { kind: 'over' });
+    assert.deepEqual(await pull(dies, offer).ended, { kind: 'lost' });
+  }
 });
