@@ -102,7 +102,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   /** Folders of this run: their records may not be written yet. */
   const fresh = new Set<string>();
   const { halt } = fetches;
-  const revoke = (document: string): void => parts.lanes?.revoke(document);
+  const revoke = (document: string): void => parts.lanes.revoke(document);
   const remains = createRemains(parts, records, contents, { locks, fresh, halt, revoke });
 
   /** Files of ours that were found changed, by document: when (ms), and until when nobody looks again. */
@@ -446,22 +446,16 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         const chunks = chunksOf(bytes);
         const offer =
           request.from < chunks
-            ? await parts.lanes?.offer(
-                { peer: from.certificate, document, id: request.id },
-                job,
-                request.from,
-                chunks,
-                {
-                  acknowledged: serving,
-                  ended: (end) => {
-                    // How long a lane was open says nothing about what it costs to look again.
-                    if (end.kind === 'failed' && !fault(end.code, end.message, clock.now()))
-                      log.warn({ deal: found.deal, error: end.message }, 'a lane ended early');
-                  },
+            ? await parts.lanes.offer({ peer: from.certificate, document, id: request.id }, job, request.from, chunks, {
+                acknowledged: serving,
+                ended: (end) => {
+                  // How long a lane was open says nothing about what it costs to look again.
+                  if (end.kind === 'failed' && !fault(end.code, end.message, clock.now()))
+                    log.warn({ deal: found.deal, error: end.message }, 'a lane ended early');
                 },
-              )
+              })
             : null;
-        return encodeBulkReply(offer == null ? { kind: 'no', why: 'no-lane' } : { kind: 'lane', ...offer });
+        return encodeBulkReply(offer === null ? { kind: 'no', why: 'no-lane' } : { kind: 'lane', ...offer });
       }
       try {
         const { from: first, count } = request;
@@ -483,7 +477,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
 
     async resume(): Promise<void> {
       fetches.resume();
-      parts.lanes?.resume();
+      parts.lanes.resume();
       await remains.sweep().catch((error) => log.warn({ error }, 'what ended deals left could not be taken away'));
       for await (const [document, delivery] of contents.all())
         if (delivery.kind === 'in' && delivery.phase === 'fetching') fetches.start(document);
@@ -491,7 +485,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     pause(): void {
       served = undefined;
       fetches.pause();
-      parts.lanes?.pause();
+      parts.lanes.pause();
     },
   };
 }

@@ -40,7 +40,7 @@ const SPARE_BYTES = 16 * 1024 * 1024;
 export interface FetchesParts {
   readonly contacts: Pick<Contacts, 'peerOf'>;
   readonly link: Pick<Link, 'request'>;
-  readonly lanes?: Lanes;
+  readonly lanes: Lanes;
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: Events;
@@ -156,9 +156,8 @@ export function createFetches(
   ): Promise<number> => {
     const { lanes } = parts;
     const at = contacts.peerOf(peer);
-    const host = at === undefined ? undefined : lanes?.hostOf(at);
-    if (lanes === undefined || host === undefined || count < LANE_LEAST || (useless.get(peer) ?? 0) > clock.now())
-      return 0;
+    const host = at === undefined ? undefined : lanes.hostOf(at);
+    if (host === undefined || count < LANE_LEAST || (useless.get(peer) ?? 0) > clock.now()) return 0;
     const id = lanes.newId();
     const offer = await ask(peer, { kind: 'lane', document, from, id });
     if (offer.kind !== 'lane' || offer.count > count || state.stop) return 0;
