@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {
   cutColumns,
   isAllSeen,
+  nextUnseen,
   nothingSeen,
   type Pair,
   pairsBeside,
@@ -26,6 +27,41 @@ test('a line is seen when all of it was on the screen, without a gap', () => {
   assert.equal(unseen(seeWindow(seen, text, 0, 4, 60, 50), text), 2);
   seen = seeWindow(seen, text, 0, 4, 50, 50);
   assert.ok(isAllSeen(seen, text));
+});
+
+test('property: going on to what was not seen shows every character, wide ones whole, and ends', () => {
+  const line = fc.string({ unit: fc.constantFrom('a', '漢', ' '), maxLength: 200 });
+  const run = fc.record({
+    lines: fc.array(line, { minLength: 1, maxLength: 12 }),
+    height: fc.integer({ min: 1, max: 5 }),
+    width: fc.integer({ min: 20, max: 60 }),
+  });
+  fc.assert(
+    fc.property(run, ({ lines, height, width }) => {
+      const text = readable(`${lines.join('\n')}\n`);
+      const most = Math.max(0, text.lines.length - height);
+      const right = Math.max(0, Math.max(...text.widths) - width);
+      let seen = nothingSeen(text);
+      const shown = text.lines.map(() => new Set<number>());
+      for (let steps = 0; ; steps++) {
+        const next = nextUnseen(seen, text);
+        if (next === undefined) break;
+        assert.ok(steps < text.lines.length * 50, 'it ends');
+        const [top, left] = [Math.min(next.line, most), Math.min(next.column, right)];
+        seen = seeWindow(seen, text, top, height, left, width);
+        for (const [at, characters] of text.lines.slice(top, top + height).entries()) {
+          let column = 0;
+          for (const [index, character] of Array.from(characters).entries()) {
+            const end = column + columns(character);
+            if (column >= left && end <= left + width) shown[top + at]?.add(index);
+            column = end;
+          }
+        }
+      }
+      assert.ok(isAllSeen(seen, text));
+      for (const [at, characters] of text.lines.entries()) assert.equal(shown[at]?.size, Array.from(characters).length);
+    }),
+  );
 });
 
 test('what cannot be shown as it is cannot be signed', () => {

@@ -5,6 +5,7 @@ import * as voice from '../voice.ts';
 import { decide } from './flows.ts';
 import { ask } from './modals/ask.tsx';
 import { askAboutRequest } from './modals/sign.tsx';
+import { rowsOf } from './model.ts';
 import type { Placed } from './navigation.ts';
 import {
   ActiveProvider,
@@ -66,6 +67,12 @@ function KeyLine({ width }: { readonly width: number }): ReactElement {
   return <Line look={theme.faint}>{fit(` ${[...labels, ...ends].join(' · ')}`, width)}</Line>;
 }
 
+const KEY_COLUMNS = 25;
+
+function keyRows(keys: string, does: string, width: number): string[] {
+  return rowsOf(does, width - KEY_COLUMNS).map((row, at) => (at === 0 ? `  ${keys}` : '').padEnd(KEY_COLUMNS) + row);
+}
+
 /** Every key of the screen below, and those that always work. */
 function Help({ done }: { readonly done: () => void }): ReactElement {
   const { navigation, bound } = useUi();
@@ -76,10 +83,12 @@ function Help({ done }: { readonly done: () => void }): ReactElement {
   const screen = stack.at(-1);
   const own = bound
     .get()
+    // What was opened last lies on top.
+    .toReversed()
     .flatMap((one) => one.read())
-    .flatMap((one) => (one.does === undefined ? [] : [`  ${one.keys.join(', ').padEnd(22)} ${one.does}`]));
+    .flatMap((one) => (one.does === undefined ? [] : keyRows(one.keys.join(', '), one.does, width)));
   const lines = [
-    `${screen?.title ?? ''}: ${screen?.help ?? ''}`,
+    ...rowsOf(`${screen?.title ?? ''}: ${screen?.help ?? ''}`, width),
     '',
     ...new Set(own),
     '',

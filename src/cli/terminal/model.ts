@@ -56,6 +56,18 @@ export function isAllSeen(seen: Seen, text: ReadableText): boolean {
   return seen.every((to, line) => to >= (text.widths[line] ?? 0));
 }
 
+/** A wide character that was cut at the edge is in the next part whole. */
+const OVERLAP = 8;
+
+/** Where the first part begins that was not seen. */
+export function nextUnseen(
+  seen: Seen,
+  text: ReadableText,
+): { readonly line: number; readonly column: number } | undefined {
+  const line = seen.findIndex((to, at) => to < (text.widths[at] ?? 0));
+  return line === -1 ? undefined : { line, column: Math.max((seen[line] ?? 0) - OVERLAP, 0) };
+}
+
 /** How many lines have a part that was not seen. */
 export function unseen(seen: Seen, text: ReadableText): number {
   return seen.filter((to, line) => to < (text.widths[line] ?? 0)).length;

@@ -7,6 +7,7 @@ import * as voice from '../../voice.ts';
 import { stateWord } from '../../voice-delivery.ts';
 import { propose } from '../flows.ts';
 import { ask } from '../modals/ask.tsx';
+import { rowsOf } from '../model.ts';
 import type { Screen } from '../navigation.ts';
 import { useAttempt, useKept, useKeys, useSize, useSnapshot, useTheme, useUi } from '../ui.tsx';
 import { fit, Line, shorten } from '../widgets/line.tsx';
@@ -80,10 +81,11 @@ function Preview({
           ? 'A transfer, without arbiter: accepting fetches the files. A receipt, if asked for, is signed once all of it is here.'
           : 'Accepting fetches the files. What you owe for them is signed once all of it is here.'
       : '';
+  const notes = said === '' ? [] : rowsOf(said, width - 2);
   const lines = [
     `version ${deal.version} · ${deal.verified ? 'verified' : 'unverified'}: ${voice.peer(deal.with, 30)}`,
-    ...body,
-  ].slice(0, height - 1);
+    ...body.flatMap((line) => rowsOf(line, width - 2)),
+  ].slice(0, height - Math.max(notes.length, 1));
   return (
     <Box flexDirection="column" height={height} flexShrink={0}>
       {lines.map(numbered(0)).map(({ row, line }) => (
@@ -91,7 +93,9 @@ function Preview({
           {shorten(` ${line}`, width)}
         </Line>
       ))}
-      {said === '' ? null : <Line look={theme.faint}>{shorten(` ${said}`, width)}</Line>}
+      {notes.map(numbered(0)).map(({ row, line }) => (
+        <Line key={`note-${row}`} look={theme.faint}>{` ${line}`}</Line>
+      ))}
     </Box>
   );
 }

@@ -5,7 +5,16 @@
 import { Box } from 'ink';
 import { type ReactElement, useEffect, useState } from 'react';
 import * as voice from '../../voice.ts';
-import { cutColumns, isAllSeen, nothingSeen, type ReadableText, readable, seeWindow, unseen } from '../model.ts';
+import {
+  cutColumns,
+  isAllSeen,
+  nextUnseen,
+  nothingSeen,
+  type ReadableText,
+  readable,
+  seeWindow,
+  unseen,
+} from '../model.ts';
 import type { Screen } from '../navigation.ts';
 import { type Binding, useAttempt, useIsActive, useKeys, useSize, useTheme, useUi } from '../ui.tsx';
 import { fit, Line } from '../widgets/line.tsx';
@@ -61,17 +70,36 @@ function Reader({ text, side, verb, onSign, onLeave, turns = {} }: ReaderProps):
   const by = (lines: number) => setTop((line) => Math.max(0, Math.min(line + lines, most)));
   const sideways = (columns: number) =>
     setLeft((column) => Math.max(0, Math.min(column + columns, Math.max(0, widest - textWidth))));
+  /** Page by page down, then to what lies to the right of it: who goes on with one key has seen it all. */
+  const goOn = () => {
+    const next = verb === undefined || (left === 0 && top < most) ? undefined : nextUnseen(seen, text);
+    if (next === undefined) return by(height);
+    setTop(Math.min(next.line, most));
+    setLeft(Math.min(next.column, Math.max(0, widest - textWidth)));
+  };
   const maySign = verb !== undefined && text.isExact && isAllSeen(seen, text);
   const leave = () => {
     navigation.pop();
     onLeave?.();
   };
+  const goesRight =
+    shows === 'text' && text.widths.slice(top, top + height).some((columns) => columns > left + textWidth);
   const bindings: Binding[] = [
-    { keys: ['space', 'pagedown', 'n'], label: 'next page', does: 'the next page', run: () => by(height) },
+    {
+      keys: ['space', 'pagedown', 'n'],
+      label: 'next page',
+      does: 'the next page, or what was not seen to the right',
+      run: goOn,
+    },
     { keys: ['b', 'pageup', 'p'], label: 'back', does: 'the page before', run: () => by(-height) },
     { keys: ['down', 'j'], does: 'a line on', run: () => by(1) },
     { keys: ['up', 'k'], does: 'a line back', run: () => by(-1) },
-    { keys: ['right'], does: 'to the right', run: () => sideways(Math.max(8, textWidth - 8)) },
+    {
+      keys: ['right'],
+      ...(goesRight ? { label: 'right' } : {}),
+      does: 'to the right',
+      run: () => sideways(Math.max(8, textWidth - 8)),
+    },
     { keys: ['left'], does: 'to the left', run: () => sideways(-Math.max(8, textWidth - 8)) },
     { keys: ['escape', 'q'], label: 'leave', does: 'leave', run: leave },
   ];
