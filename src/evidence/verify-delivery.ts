@@ -64,13 +64,14 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
     });
     const isVoid = verifyArbiterAnswer(record, parties, parts.answer, signatures);
     verdict = { ...verdict, signers };
+    // Asked of what stands against a signer too: a name on a certificate is anybody's.
+    checkKnown(signers, options.require);
     if (parts.log !== null) {
       checkLog(note, parts.log);
       verdict = { ...verdict, log: parts.log.length };
     }
     if (isVoid) refuse('void', 'the arbiter has signed that the exchange is void: the content was proven wrong');
     if (receipt === null) refuse('missing-file', `${FILE.receipt} is missing`);
-    checkKnown(signers, options.require);
     return { ...verdict, ok: true };
   } catch (error) {
     return { ...verdict, problem: problemOf(error) };

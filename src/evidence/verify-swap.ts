@@ -77,6 +77,8 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
     );
     const isVoid = verifyArbiterAnswer(record, parties, parts.answer, signatures);
     verdict = { ...verdict, signers };
+    // Asked of what stands against a signer too: a name on a certificate is anybody's.
+    checkKnown(signers, options.require);
     if (parts.log !== null) {
       checkLog(note, parts.log);
       verdict = { ...verdict, log: parts.log.length };
@@ -91,7 +93,6 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
       refuse('proven-wrong', `${whose} proven wrong, though the arbiter has not signed that the exchange is void`);
     for (const role of ROLES)
       if (signatures[role] === null) refuse('missing-file', `${ORIGIN_FILES[role].text} is missing`);
-    checkKnown(signers, options.require);
     return { ...verdict, ok: true };
   } catch (error) {
     return { ...verdict, problem: problemOf(error) };

@@ -92,6 +92,8 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
     const there = (['origin', 'receipt'] as const).filter((one) => parts[one] !== null);
     const signers = there.map((one) => signerIn(note, parts, one, options));
     verdict = { ...verdict, signers };
+    // Asked of what stands against a signer too: a name on a certificate is anybody's.
+    checkKnown(signers, options.require);
     if (parts.log !== null) {
       checkLog(note, parts.log);
       verdict = { ...verdict, log: parts.log.length };
@@ -103,7 +105,6 @@ function judge(base: Verdict, parts: Parts, options: VerifyOptions): Verdict {
     }
     if (terms.transfer.origin && origin === null) refuse('missing-file', `${FILE.origin} is missing`);
     if (terms.transfer.receipt === 'asked' && receipt === null) refuse('missing-file', `${FILE.receipt} is missing`);
-    checkKnown(signers, options.require);
     return { ...verdict, ok: true };
   } catch (error) {
     return { ...verdict, problem: problemOf(error) };

@@ -270,6 +270,9 @@ test('a void swap shows what its cheat signed, the proof and the arbiter’s wor
     );
   }
   assert.equal(problem(verifyFiles(without(FILE.answer, voided))), 'proven-wrong');
+  // Whoever wants to know the signer is told of nobody else's.
+  assert.equal(problem(verifyFiles(voided, { require: 'pinned' })), 'not-known');
+  assert.equal(problem(verifyFiles(voided, { roots: [scene.author.certificate.der], require: 'pinned' })), 'void');
   assert.equal(problem(verifyFiles(without(FILE.originR, voided))), 'missing-file');
 });
 

@@ -238,6 +238,9 @@ test('with a proof of wrong content it is never good: it stands against the orig
   // Not whole: nobody is accused by evidence that somebody has changed.
   const readme = against.map((file) => (file.name === FILE.readme ? { ...file, data: utf8('hello\n') } : file));
   assert.equal(problem(verifyFiles(readme)), 'altered');
+  // Nor by a certificate that only calls itself theirs, if whoever asks wants to know it.
+  assert.equal(problem(verifyFiles(against, { require: 'pinned' })), 'not-known');
+  assert.equal(problem(verifyFiles(against, { roots: [elm.certificate.der], require: 'pinned' })), 'wrong-content');
   // A proof that proves nothing, of right content or against the statement about another.
   assert.equal(problem(verifyFiles(buildTransfer({ ...BOTH.input, receipt: null, proof: BOTH.proof }))), 'wrong-proof');
   assert.equal(
