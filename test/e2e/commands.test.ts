@@ -3,7 +3,7 @@
  * each command promises beside it. The tests of this file go on one after the other with the same three traders.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type {
@@ -429,35 +429,6 @@ test('lint, doctor, archive verify, arbiter terms, completion', async () => {
     assert.equal(said.code, 0, said.stderr);
     assert.match(said.stdout, /propose/);
   }
-});
-
-test('passphrases: from a descriptor, a command, a variable; an open file warns', async () => {
-  const env = { FIT_HOME: elm.home };
-  const fromShell = (line: string) =>
-    runProgram(
-      '/bin/sh',
-      ['-c', `exec ${process.execPath} bin/fit key export --out ${at('exported')} --force ${line}`],
-      {
-        env: { ...env, FIT_NON_INTERACTIVE: '1' },
-      },
-    );
-  for (const line of [
-    `--passphrase-fd 5 5<${elm.pw[1]}`,
-    `--passphrase-command 'cat ${elm.pw[1]}'`,
-    `--passphrase-file - <${elm.pw[1]}`,
-  ]) {
-    const said = await fromShell(line);
-    assert.equal(said.code, 0, said.stderr);
-  }
-  const variable = await elm.fitWith({ env: { FIT_PASSPHRASE_FILE: elm.pw[1] } }, 'key', 'csr');
-  assert.match(variable.stdout, /BEGIN CERTIFICATE REQUEST/);
-  chmodSync(elm.pw[1], 0o644);
-  const warned = await elm.fit('key', 'csr', ...elm.pw);
-  assert.equal(warned.code, 0);
-  assert.match(warned.stderr, /^fit: warning: /);
-  chmodSync(elm.pw[1], 0o600);
-  const missing = await elm.fails(5, 'key', 'csr');
-  assert.match(missing.stderr, /--passphrase-file/);
 });
 
 test('keys: request, issued certificate, export, another passphrase', needsOpenssl, async () => {
