@@ -1,5 +1,8 @@
 /** What the READMEs of evidence of content have in common: how openssl alone checks statements, and what it cannot know. */
 
+import type { Document } from '../exchange/document.ts';
+import { toHex } from '../lib/bytes.ts';
+
 const VERIFY = 'openssl cms -verify -cades -binary -inform der';
 const OWN = 'META-INF/fit/';
 
@@ -33,6 +36,37 @@ export function statementCommands(note: string, called: string, statements: read
     '  openssl dgst -sha256 FILE',
   ];
 }
+
+/** Of a note from a sender to a receiver: which it is, under what, and whose certificates they have. */
+export function noteLines({ terms, digest }: Document): readonly string[] {
+  const [sender, receiver] = terms.parties;
+  return [
+    `deal      ${terms.deal}`,
+    `note      SHA-256 ${toHex(digest)}`,
+    ...terms.references.map((one) => `under     SHA-256 ${toHex(one)}`),
+    `sender    certificate SHA-256 ${toHex(sender.certificate)}`,
+    `receiver  certificate SHA-256 ${toHex(receiver.certificate)}`,
+  ];
+}
+
+/** `first`: it is the object that a .asics file signs. */
+const signatureLine = (first: boolean): string =>
+  `its signature (CMS, CAdES)${first ? ', in META-INF/signature.p7s of a .asics file' : ''}`;
+
+export const RECEIPT_FILES: readonly string[] = [
+  "receipt.txt        the receiver's receipt for the files and their key",
+  `receipt.p7s        ${signatureLine(true)}`,
+];
+
+export const originFiles = (first: boolean): readonly string[] => [
+  "origin.txt         the sender's statement that the files are what the note says",
+  `origin.p7s         ${signatureLine(first)}`,
+];
+
+export const COMMON_FILES: readonly string[] = [
+  'certificates.pem   the certificates concerned, with their issuers as far as they are known',
+  'log.jsonl          what went between the parties, each entry linked to what it answers',
+];
 
 export const README_END: readonly string[] = [
   '',
