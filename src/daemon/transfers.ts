@@ -99,9 +99,10 @@ export function createTransfers(parts: Parts, writes: DealWrites, ports: Transfe
     const consent = consents.get(id);
     if (consent === undefined) return [];
     if (consume) return [consents.move(consent, 'used', now(), { xid: nameOf(transfer), usedAt: now() })];
-    // A receiver that found wrong content has signed nothing.
-    const free = state.side === 'receiver' && state.phase === 'failed' && consent.status === 'used';
-    return free ? [consents.move(consent, 'freed', now())] : [];
+    // A receiver that found wrong content has signed nothing; one that opened nothing needs its consent no more.
+    if (state.side !== 'receiver' || state.phase !== 'failed') return [];
+    if (consent.status === 'used') return [consents.move(consent, 'freed', now())];
+    return consent.status === 'granted' ? [consents.move(consent, 'withdrawn', now())] : [];
   };
 
   /** One step with its effects. Runs under the deal's lock. False: the input changed nothing. */

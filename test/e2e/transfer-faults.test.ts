@@ -147,6 +147,10 @@ test('the key of another content, and one that is none: nothing is opened, the s
     assert.equal(await oak.waitFor(sender.deal, ENDED), 'failed');
     assert.match(await reasonOf(oak, sender.deal), /a key that is not that of the content/);
     await nothingCame(sender.deal);
+    // Nor does the consent stand any more, or count in the totals of a rule.
+    const { requests } = await (await oak.agent()).approveList({ all: true });
+    const [given] = requests.filter((one) => one.deal === sender.deal);
+    assert.equal(given?.state, 'withdrawn');
     await answered(sender.deal);
     // The right key comes too late.
     assert.equal((await sender.giveKey(origin)).kind, 'ok');
