@@ -3,6 +3,7 @@
  * stored for good, so whoever sends without end would fill the disk; who exceeds its allowance is told to try later, and
  * loses nothing by it.
  */
+import { isIP } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../p2p/limits.ts';
 
@@ -24,6 +25,26 @@ export const OF_BROUGHT: Measure = { burst: 128 * 1024 * 1024, perSecond: 32 * 1
 
 /** Texts with one contact that rules refuse: each is a record and two entries of the audit log, for good. */
 export const OF_REFUSED_TEXTS: Measure = { burst: 1000, perSecond: 0.1, least: 1 };
+
+/**
+ * Whose account a request from this address is on. IPv6 is given out by networks of 64 bits: whoever has one address there has as
+ * many as it likes.
+ */
+export function accountOf(host: string): string {
+  const [address = ''] = host.split('%');
+  if (isIP(address) !== 6 || address.includes('.')) return host;
+  const [front = '', back] = address.toLowerCase().split('::');
+  const groups = front === '' ? [] : front.split(':');
+  const rest = back === undefined || back === '' ? [] : back.split(':');
+  const zeros = back === undefined ? 0 : 8 - groups.length - rest.length;
+  const all = [...groups, ...Array.from({ length: zeros }, () => '0'), ...rest];
+  // IPv4 in the clothes of IPv6 is one address.
+  if (all.slice(0, 5).every((one) => Number.parseInt(one, 16) === 0) && all[5] === 'ffff') return all.join(':');
+  return all
+    .slice(0, 4)
+    .map((one) => one.replace(/^0+(?=.)/, ''))
+    .join(':');
+}
 
 export interface Allowance {
   /** Whether `amount` more may be taken from this account now. */

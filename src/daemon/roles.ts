@@ -7,7 +7,7 @@ import { isPiece } from '../exchange/pieces.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FitError } from '../lib/errors.ts';
 import type { Link, Protocol } from '../p2p/link.ts';
-import { createAllowance, OF_AN_ADDRESS, OF_BROUGHT } from './allowance.ts';
+import { accountOf, createAllowance, OF_AN_ADDRESS, OF_BROUGHT } from './allowance.ts';
 import type { ArbiterRole } from './arbiter-role.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './keyring.ts';
@@ -29,7 +29,7 @@ export function serveRoles(roles: Config['roles'], ports: RolesPorts): void {
   const serve = (protocol: Protocol, who: string, handle: ArbiterRole['handle']): void => {
     const [asking, bringing] = [createAllowance(clock, OF_AN_ADDRESS), createAllowance(clock, OF_BROUGHT)];
     link.handle(protocol, async ({ peer, host }, body) => {
-      const account = host ?? peer;
+      const account = host === undefined ? peer : accountOf(host);
       const mayAsk = isPiece(body) ? bringing.take(account, body.length) : asking.take(account, 1);
       if (!mayAsk) throw new FitError('busy', 'too many requests from one address');
       if (!ports.isOpen()) await ports.unlocking()?.catch(() => {});

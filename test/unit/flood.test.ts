@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createMemoryStore } from '../../src/archive/memory-store.ts';
 import { createArchive } from '../../src/archive/sealed-store.ts';
-import { createAllowance, OF_A_CONTACT } from '../../src/daemon/allowance.ts';
+import { accountOf, createAllowance, OF_A_CONTACT } from '../../src/daemon/allowance.ts';
 import { createInbox } from '../../src/daemon/inbox.ts';
 import { createOutbox, type Letter } from '../../src/daemon/outbox.ts';
 import { isFitError } from '../../src/lib/errors.ts';
@@ -24,6 +24,16 @@ test('a contact that sends without end is told to wait, another one is not', asy
   await clock.pass(1000);
   assert.ok(allowance.take('a', 100));
   assert.ok(!allowance.take('a', 100_000));
+});
+
+test('an account is an address of IPv4, or the network of one of IPv6, in whatever form it is written', () => {
+  const network = '2001:db8:0:a1';
+  for (const one of ['2001:db8:0:a1::', '2001:DB8:0:a1::5', '2001:0db8:0000:00a1:1:2:3:4', '2001:db8:0:a1:ffff::1'])
+    assert.equal(accountOf(one), network);
+  assert.equal(accountOf('fe80::1%eth0'), accountOf('fe80::2%eth1'));
+  assert.notEqual(accountOf('2001:db8:0:a2::5'), network);
+  for (const one of ['127.0.0.1', '192.0.2.7', '::ffff:192.0.2.7', 'a peer']) assert.equal(accountOf(one), one);
+  assert.notEqual(accountOf('::ffff:c000:207'), accountOf('::ffff:c000:208'));
 });
 
 test('a full outbox refuses what a person says and never drops what an exchange has to say', async () => {
