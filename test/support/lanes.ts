@@ -143,6 +143,10 @@ export async function holds(it: Setting, leaves: Uint8Array, from = 0): Promise<
   return count;
 }
 
+/** Until it is closed, with an error or without: who is cut off while it writes has either. */
+export const closed = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => socket.once('close', () => resolve()));
+
 /** Somebody between the two, who sees every byte from the sender. */
 export async function between(
   t: TestContext,

@@ -1,7 +1,6 @@
 // Deliveries over lanes: a lane is only for who may have the content, and only while it may.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -10,7 +9,7 @@ import { decodeBulkReply, encodeBulkReply, encodeBulkRequest } from '../../src/d
 import { encodeCount, LANE_AHEAD, recordLength } from '../../src/daemon/lane.ts';
 import { withResolvers } from '../../src/p2p/polyfill.ts';
 import { changeByte, MIB, offered, until } from '../support/delivery-sides.ts';
-import { between } from '../support/lanes.ts';
+import { between, closed } from '../support/lanes.ts';
 
 const CONTENT = new Uint8Array(randomBytes(8 * MIB));
 const FOR_LANES = [CONTENT] as const;
@@ -48,12 +47,12 @@ test('a lane ends with its deal, also one that its receiver has begun', async (t
     });
     socket.write(id);
     await filled.promise;
-    const closed = once(socket, 'close');
+    const cutOff = closed(socket);
     it.elm.set(state, it.digest);
     await until(`${state}: empty`, async () => (await it.elm.folders()).length === 0);
     // Whoever goes on asking gets no more.
     socket.write(encodeCount(16));
-    await closed;
+    await cutOff;
     assert.equal(got, ahead);
     assert.deepEqual((await lane(it)).reply, { kind: 'no', why: 'not-offered' });
   }
@@ -71,7 +70,7 @@ test('a receiver whose lane breaks amid it has the rest by another', async (t) =
     const cut = 40 * recordLength(SEALED_CHUNK_BYTES) + 99;
     const port = await between(t, found.port, (bytes, at, to) => {
       if (at + bytes.length < cut) to.write(bytes);
-      else to.end(bytes.subarray(0, Math.max(0, cut - at)));
+      else if (at < cut) to.end(bytes.subarray(0, cut - at));
     });
     return encodeBulkReply({ ...found, port });
   };
