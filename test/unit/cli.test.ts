@@ -459,4 +459,14 @@ describe('the rest', () => {
     }
     fails(await at.fit(['completion', 'tcsh']), 2, /bash, zsh, fish/);
   });
+
+  test('completion offers the choices of an option to its own command alone', async () => {
+    const { stdout: bash } = await at.fit(['completion', 'bash']);
+    assert.match(bash, /'send --receipt'\) COMPREPLY=\(\$\(compgen -W 'fair asked none'/);
+    assert.match(bash, /\*' --color'\) COMPREPLY=\(\$\(compgen -W 'auto always never'/);
+    const { stdout: zsh } = await at.fit(['completion', 'zsh']);
+    assert.match(zsh, /'deal deliver --receipt'\) compadd fair asked none; return/);
+    // Elsewhere it is a folder.
+    for (const script of [bash, zsh]) assert.doesNotMatch(script, /unpack --receipt|^ +--receipt\)/m);
+  });
 });

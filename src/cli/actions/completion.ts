@@ -27,38 +27,47 @@ function choicesOf(option: Option): readonly string[] {
   return option.argChoices ?? [];
 }
 
-/** Options with a list of choices, each once. */
-function choosing(entries: readonly Entry[]): readonly Option[] {
-  const options = entries.flatMap((entry) => entry.options).filter((option) => choicesOf(option).length > 0);
-  return [...new Map(options.map((option) => [option.long, option])).values()];
+/** Patterns for a command and its option, and what the option chooses from: the same name means other things elsewhere. */
+function choosing(
+  entries: readonly Entry[],
+  globals: readonly Option[],
+): readonly { readonly pattern: string; readonly choices: string }[] {
+  const of = (options: readonly Option[], patternOf: (long: string) => string) =>
+    options
+      .filter((option) => choicesOf(option).length > 0)
+      .map((option) => ({ pattern: patternOf(option.long ?? ''), choices: choicesOf(option).join(' ') }));
+  const commands = entries.filter((entry) => entry.path !== '');
+  return [
+    ...commands.flatMap((entry) => of(entry.options, (long) => `'${entry.path} ${long}'`)),
+    ...of(globals, (long) => `*' ${long}'`),
+  ];
 }
 
 function bash(entries: readonly Entry[], globals: readonly Option[]): string {
   const cases = entries.map((entry) => {
-    const words = [...entry.commands.map((one) => one.name), ...entry.values, ...flags(entry.options)].join(' ');
-    return `    '${entry.path}') words='${words}' ;;`;
+    const words = [...entry.commands.map((one) => one.name), ...entry.values].join(' ');
+    return `    '${entry.path}') words='${words}' options='${flags(entry.options).join(' ')}' ;;`;
   });
-  const choices = choosing(entries).map(
-    (option) =>
-      `    ${option.long}) COMPREPLY=($(compgen -W '${choicesOf(option).join(' ')}' -- "$current")); return ;;`,
+  const chosen = choosing(entries, globals).map(
+    ({ pattern, choices }) => `    ${pattern}) COMPREPLY=($(compgen -W '${choices}' -- "$current")); return ;;`,
   );
   const paths = entries.filter((entry) => entry.path !== '').map((entry) => `'${entry.path}'`);
   return `# bash completion for fit; put it into ~/.local/share/bash-completion/completions/fit
 _fit() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} path='' word words=''
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} path='' word words='' options=''
   local globals='${flags(globals).join(' ')}'
-  case $previous in
-${choices.join('\n')}
-  esac
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "\${path:+$path }$word" in
       ${paths.join('|')}) path="\${path:+$path }$word" ;;
     esac
   done
+  case "$path $previous" in
+${chosen.join('\n')}
+  esac
   case $path in
 ${cases.join('\n')}
   esac
-  if [[ $current == -* ]]; then words="$words $globals"; fi
+  if [[ $current == -* ]]; then words="$options $globals"; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   if [[ \${#COMPREPLY[@]} -eq 0 && $current != -* ]]; then COMPREPLY=($(compgen -f -- "$current")); fi
 }
@@ -82,8 +91,8 @@ function zsh(entries: readonly Entry[], globals: readonly Option[]): string {
     const values = entry.values.map(quoted).join(' ');
     return `    '${entry.path}') commands=(${commands.join(' ')}); values=(${values}); options=(${options.join(' ')}) ;;`;
   };
-  const choices = choosing(entries).map(
-    (option) => `    ${option.long}) compadd ${choicesOf(option).join(' ')}; return ;;`,
+  const chosen = choosing(entries, globals).map(
+    ({ pattern, choices }) => `    ${pattern}) compadd ${choices}; return ;;`,
   );
   const paths = entries.filter((entry) => entry.path !== '').map((entry) => quoted(entry.path));
   return `#compdef fit
@@ -91,14 +100,14 @@ function zsh(entries: readonly Entry[], globals: readonly Option[]): string {
 _fit() {
   local path_='' word
   local -a commands values options
-  case \${words[CURRENT-1]} in
-${choices.join('\n')}
-  esac
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case "\${path_:+$path_ }$word" in
       ${paths.join('|')}) path_="\${path_:+$path_ }$word" ;;
     esac
   done
+  case "$path_ \${words[CURRENT-1]}" in
+${chosen.join('\n')}
+  esac
   case $path_ in
 ${entries.map(describe).join('\n')}
   esac
