@@ -2,14 +2,15 @@
 import type { ContentTerms, TransferTerms } from '../exchange/terms.ts';
 import { amount, listOf, titleOf } from './note.ts';
 
-const ORIGIN = `The sender signs a statement of origin: that the files are what this note says. It
-goes to the receiver together with the key.
+const ORIGIN = `The sender signs a statement of origin: that the files are what this note
+says. It goes to the receiver together with the key.
 `;
-const NO_ORIGIN = `The sender signs nothing but this offer: the receiver cannot prove to others where
-the files come from, nor that they were wrong.
+const NO_ORIGIN = `The sender signs nothing but this offer: the receiver cannot prove to others
+where the files come from, nor that they were wrong.
 `;
-const RECEIPT = `The receiver signs a receipt once all of it is there and every part was compared.
-There is no arbiter: a receiver who keeps the files and signs nothing cannot be made to.
+const RECEIPT = `The receiver signs a receipt once all of it is there and every part was
+compared. There is no arbiter: a receiver who keeps the files and signs nothing
+cannot be made to.
 `;
 const NO_RECEIPT = `The receiver signs no receipt.
 `;

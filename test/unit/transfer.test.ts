@@ -134,7 +134,7 @@ offer_until = 2027-01-15T08:00:00Z
 test('every attribute is said in words in the note', () => {
   const [both, , none] = [noteOf({ origin: true, receipt: 'asked' }), 0, noteOf({ origin: false, receipt: 'none' })];
   assert.match(both, /The sender signs a statement of origin/);
-  assert.match(both, /There is no arbiter: a receiver who keeps the files and signs nothing cannot be made to/);
+  assert.match(both, /There is no arbiter: a receiver who keeps the files and signs nothing\ncannot be made to/);
   assert.match(none, /The sender signs nothing but this offer/);
   assert.match(none, /The receiver signs no receipt/);
 });
@@ -351,8 +351,9 @@ test('wherever a trader stands, every sentence says something, and nothing claim
   for (const terms of ALL)
     for (const side of ['sender', 'receiver'] as const)
       for (const phase of PHASES)
-        for (const fault of [null, ...TRANSFER_FAULTS]) {
-          const said = explainTransfer({ side, phase, fault }, terms, { them: 'oak', verified: false });
+        for (const [at, fault] of [null, ...TRANSFER_FAULTS, 'wrong-content' as const].entries()) {
+          const isProven = at > TRANSFER_FAULTS.length;
+          const said = explainTransfer({ side, phase, fault, isProven }, terms, { them: 'oak', verified: false });
           const { notes, ...sentences } = said;
           for (const sentence of [...Object.values(sentences), ...notes]) {
             assert.ok(sentence.length > 5 && !sentence.endsWith('.'), sentence);
