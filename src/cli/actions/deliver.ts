@@ -180,7 +180,7 @@ async function offer(
     if (out.isJson) out.json(fields);
     else {
       out.line(voice.said(said, change));
-      out.hint(`fit deal wait ${change.deal.slice(0, 4)} `);
+      out.hint(`fit deal wait ${change.deal.slice(0, 4)}`);
     }
     return undefined;
   }
