@@ -23,6 +23,7 @@ export function explainTransferOf(
     side,
     phase: begun ?? (isFinalState(deal.state) ? 'over' : 'offered'),
     fault: transfer?.machine.fault ?? null,
+    isProven: (transfer?.machine.proof ?? null) !== null,
   };
   return explainTransfer(position, terms, circumstances);
 }

@@ -13,6 +13,8 @@ export interface TransferPosition {
   /** `over`: it ended before anything had left. */
   readonly phase: Exclude<TransferPhase, 'ready' | 'waiting'> | 'offered' | 'over';
   readonly fault: TransferFault | null;
+  /** Receiver: one wrong chunk is kept. There is none if the chunks are right and the note describes them wrongly. */
+  readonly isProven: boolean;
 }
 
 type Voice = (
@@ -29,6 +31,9 @@ const proofOf = (origin: boolean, them: string): string =>
   origin
     ? `${them}'s signed statement of origin and one wrong chunk, which prove to anybody that the content is not what they signed`
     : 'nothing that proves it: the sender signed no statement of origin';
+
+const UNPROVEN =
+  'nothing that proves it: every chunk is what the note’s root names, and the note describes the file wrongly';
 
 const sender: Voice = ({ phase, fault }, { origin, receipt }, { them }) => {
   const asked = receipt === 'asked';
@@ -72,7 +77,7 @@ const sender: Voice = ({ phase, fault }, { origin, receipt }, { them }) => {
   };
 };
 
-const receiver: Voice = ({ phase, fault }, { origin, receipt }, { them }) => {
+const receiver: Voice = ({ phase, fault, isProven }, { origin, receipt }, { them }) => {
   const asked = receipt === 'asked';
   const theirs = origin ? `, and ${them}'s signed statement of origin` : '';
   const youHold =
@@ -81,7 +86,9 @@ const receiver: Voice = ({ phase, fault }, { origin, receipt }, { them }) => {
       : phase === 'opening'
         ? `the key${theirs}; each part is being compared with the note`
         : phase === 'failed' && fault === 'wrong-content'
-          ? proofOf(origin, them)
+          ? isProven
+            ? proofOf(origin, them)
+            : UNPROVEN
           : 'the note, and nothing that opens the files';
   return {
     youHold,

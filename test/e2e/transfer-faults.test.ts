@@ -254,6 +254,12 @@ test('a note whose SHA-256 is not that of its file: no receipt for such a note',
   assert.equal((await sender.next('transfer-fault')).fault, 'wrong-content');
   assert.equal(await oak.waitFor(sender.deal, ENDED), 'failed');
   await nothingCame(sender.deal);
+  // Nor does anybody say that there is a proof.
+  assert.match(
+    (await (await oak.agent()).dealExplain({ deal: sender.deal })).youHold,
+    /^nothing that proves it: every/,
+  );
+  await assert.rejects(oak.evidence(sender.deal), { code: 'wrong-state' });
 });
 
 test('the disk loses the ciphertext when the key is here and the sender gives it no more: a person can give it up', async (t) => {
