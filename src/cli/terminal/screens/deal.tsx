@@ -246,7 +246,7 @@ function Deal({ id }: { readonly id: string }): ReactElement {
       : [
           ...voice.deal({ ...known.deal, transactions: [] }, known.delivery),
           '',
-          ...voice.explain(known.explained),
+          ...voice.explain(known.explained, width),
           '',
           'history',
           ...treeOf(known.deal.transactions),
