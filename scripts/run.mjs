@@ -91,10 +91,14 @@ if (command === 'start') {
   const isWanted = (file) => wanted.length === 0 || wanted.some((part) => file.includes(part));
   process.exit(
     await withPrograms('test', isWanted, (outdir) => {
-      const files = readdirSync(outdir, { recursive: true })
-        .filter((name) => name.endsWith('.test.js'))
-        .map((name) => join(outdir, name))
-        .sort();
+      const names = readdirSync(outdir, { recursive: true }).filter((name) => name.endsWith('.test.js'));
+      const files = names.map((name) => join(outdir, name)).sort();
+      const unknown = wanted.find((part) => !names.some((name) => join('test', name).includes(part)));
+      // Without a file Node would run whatever it finds.
+      if (unknown !== undefined || files.length === 0) {
+        console.error(`fit: no test file has ${unknown ?? 'any of this'} in its path`);
+        return 2;
+      }
       return run(process.execPath, ['--test', '--enable-source-maps', '--test-concurrency=2', ...flags, ...files]);
     }),
   );
