@@ -133,6 +133,8 @@ function bodyFrom(body: Uint8Array): ArbiterRequest {
   const [, kindField, x, byField, chainO, chainR, promises, answerKey] = read.array(fields, 8, 'request');
   const kind = read.oneOf(kindField, REQUEST_KINDS, 'request');
   const record = recordFromCbor(x);
+  if (kind === 'misbehaviour' && record.itemO.kind !== 'content')
+    throw new PeerFault('malformed', 'a complaint about an exchange without content');
   return {
     kind,
     record,

@@ -5,11 +5,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test as nodeTest, type TestContext } from 'node:test';
 import { sha256 } from '../../src/crypto/hash.ts';
+import { generateKem } from '../../src/crypto/kem.ts';
 import type { Ack } from '../../src/daemon/outbox.ts';
 import { decodeAck } from '../../src/daemon/outbox.ts';
+import { decodeAnswer, openAnswer } from '../../src/exchange/answers.ts';
 import type { Item } from '../../src/exchange/items.ts';
 import { encodeMessage } from '../../src/exchange/messages.ts';
-import type { ExchangeRecord } from '../../src/exchange/record.ts';
+import { type ExchangeRecord, xidOf } from '../../src/exchange/record.ts';
+import { makeRequest, sealRequest } from '../../src/exchange/requests.ts';
 import type { TransferTerms } from '../../src/exchange/terms.ts';
 import { encodeTransferMessage } from '../../src/exchange/transfer-messages.ts';
 import { present } from '../../src/lib/assert.ts';
@@ -46,18 +49,19 @@ async function rogueOf(t: TestContext): Promise<Rogue> {
 
 const stateOf = async (deal: string): Promise<string> => (await (await oak.agent()).dealShow({ deal })).state;
 
-/** Message 1 of an exchange whose record names that text, whatever the text is. */
-async function promiseOver(
-  { card, victimCard, arbiterCard, request }: Rogue,
-  about: { readonly deal: string; readonly document: Uint8Array },
-  item?: Item,
-): Promise<Ack> {
+interface About {
+  readonly deal: string;
+  readonly document: Uint8Array;
+}
+
+/** A record that names that text, whatever the text is. */
+function recordOver({ card, victimCard, arbiterCard }: Rogue, about: About, item?: Item): ExchangeRecord {
   const role = present(
     arbiterCard.roles.find((one) => one.role === 'arbiter'),
     'arbiter role',
   );
   const itself: Item = { kind: 'document', digest: about.document };
-  const record: ExchangeRecord = {
+  return {
     suite: 'p256-x25519-144-48/1',
     nonce: systemRng(32),
     originator: card.certificate.hash,
@@ -77,8 +81,13 @@ async function promiseOver(
     itemO: item ?? itself,
     itemR: item === undefined ? itself : { kind: 'statement', template: 'receipt' },
   };
+}
+
+/** Message 1 of an exchange with that record. */
+async function promiseOver(rogue: Rogue, about: About, item?: Item): Promise<Ack> {
+  const record = recordOver(rogue, about, item);
   const body = encodeMessage({ kind: 'promise', role: 'O', record, promise: new Uint8Array(64) });
-  const { peerTime: _, ...ack } = decodeAck(await request('/fit/exchange/1', body));
+  const { peerTime: _, ...ack } = decodeAck(await rogue.request('/fit/exchange/1', body));
   return ack;
 }
 
@@ -151,4 +160,28 @@ test('the messages of a transfer about a delivery that was accepted', async (t) 
     assert.equal(ack.kind, 'no', message.kind);
   }
   assert.equal(await stateOf(sender.deal), 'offered');
+});
+
+test('a complaint to the arbiter about a contract, in which nothing can be wrong', async (t) => {
+  const rogue = await rogueOf(t);
+  const record = recordOver(rogue, { deal: 'd7q2m3xdp9aa', document: systemRng(32) });
+  for (const kind of ['misbehaviour', 'status'] as const) {
+    const { public: answerKey, secret } = generateKem();
+    const request = makeRequest(
+      {
+        kind,
+        record,
+        by: 'O',
+        certificates: { O: [rogue.card.certificate.der], R: [rogue.victimCard.certificate.der] },
+        promises: null,
+        ...(kind === 'misbehaviour' ? { proof: new Uint8Array(100) } : {}),
+        answerKey,
+      },
+      rogue.keys.signing,
+    );
+    const kem = present(rogue.arbiterCard.roles.find((one) => one.role === 'arbiter')?.kem[0], 'KEM key').public;
+    const reply = await rogue.request('/fit/arbiter/1', sealRequest(kem, request), rogue.arbiterCard);
+    const { kind: said } = decodeAnswer(openAnswer(reply, xidOf(record), secret));
+    assert.equal(said, kind === 'status' ? 'undecided' : 'failed');
+  }
 });
