@@ -43,7 +43,9 @@ export async function reportWaited(
   if (out.isJson) out.json({ ...extra, ...waited });
   else {
     const shown = await agent.dealShow({ deal: waited.deal });
-    out.line(voice.outcome({ ...shown, state: waited.state }, waited.via, started === null ? null : Date.now() - started));
+    out.line(
+      voice.outcome({ ...shown, state: waited.state }, waited.via, started === null ? null : Date.now() - started),
+    );
     if (shown.reason !== null && waited.state !== 'contracted') out.talk(voice.peer(shown.reason, 500));
     const next = voice.next({ ...shown, state: waited.state });
     if (next !== undefined) out.hint(next);

@@ -43,10 +43,7 @@ export function registerTools(program: Command): void {
         (value: string, before: readonly string[]) => [...before, value],
         [],
       )
-      .option(
-        '--salts <file>',
-        'of a note that describes a file wrongly: what proves it with all of the files',
-      )
+      .option('--salts <file>', 'of a note that describes a file wrongly: what proves it with all of the files')
       .addOption(
         new Option('--require <how>', 'how the signers must be known: among your roots, or by any of them').choices([
           'pinned',
