@@ -22,13 +22,13 @@ export interface Brought {
   readonly from: number;
 }
 
-/** Returns when all of it is there, or nobody wants it any more. Throws what the link throws, and `peer-refused`. */
+/** Whether all of it is there; false: nobody wants it, or not yet. Throws what the link throws, and `peer-refused`. */
 export async function bring(
   link: Pick<Link, 'request'>,
   arbiter: { readonly peer: string; readonly certificate: string },
   { xid, bytes, ciphertextRoot, ciphertext, from }: Brought,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   assert(isCiphertext({ bytes, ciphertextRoot }, ciphertext), 'the ciphertext of the exchange');
   const options = { timeoutMs: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
   const pieces = piecesOf(xid, bytes, ciphertext, Math.min(from, chunksOf(bytes)))[Symbol.iterator]();
@@ -54,4 +54,5 @@ export async function bring(
   );
   const ended = await Promise.allSettled(carriers);
   for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  return !over;
 }

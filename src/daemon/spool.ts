@@ -16,6 +16,8 @@ import { readCiphertext, type SpooledCiphertext } from './ciphertexts.ts';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const RETRY_MS = 10_000;
+/** The longest wait until a ciphertext that was not taken is brought again. */
+const LONGEST_BRING_MS = 3_600_000;
 
 export interface Spooled {
   readonly certificate: string;
@@ -79,42 +81,47 @@ export async function watchSpool(ports: SpoolPorts): Promise<() => void> {
   /** One ciphertext at a time is held for each arbiter. */
   const bringing = createMutex();
 
-  const later = (xid: string, atMs: number): void => {
+  const later = (xid: string, atMs: number, againMs?: number): void => {
     cancels.set(
       xid,
-      ports.clock.at(atMs, () => void send(xid)),
+      ports.clock.at(atMs, () => void send(xid, againMs)),
     );
   };
 
-  /** False if it is not here as it was: an unlocked daemon fetches it again. */
+  /** `gone`: it is not here as it was, and an unlocked daemon fetches it again. */
   const bringIt = (xid: string, arbiter: Spooled, { folder, bytes, root }: SpooledCiphertext) =>
     bringing.run(arbiter.certificate, async () => {
       const ciphertext = await readCiphertext(ports.sealed(folder), bytes);
-      if (ciphertext === null || !isCiphertext({ bytes, ciphertextRoot: root }, ciphertext)) return false;
+      if (ciphertext === null || !isCiphertext({ bytes, ciphertextRoot: root }, ciphertext)) return 'gone';
       const brought = { xid: fromHex(xid), bytes, ciphertextRoot: root, ciphertext, from: 0 };
-      await bring(ports.link, arbiter, brought);
-      return true;
+      return (await bring(ports.link, arbiter, brought)) ? 'there' : 'not-wanted';
     });
 
-  const send = async (xid: string): Promise<void> => {
+  /** `againMs`: what is to be compared was not taken before, so that an answer that we cannot read need not be the last. */
+  const send = async (xid: string, againMs?: number): Promise<void> => {
     if (stopped || !ports.locked()) return;
     try {
       const bytes = await ports.archive.get('spool', xid);
       if (bytes === undefined) return;
       const spooled = decodeSpooled(bytes);
-      if (spooled.answer !== null) return;
+      if (spooled.answer !== null && againMs === undefined) return;
       ports.link.learn(spooled.peer, spooled.addresses);
       const options = { timeoutMs: REQUEST_TIMEOUT_MS };
       const { peer, certificate, request } = spooled;
       const ask = () => ports.link.request(peer, certificate, '/fit/arbiter/1', request, options);
       let answer = await ask();
-      if (spooled.ciphertext !== null && (await bringIt(xid, spooled, spooled.ciphertext))) answer = await ask();
+      const said = spooled.ciphertext === null ? 'gone' : await bringIt(xid, spooled, spooled.ciphertext);
+      if (said !== 'gone') answer = await ask();
       if (stopped || !ports.locked()) return;
       const value = encodeSpooled({ ...spooled, answer });
       await ports.archive.batch([{ kind: 'put', space: 'spool', key: xid, value }]);
+      // The arbiter has decided, or has no room for it yet: the answer says which, and we cannot read it.
+      const waitMs = againMs ?? RETRY_MS;
+      if (said === 'not-wanted' && !stopped)
+        later(xid, ports.clock.now() + waitMs, Math.min(2 * waitMs, LONGEST_BRING_MS));
     } catch (error) {
       ports.log.debug({ xid, error }, 'a prepared request was not answered yet');
-      if (!stopped) later(xid, ports.clock.now() + RETRY_MS);
+      if (!stopped) later(xid, ports.clock.now() + RETRY_MS, againMs);
     }
   };
 
