@@ -1,11 +1,10 @@
 /**
- * Contents on their way (PROTOCOL §8): what is offered is hashed and sealed once and served to the peer that it is for; what is
+ * Contents on their way (PROTOCOL §8): what is offered is hashed and sealed once and served (content-serving.ts); what is
  * accepted is fetched until it is there, compared with its roots, and told its sender as message 0; with the key it is opened.
  *
- * Guarantees: nothing is fetched without the consent to accept it, nothing served but to the other party of a deal that is open;
- * the sender gives its key to nobody here (that is the exchange's); what is opened is not shown before all of it is right.
- * Damage on our own disk is made good: leaves are made again from the files, what was fetched is fetched again. A deal that has
- * ended, or never began, leaves nothing here but opened files that nobody has taken.
+ * Guarantees: nothing is fetched without the consent to accept it; the sender gives its key to nobody here (that is the
+ * exchange's); what is opened is not shown before all of it is right. What was fetched and is damaged on our disk is fetched
+ * again. A deal that has ended, or never began, leaves nothing here but opened files that nobody has taken.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -13,8 +12,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoreOp } from '../archive/store.ts';
-import { isFinalState } from '../commerce/deal.ts';
-import { chunksOf, SEALED_CHUNK_BYTES, sealedBytes } from '../crypto/content.ts';
+import { sealedBytes } from '../crypto/content.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../crypto/p256.ts';
 import { isCredential, MAX_CREDENTIAL_BYTES } from '../exchange/credential.ts';
 import type { ContentItem } from '../exchange/items.ts';
@@ -25,16 +23,16 @@ import { equal, toHex } from '../lib/bytes.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
 import { createMutex } from '../lib/mutex.ts';
 import type { Rng } from '../lib/rng.ts';
-import type { Remote } from '../p2p/link.ts';
-import { decodeBulkRequest, encodeBulkReply } from './bulk.ts';
 import { createCiphertexts } from './ciphertexts.ts';
-import type { ContentStore, Incoming, Outgoing } from './content-store.ts';
+import { createServing, type ServingParts } from './content-serving.ts';
+import type { ContentStore, Incoming } from './content-store.ts';
 import type { ContentWork } from './content-work.ts';
 import type { DealStore } from './deal-store.ts';
 import { checkNames, sourceOf } from './delivery-names.ts';
 import { createDeliveryRecords } from './delivery-records.ts';
 import { createRemains, type RemainsParts } from './delivery-remains.ts';
 import { createFetches, type FetchesParts, NO_ROOM } from './fetches.ts';
+import type { Lanes } from './lanes.ts';
 import { createMeter } from './progress.ts';
 
 /** What exchanges need of contents. */
@@ -68,17 +66,14 @@ export interface DeliveryView {
   readonly salts: string | null;
 }
 
-interface DeliveryParts extends FetchesParts, RemainsParts {
+interface DeliveryParts extends FetchesParts, RemainsParts, ServingParts {
+  readonly lanes: Lanes;
   readonly store: Pick<DealStore, 'get' | 'fetch'>;
   readonly rng: Rng;
 }
 
 const DAMAGED = 'it was damaged on this disk and is fetched again';
 const CHANGED = 'a file of it is not what it was when it was offered: put it back as it was, or withdraw';
-
-/** A file that has changed is looked at again after this, and for at most one part in so many of the time. */
-const LOOK_AGAIN_MS = 60_000;
-const LOOK_SHARE = 10;
 
 export type Deliveries = ReturnType<typeof createDeliveries>;
 
@@ -95,51 +90,12 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
   const tell = createMeter(clock, events);
   const fetches = createFetches(parts, records, contents, work, tell);
   const locks = createMutex();
-  /** The record that was served last; it holds a key, so it goes when we are locked. */
-  let served: { readonly document: string; readonly found: Outgoing } | undefined;
-  /** Leaves that are being made again, by document. */
-  const mending = new Map<string, Promise<void>>();
   /** Folders of this run: their records may not be written yet. */
   const fresh = new Set<string>();
   const { halt } = fetches;
   const revoke = (document: string): void => parts.lanes.revoke(document);
   const remains = createRemains(parts, records, contents, { locks, fresh, halt, revoke });
-
-  /** Files of ours that were found changed, by document: when (ms), and until when nobody looks again. */
-  const changed = new Map<string, { readonly from: number; readonly until: number }>();
-
-  const isKnownChanged = (document: string): boolean => {
-    const found = changed.get(document);
-    // A clock that was set back ends it too.
-    return found !== undefined && found.from <= clock.now() && clock.now() < found.until;
-  };
-
-  /** A peer may ask as often as it likes: it makes us read what has changed now and then, and its owner be told as often. */
-  const foundChanged = (document: string, deal: string, begun: number): void => {
-    const from = clock.now();
-    changed.set(document, { from, until: from + Math.max(LOOK_AGAIN_MS, LOOK_SHARE * (from - begun)) });
-    events.emit({ kind: 'file-changed', deal });
-  };
-
-  /** Makes the leaves of content of ours again: they follow from its files and what the record keeps. */
-  const mend = (document: string, { deal, folder, files, x, point, seed, contentRoot, sealedRoot }: Outgoing): void => {
-    if (mending.has(document)) return;
-    const leavesPath = contents.leaves(folder);
-    const begun = clock.now();
-    const mended = work
-      .run('prepare', { files, leavesPath, x, point, seed })
-      .then(async (made) => {
-        if (equal(made.contentRoot, contentRoot) && equal(made.sealedRoot, sealedRoot)) return;
-        await contents.discardLeaves(folder);
-        throw new FitError('file-changed', 'a file of this delivery is not what it was when it was offered');
-      })
-      .catch((error) => {
-        log.warn({ deal, error }, 'the hashes of a content cannot be made again');
-        if (isFitError(error) && error.code === 'file-changed') foundChanged(document, deal, begun);
-      })
-      .finally(() => mending.delete(document));
-    mending.set(document, mended);
-  };
+  const serving = createServing(parts, contents, work, tell);
 
   /** Opens what is here; damage of ours is made good first. Runs alone with the content. */
   const openHere = async (document: string, key: Uint8Array, again: boolean) => {
@@ -202,8 +158,8 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
     work,
     outgoing,
     incoming,
-    damagedOurs: mend,
-    changedOurs: (document, { deal }, begun) => foundChanged(document, deal, begun),
+    damagedOurs: serving.mend,
+    changedOurs: (document, { deal }, begun) => serving.foundChanged(document, deal, begun),
     async fetchAgain(document, { deal, folder }) {
       log.warn({ deal }, 'what was fetched is damaged on this disk and is fetched again');
       await contents.discard(folder);
@@ -376,7 +332,7 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
         path: found.kind === 'in' && found.phase === 'opened' ? contents.file(found.folder, index) : null,
       }));
       if (found.kind === 'out') {
-        const trouble = isKnownChanged(document) ? CHANGED : null;
+        const trouble = serving.isKnownChanged(document) ? CHANGED : null;
         return { direction: 'out', phase: 'offered', done: total, total, trouble, files, salts: null };
       }
       const { phase } = found;
@@ -410,85 +366,20 @@ export function createDeliveries(parts: DeliveryParts, contents: ContentStore, w
       await contents.discard(found.folder);
     },
 
-    /** A request by `/fit/bulk/1`. */
-    async serve(from: Remote, body: Uint8Array): Promise<Uint8Array> {
-      const request = decodeBulkRequest(body);
-      const document = toHex(request.document);
-      // A receiver asks thousands of times for one content: its record is read once in a row.
-      const found = served?.document === document ? served.found : await contents.out(document);
-      served = found === undefined ? undefined : { document, found };
-      const deal = found === undefined ? undefined : store.get(found.deal);
-      const open = deal !== undefined && (!isFinalState(deal.state) || deal.state === 'completed');
-      if (found === undefined || !open || toHex(deal.them) !== from.certificate)
-        return encodeBulkReply({ kind: 'no', why: 'not-offered' });
-      if (request.kind === 'open') return encodeBulkReply({ kind: 'open', point: found.point, root: found.sealedRoot });
-      const { files, x, point, seed, folder, contentRoot } = found;
-      const leavesPath = contents.leaves(folder);
-      if (mending.has(document)) throw new FitError('busy', 'the hashes of this content are being made again');
-      if (isKnownChanged(document)) return encodeBulkReply({ kind: 'no', why: 'file-changed' });
-      const bytes = files.reduce((sum, { size }) => sum + size, 0);
-      const begun = clock.now();
-      const job = { files, leavesPath, contentRoot, x, point, seed };
-      const fault = (code: string | null, error: unknown, since = begun): boolean => {
-        if (code === 'archive-corrupt') mend(document, found);
-        if (code !== 'file-changed') return false;
-        log.warn({ deal: found.deal, error }, 'content is not what it was when it was offered');
-        foundChanged(document, found.deal, since);
-        return true;
-      };
-      /** So many chunks are there, as far as we know. */
-      const serving = (count: number): void =>
-        tell({
-          deal: found.deal,
-          direction: 'out',
-          phase: 'serving',
-          done: count * SEALED_CHUNK_BYTES,
-          total: sealedBytes(bytes),
-        });
-      if (request.kind === 'lane') {
-        const chunks = chunksOf(bytes);
-        const offer =
-          request.from < chunks
-            ? await parts.lanes.offer({ peer: from.certificate, document, id: request.id }, job, request.from, chunks, {
-                acknowledged: serving,
-                ended: (end) => {
-                  // How long a lane was open says nothing about what it costs to look again.
-                  if (end.kind === 'failed' && !fault(end.code, end.message, clock.now()))
-                    log.warn({ deal: found.deal, error: end.message }, 'a lane ended early');
-                },
-              })
-            : null;
-        return encodeBulkReply(offer === null ? { kind: 'no', why: 'no-lane' } : { kind: 'lane', ...offer });
-      }
-      try {
-        const { from: first, count } = request;
-        if (request.kind === 'chunks') {
-          const reply = await work.run('seal', { ...job, from: first, count });
-          serving(first + count);
-          return reply;
-        }
-        const data = await work.run('leaves', { leavesPath, bytes, contentRoot, from: first, count });
-        return encodeBulkReply({ kind: 'data', data });
-      } catch (error) {
-        if (!isFitError(error) || !fault(error.code, error)) throw error;
-        return encodeBulkReply({ kind: 'no', why: 'file-changed' });
-      }
-    },
-
+    serve: serving.serve,
     wake: fetches.wake,
     refused: remains.refused,
 
     async resume(): Promise<void> {
       fetches.resume();
-      parts.lanes.resume();
+      serving.resume();
       await remains.sweep().catch((error) => log.warn({ error }, 'what ended deals left could not be taken away'));
       for await (const [document, delivery] of contents.all())
         if (delivery.kind === 'in' && delivery.phase === 'fetching') fetches.start(document);
     },
     pause(): void {
-      served = undefined;
       fetches.pause();
-      parts.lanes.pause();
+      serving.pause();
     },
   };
 }
