@@ -49,7 +49,9 @@ function createQueue(url: URL) {
   };
 
   const start = (): Worker => {
-    const made = new Worker(url, { name: 'fit-content', env: {}, execArgv: [] });
+    // Chunks are garbage soon: a small space for what is young has their memory used again before there is much of it.
+    const resourceLimits = { maxYoungGenerationSizeMb: 2 };
+    const made = new Worker(url, { name: 'fit-content', env: {}, execArgv: [], resourceLimits });
     const died = (why: string): void => {
       if (worker !== made) return;
       worker = undefined;

@@ -126,7 +126,9 @@ export function createLanes({ worker: url, place, rng, link }: LanesParts) {
   const tell = (order: LaneOrder): void => {
     clearTimeout(idle);
     if (worker === undefined) {
-      const made = new Worker(url, { name: 'fit-lane', env: {}, execArgv: [] });
+      // Chunks are garbage soon: a small space for what is young has their memory used again before there is much of it.
+      const resourceLimits = { maxYoungGenerationSizeMb: 2 };
+      const made = new Worker(url, { name: 'fit-lane', env: {}, execArgv: [], resourceLimits });
       made.unref();
       made.on('message', receive);
       const died = (): void => {

@@ -64,10 +64,10 @@ test('memory does not grow with the content, the event loop stays free, and prog
 
   const sampling = setInterval(sample, 5);
   t.after(() => clearInterval(sampling));
-  // Two workers, their code and the garbage that they let lie cost the same at any size: some 100 MiB, which this pays first.
+  // Three workers, their code and the garbage that they let lie cost the same at any size: some 100 MiB, which this pays first.
   await pass('small', 48 * MIB);
   const before = most;
-  const large = 192 * MIB;
+  const large = 256 * MIB;
   await pass('large', large);
   t.diagnostic(`memory grew by ${Math.round((most - before) / MIB)} MiB`);
   assert.ok(most - before < large / 2, `memory grew by ${Math.round((most - before) / MIB)} MiB`);
