@@ -43,9 +43,11 @@ async function contracted(): Promise<string> {
   return deal;
 }
 
+const askedOfArbiter = async (): Promise<number> => (await (await trio.notary.agent()).status()).received.arbiter;
+
 test('each gets the files of the other, with a statement of origin that openssl verifies; the arbiter hears nothing', async () => {
   const contract = await contracted();
-  const asked = (await (await trio.notary.agent()).status()).received.arbiter;
+  const asked = await askedOfArbiter();
   const scan = fileOf(elm, 'scan.pdf', 200_000);
   const deed = fileOf(oak, 'deed.pdf', 90_000);
   const want = ['--want', 'the deed, scanned', '--no-wait', ...elm.pw];
@@ -89,7 +91,7 @@ test('each gets the files of the other, with a statement of origin that openssl 
   assert.deepEqual(parsed<Ended>(gave).files, [join(oak.home, 'in', 'scan.pdf')]);
   assert.deepEqual(readFileSync(join(elm.home, 'in', 'deed.pdf')), deed.data);
   assert.deepEqual(readFileSync(join(oak.home, 'in', 'scan.pdf')), scan.data);
-  assert.equal((await (await trio.notary.agent()).status()).received.arbiter, asked);
+  assert.equal(await askedOfArbiter(), asked);
   const shownLast = await elm.ok<DealResult>('deal', 'show', deal);
   const { document } = await elm.ok<DealResult>('deal', 'show', contract);
   assert.deepEqual([shownLast.kind, shownLast.references], ['swap', [document]]);
@@ -130,6 +132,7 @@ test('each gets the files of the other, with a statement of origin that openssl 
 
 test('a certificate is granted for a receipt, and a token swapped for a file; each is what its text says', async () => {
   const contract = await contracted();
+  const asked = await askedOfArbiter();
   const pem = join(elm.home, 'access.pem');
   writeFileSync(pem, (await elm.evidence(contract)).get('certificates.pem') ?? '');
   const granted = await elm.ok<Ended>('deal', 'grant', contract, '--credential', pem, '--no-wait', ...elm.pw);
@@ -166,9 +169,36 @@ test('a certificate is granted for a receipt, and a token swapped for a file; ea
   await oak.ok('deal', 'swap', deal, '--give', token, '--credential', '--timeout', '60', ...oak.pw);
   await receiving;
   assert.equal(readFileSync(join(elm.home, 'licence', 'licence.txt'), 'utf8'), 'K3Y-0001\n');
+  assert.equal(await askedOfArbiter(), asked);
   const key = join(elm.home, 'key.pem');
   writeFileSync(key, '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n');
   await elm.fails(2, 'deal', 'grant', contract, '--credential', key, ...elm.pw);
+});
+
+test('a credential for a credential: each has the other’s, described before and compared after; the arbiter hears nothing', async () => {
+  const contract = await contracted();
+  const asked = await askedOfArbiter();
+  const pem = join(elm.home, 'mine.pem');
+  writeFileSync(pem, (await elm.evidence(contract)).get('certificates.pem') ?? '');
+  const licence = join(oak.home, 'theirs.txt');
+  writeFileSync(licence, 'K3Y-0002\n');
+  const give = ['--give', pem, '--credential', '--want', 'a licence key', '--no-wait'];
+  const { deal } = await elm.ok<Ended>('deal', 'swap', contract, ...give, ...elm.pw);
+  await oak.waitFor(deal, ['offered']);
+  const [at, to] = [join(elm.home, 'theirs'), join(oak.home, 'mine')];
+  const receiving = elm.ok<Ended>('deal', 'receive', deal, '--to', at, '--timeout', '60', ...elm.pw);
+  const answer = ['--give', licence, '--credential', '--kind', 'licence', '--receive-to', to, '--timeout', '60'];
+  await oak.ok('deal', 'swap', deal, ...answer, ...oak.pw);
+  await receiving;
+  assert.deepEqual(readFileSync(join(to, 'mine.pem')), readFileSync(pem));
+  assert.equal(readFileSync(join(at, 'theirs.txt'), 'utf8'), 'K3Y-0002\n');
+  for (const trader of [elm, oak]) {
+    const bundle = join(trader.home, `${deal}.asics`);
+    await trader.ok('deal', 'export', deal, '--out', bundle);
+    const verdict = await trader.ok<Verdict>('verify', bundle);
+    assert.deepEqual(verdict.contents.map((one) => one.credential?.kind).sort(), ['certificate', 'licence']);
+  }
+  assert.equal(await askedOfArbiter(), asked);
 });
 
 test('a swap that nobody answers can be declined, and what is not a swap is not answered with files', async () => {

@@ -65,12 +65,12 @@ export function registerDeal(program: Command): void {
     'fit deal accept k7q2 --passphrase-file pw --wait --json',
   ).action(run(async () => (await signing()).accept));
 
-  const delivering = (command: Command): Command =>
+  const delivering = (
+    command: Command,
+    check = 'how wrong content is found out: window= and a time (default: window=72h), or full: an arbiter that is asked compares it, and can read it',
+  ): Command =>
     command
-      .option(
-        '--check <check>',
-        'how wrong content is found out: window= and a time (default: window=72h), or full: an arbiter that is asked compares it, and can read it',
-      )
+      .option('--check <check>', check)
       .option('--expires <time>', 'how long the offer stands, for example 7d')
       .option('--text <text>', 'what the delivery note says beside the names of the files')
       .option('--dry-run', 'only show the delivery note; nothing is consented or sent')
@@ -135,6 +135,7 @@ export function registerDeal(program: Command): void {
         .addOption(kind())
         .option('--receive-to <dir>', 'the folder for what you get: put there when it is complete')
         .option('--arbiter <contact>', 'another arbiter than the contract’s'),
+      'how long wrong content can be shown to the arbiter: window= and a time (default: window=72h)',
     ),
     'fit deal swap k7q2 --give scan.pdf --want "the deed, scanned"',
     'fit deal swap m3x8 --give deed.pdf --receive-to in',
