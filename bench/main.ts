@@ -13,6 +13,7 @@ import { measureArchive } from './archive.ts';
 import { measureBulkLink } from './bulk-link.ts';
 import { measureContracts, measureIdle } from './contracts.ts';
 import { measureDeliveries } from './deliveries.ts';
+import { measureMisbehaviour } from './misbehaviour.ts';
 import { json, type Row, table, within } from './report.ts';
 import { measureSigning } from './signing.ts';
 import { measureStart } from './start.ts';
@@ -69,6 +70,7 @@ async function withDaemons(folder: string, started: Trader[]): Promise<Row[]> {
   if (wants('deliveries'))
     rows.push(
       ...(await measureDeliveries(folder, elm, oak, options.full ? [100, 1024] : [100], Math.max(3, rounds >> 1))),
+      ...(await measureMisbehaviour(rounds)),
     );
   if (wants('survival')) {
     const people = { elm, oak, notary };
