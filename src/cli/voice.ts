@@ -2,10 +2,12 @@
  * What `fit` says to people: every sentence and the shape of every listing. Lower case, no full stop, one fact a line,
  * then what to do next. Text from peers goes through `peer`, so that it looks and is different from what we say.
  */
+
 import { safeText } from '../lib/text.ts';
 import type {
   CaseResult,
   ContactResult,
+  DealChange,
   DealResult,
   DealSummary,
   DeliveryResult,
@@ -337,19 +339,17 @@ export function aCredential(kind: string): string {
   }
 }
 
-/** What a delivery note says of the credential that it gives, a line for each; nothing for another note. */
-export function credentialLines(note: string): string[] {
-  const [, terms = ''] = note.split('+++\n');
-  const [, content = ''] = /\n\[content\]\n([^[]*)/.exec(terms) ?? [];
-  const said = new Map([...content.matchAll(/^([a-z_]+) = "?(.*?)"?$/gm)].map(([, key, value]) => [key, value ?? '']));
-  const kind = said.get('credential');
-  if (kind === undefined) return [];
-  const shown = ['subject', 'issuer', 'issuer_fingerprint', 'attributes', 'fingerprint', 'valid_from', 'valid_until'];
-  return facts([
-    ['credential', aCredential(kind)],
-    ...shown.flatMap((key) => {
-      const value = said.get(key);
-      return value === undefined ? [] : [[key.replace('_', ' '), peer(value, 200)] as const];
-    }),
-  ]);
+/** What a note says of the credential that it gives, a line for each. */
+export function credential(view: NonNullable<DealChange['credential']>): string[] {
+  const rows: readonly (readonly [string, string | null])[] = [
+    ['credential', aCredential(view.kind)],
+    ['subject', view.subject],
+    ['issuer', view.issuer],
+    ['issuer fingerprint', view.issuerFingerprint],
+    ['attributes', view.attributes],
+    ['fingerprint', view.fingerprint],
+    ['valid from', view.validFrom],
+    ['valid until', view.validUntil],
+  ];
+  return facts(rows.flatMap(([name, value]) => (value === null ? [] : [[name, peer(value, 200)] as const])));
 }

@@ -15,6 +15,7 @@ import { buildEvidence, type EvidenceFile, type Proof } from '../evidence/bundle
 import { buildDelivery } from '../evidence/delivery.ts';
 import { buildSwap } from '../evidence/swap.ts';
 import { buildTransfer } from '../evidence/transfer.ts';
+import { credentialView } from '../exchange/credential.ts';
 import { present } from '../lib/assert.ts';
 import { equal, fromHex, toHex } from '../lib/bytes.ts';
 import { decode, read } from '../lib/cbor.ts';
@@ -153,6 +154,7 @@ export function createAgent(daemon: Daemon, connection: Connection): Agent {
     state: offered.state,
     text: Buffer.from(offered.document).toString('utf8'),
     warnings: offered.warnings,
+    ...(offered.credential === undefined ? {} : { credential: credentialView(offered.credential) }),
   });
 
   const after = async (changed: Deal): Promise<DealChange> => {

@@ -57,6 +57,8 @@ export interface Offered {
   readonly digest: string;
   readonly state: Deal['state'];
   readonly warnings: readonly string[];
+  /** What a note of ours gives, if it is one. */
+  readonly credential?: CredentialTerms;
 }
 
 /** A completed text, and what it would be offered with. */
@@ -216,9 +218,16 @@ export function createOffers(
   const offer = async (made: Draft, dryRun: boolean, authority: Authority): Promise<Offered> => {
     const { before, id, contact, arbiter, arbiterCard, document } = made;
     const digest = toHex(document.digest);
-    const result = { deal: id, document: document.bytes, digest, warnings: warningsFor(contact, arbiter) };
+    const credential = document.terms.content?.credential ?? null;
+    const result = {
+      deal: id,
+      document: document.bytes,
+      digest,
+      warnings: warningsFor(contact, arbiter),
+      ...(credential === null ? {} : { credential }),
+    };
     const last = document.terms.transfer === null ? [] : (['the offer does'] as const);
-    checkValidity(document.terms.content?.credential ?? null, document.terms.notAfter, ...last);
+    checkValidity(credential, document.terms.notAfter, ...last);
     const { other } = document.terms;
     // Theirs, which is fetched as soon as they have accepted: nobody here is asked again.
     if (other !== null) {

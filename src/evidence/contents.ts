@@ -4,30 +4,20 @@
  * negative.
  */
 import { CHUNK_BYTES, contentLeaf, createRoot, SALT_BYTES } from '../crypto/content.ts';
-import { type CredentialTerms, describeCredential, MAX_CREDENTIAL_BYTES, textKindOf } from '../exchange/credential.ts';
+import {
+  type CredentialView,
+  credentialView,
+  describeCredential,
+  MAX_CREDENTIAL_BYTES,
+  textKindOf,
+} from '../exchange/credential.ts';
 import type { ContentTerms, Terms } from '../exchange/terms.ts';
 import { toHex } from '../lib/bytes.ts';
-import { isoTime } from '../lib/clock.ts';
 import { isFitError } from '../lib/errors.ts';
-import type { Verdict, VerdictContent, VerdictCredential, VerdictFile } from './verdict.ts';
+import type { Verdict, VerdictContent, VerdictFile } from './verdict.ts';
 
 /** So many bytes of a file tell whether it is a credential. */
 export const CREDENTIAL_ENOUGH = MAX_CREDENTIAL_BYTES + 1;
-
-function credentialOf({ kind, certificate, attributes, times }: CredentialTerms): VerdictCredential {
-  const hex = (bytes: Uint8Array | null | undefined): string | null => (bytes == null ? null : toHex(bytes));
-  const time = (seconds: number | null | undefined): string | null => (seconds == null ? null : isoTime(seconds));
-  return {
-    kind,
-    subject: certificate?.subject ?? null,
-    fingerprint: hex(certificate?.fingerprint),
-    issuer: attributes?.issuer ?? null,
-    issuerFingerprint: hex(attributes?.issuerFingerprint),
-    attributes: hex(attributes?.digest),
-    validFrom: time(attributes?.validFrom ?? times?.validFrom),
-    validUntil: time(certificate?.validUntil ?? times?.validUntil),
-  };
-}
 
 /** What a note names: the author's content, then that of the other side, if both give. */
 export function contentsIn({ parties, content, other }: Terms): Pick<Verdict, 'contents' | 'files'> {
@@ -37,7 +27,7 @@ export function contentsIn({ parties, content, other }: Terms): Pick<Verdict, 'c
   ].flatMap(({ party, of }): { from: string; of: ContentTerms }[] => (of === null ? [] : [{ from: party.role, of }]));
   return {
     contents: given.map(({ from, of }): VerdictContent => {
-      return { from, root: toHex(of.root), credential: of.credential === null ? null : credentialOf(of.credential) };
+      return { from, root: toHex(of.root), credential: of.credential === null ? null : credentialView(of.credential) };
     }),
     files: given.flatMap(({ from, of }) =>
       of.files.map(({ name, size, sha256 }): VerdictFile => {
@@ -118,13 +108,13 @@ export function judgeDescription(verdict: Verdict, root: Uint8Array): Verdict {
 export function judgeCredential(verdict: Verdict, from: string, bytes: Uint8Array): Verdict {
   const credential = verdict.contents.find((one) => one.from === from)?.credential ?? null;
   if (!verdict.ok || credential === null) return verdict;
-  let found: VerdictCredential | null = null;
+  let found: CredentialView | null = null;
   try {
-    found = credentialOf(describeCredential(bytes, textKindOf(credential)));
+    found = credentialView(describeCredential(bytes, textKindOf(credential)));
   } catch (error) {
     if (!isFitError(error)) throw error;
   }
-  // Both were made by credentialOf, so their fields come in one order.
+  // Both were made by credentialView, so their fields come in one order.
   if (JSON.stringify(found) === JSON.stringify(credential)) return verdict;
   const message = 'the sender signed for this file, and a note that calls it a credential that it is not';
   return { ...verdict, ok: false, problem: { code: 'misdescribed', message } };

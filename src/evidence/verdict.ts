@@ -1,5 +1,5 @@
 /** What the verifier says, how its parts tell it what is wrong first, and what a kind of evidence is to it. */
-import type { CredentialKind } from '../exchange/credential.ts';
+import type { CredentialView } from '../exchange/credential.ts';
 import type { EvidenceFile } from './bundle.ts';
 
 export type Known = 'pinned' | 'ca' | 'embedded';
@@ -30,21 +30,6 @@ export interface VerdictSigner {
   readonly known: Known;
 }
 
-/** A credential as its sender described it: null is what is not said of its kind. */
-export interface VerdictCredential {
-  readonly kind: CredentialKind;
-  readonly subject: string | null;
-  /** SHA-256 of the certificate, hex. */
-  readonly fingerprint: string | null;
-  /** Of an attribute certificate, as the two that follow: SHA-256 of the issuer's certificate and of the attributes, hex. */
-  readonly issuer: string | null;
-  readonly issuerFingerprint: string | null;
-  readonly attributes: string | null;
-  /** ISO 8601, UTC. */
-  readonly validFrom: string | null;
-  readonly validUntil: string | null;
-}
-
 /** What one side gives. */
 export interface VerdictContent {
   /** Role of the party. */
@@ -52,7 +37,7 @@ export interface VerdictContent {
   /** Of the tree over its chunks, hex. */
   readonly root: string;
   /** null: it is not said to be one. */
-  readonly credential: VerdictCredential | null;
+  readonly credential: CredentialView | null;
 }
 
 /** A file that the note of a delivery or swap names. */

@@ -18,7 +18,7 @@ import { DELIVERY } from './verify-delivery.ts';
 import { SWAP } from './verify-swap.ts';
 import { TRANSFER } from './verify-transfer.ts';
 
-export type { Known, Verdict, VerdictCredential, VerdictFile, VerdictSigner, VerifyOptions } from './verdict.ts';
+export type { Known, Verdict, VerdictFile, VerdictSigner, VerifyOptions } from './verdict.ts';
 
 /** Told by the files that they alone have. */
 const KINDS: readonly EvidenceKind[] = [SWAP, TRANSFER, DELIVERY];

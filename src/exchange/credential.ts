@@ -10,8 +10,9 @@
 import { isAttributeCertificateOf, parseAttributeCertificate } from '../crypto/pki/attribute-certificate.ts';
 import { type Certificate, parseCertificate } from '../crypto/pki/certificate.ts';
 import { pemBlocks } from '../crypto/pki/pem.ts';
-import { equal, fromBase64Url, fromUtf8 } from '../lib/bytes.ts';
+import { equal, fromBase64Url, fromUtf8, toHex } from '../lib/bytes.ts';
 import { encode } from '../lib/cbor.ts';
+import { isoTime } from '../lib/clock.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import { isPlainLine } from '../lib/lint.ts';
 
@@ -52,8 +53,7 @@ const bad = (message: string, cause?: unknown): FitError => new FitError('bad-fi
 const shown = (name: string): string => (isPlainLine(name, MAX_SUBJECT) ? name : 'a name that cannot be shown');
 
 function describeCertificate({ subject, hash, notAfter }: Certificate): CredentialTerms {
-  const name = isPlainLine(subject, MAX_SUBJECT) ? subject : 'a subject that cannot be shown';
-  return { kind: 'certificate', certificate: { subject: name, fingerprint: hash, validUntil: notAfter } };
+  return { kind: 'certificate', certificate: { subject: shown(subject), fingerprint: hash, validUntil: notAfter } };
 }
 
 /** With its issuer's certificate beside it, it has to be signed with that. */
@@ -178,4 +178,33 @@ export function checkValidity(terms: CredentialTerms | null, notAfter: number, l
   throw new FitError('wrong-state', `the ${what} that is given ends before ${last}`, {
     hint: 'give one that is valid for longer; nothing was signed',
   });
+}
+
+/** A credential as JSON shows it: hashes in hex, times in ISO 8601, UTC; null where its kind has no such thing. */
+export interface CredentialView {
+  readonly kind: CredentialKind;
+  readonly subject: string | null;
+  /** SHA-256 of the certificate. */
+  readonly fingerprint: string | null;
+  /** Of an attribute certificate, as the two that follow: SHA-256 of the issuer's certificate and of the attributes. */
+  readonly issuer: string | null;
+  readonly issuerFingerprint: string | null;
+  readonly attributes: string | null;
+  readonly validFrom: string | null;
+  readonly validUntil: string | null;
+}
+
+export function credentialView({ kind, certificate, attributes, times }: CredentialTerms): CredentialView {
+  const hex = (bytes: Uint8Array | null | undefined): string | null => (bytes == null ? null : toHex(bytes));
+  const time = (seconds: number | null | undefined): string | null => (seconds == null ? null : isoTime(seconds));
+  return {
+    kind,
+    subject: certificate?.subject ?? null,
+    fingerprint: hex(certificate?.fingerprint),
+    issuer: attributes?.issuer ?? null,
+    issuerFingerprint: hex(attributes?.issuerFingerprint),
+    attributes: hex(attributes?.digest),
+    validFrom: time(attributes?.validFrom ?? times?.validFrom),
+    validUntil: time(certificate?.validUntil ?? times?.validUntil),
+  };
 }

@@ -10,13 +10,14 @@
  * Methods marked [key] need an unlocked daemon, else `locked`.
  */
 
+import type { CredentialView, TextKind } from '../exchange/credential.ts';
 import type { ApprovalAgent, ConsentSource } from './approvals.ts';
 
 /** Sent with every request; another major version is refused with `version-mismatch`. */
 export const RPC_VERSION = 1;
 /** Credentials that are texts: which of them one is, only its owner knows. */
-export const CREDENTIAL_TEXTS = ['token', 'ticket', 'licence'] as const;
-export type CredentialText = (typeof CREDENTIAL_TEXTS)[number];
+export const CREDENTIAL_TEXTS = ['token', 'ticket', 'licence'] as const satisfies readonly TextKind[];
+export type CredentialText = TextKind;
 /** The `schema` field of every JSON result of the CLI. */
 export const SCHEMA = 1;
 
@@ -174,6 +175,8 @@ export interface DealChange {
   readonly text?: string;
   /** Our sentences: for example that the contact is unverified. */
   readonly warnings: readonly string[];
+  /** What a note of ours gives, as it describes it, if that is a credential. */
+  readonly credential?: CredentialView;
 }
 
 export interface ExplainResult {

@@ -171,8 +171,7 @@ async function offer(
     throw error;
   });
   warn(context, change.warnings);
-  if (whom.credential !== undefined && change.text !== undefined)
-    for (const line of voice.credentialLines(change.text)) out.talk(line);
+  if (change.credential !== undefined) for (const line of voice.credential(change.credential)) out.talk(line);
   const said =
     whom.swap === true ? 'offered to swap' : transfer === undefined ? 'offered to deliver' : 'offered to transfer';
   const { text: _, ...fields } = change;
