@@ -5,7 +5,9 @@
  * Guarantees: recipients are X25519 and nothing else, so that every age tool reads them; a header is read only to a bound, and asks
  * for no more work than is done in encrypting; what is given out of a stream was authenticated piece by piece, and its end too. It does not say who encrypted: signatures do.
  */
+
 import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
+import { bech32 } from '@scure/base';
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { fromUtf8, utf8 } from '../lib/bytes.ts';
 import { isFitError } from '../lib/errors.ts';
@@ -34,24 +36,6 @@ export type Opener =
   | { readonly kind: 'passphrase'; readonly passphrase: string }
   | { readonly kind: 'keeper'; readonly open: HeaderOpener };
 
-const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
-const PREFIX_CHARS = 4;
-const CHECKSUM_CHARS = 6;
-
-/** The point of a recipient whose checksum was checked. */
-function pointOf(recipient: string): Uint8Array {
-  const bytes: number[] = [];
-  let [held, bits] = [0, 0];
-  for (const char of recipient.slice(PREFIX_CHARS, -CHECKSUM_CHARS)) {
-    held = ((held << 5) | BECH32.indexOf(char)) & 0xfff;
-    bits += 5;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes.push((held >> bits) & 0xff);
-  }
-  return Uint8Array.from(bytes);
-}
-
 /** Throws for a point of small order, with which there is no secret. */
 function checkPoint(point: Uint8Array): void {
   const x = Buffer.from(point).toString('base64url');
@@ -63,8 +47,7 @@ function checkPoint(point: Uint8Array): void {
 export function isRecipient(text: string): boolean {
   if (!RECIPIENT.test(text)) return false;
   try {
-    new Encrypter().addRecipient(text);
-    checkPoint(pointOf(text));
+    checkPoint(bech32.decodeToBytes(text).bytes);
     return true;
   } catch {
     return false;
