@@ -5,6 +5,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { codeOf, isDiskFull } from '../lib/disk.ts';
 import { FitError } from '../lib/errors.ts';
 import type { FileContent } from '../rpc/agent.ts';
 import type { Output } from './output.ts';
@@ -28,7 +29,7 @@ function tooLarge(what: string, maxBytes: number): FitError {
 }
 
 function cannotRead(file: string, cause: unknown): FitError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   if (code === 'ENOENT') return new FitError('bad-file', `there is no file ${file}`, { cause });
   if (code === 'EISDIR') return new FitError('bad-file', `${file} is a folder`, { cause });
   return new FitError('bad-file', `cannot read ${file}`, { cause });
@@ -58,14 +59,13 @@ export async function readInput(file: string, maxBytes: number): Promise<Uint8Ar
 }
 
 function cannotWrite(file: string, cause: unknown): FitError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'EEXIST') {
+  if (codeOf(cause) === 'EEXIST') {
     return new FitError('file-exists', `${file} exists already`, {
       hint: 'another name, or --force to replace it',
       cause,
     });
   }
-  if (code === 'ENOSPC') return new FitError('disk-full', `no room for ${file}`, { cause });
+  if (isDiskFull(cause)) return new FitError('disk-full', `no room for ${file}`, { cause });
   return new FitError('bad-file', `cannot write ${file}`, { cause });
 }
 

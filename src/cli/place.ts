@@ -7,6 +7,7 @@
 import { statSync } from 'node:fs';
 import { constants, copyFile, type FileHandle, link, lstat, mkdir, open, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf, isDiskFull, syncFolder } from '../lib/disk.ts';
 import { FitError } from '../lib/errors.ts';
 import { foldedName, isFileName } from '../lib/file-name.ts';
 import type { Agent, DeliveryResult } from '../rpc/agent.ts';
@@ -82,10 +83,6 @@ export async function checkPlace(folder: string, view: DeliveryResult): Promise<
   return placed;
 }
 
-const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
-
 /** Puts a verified file in its place whole, and over nothing. `beside`: a folder of this delivery's own, on the same file system. */
 async function place(from: string, folder: string, name: string, beside: string): Promise<void> {
   const to = join(folder, name);
@@ -106,21 +103,11 @@ async function place(from: string, folder: string, name: string, beside: string)
     await unlink(part);
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw exists(to);
-    if (!FULL.has(codeOf(error))) throw error;
+    if (!isDiskFull(error)) throw error;
     throw new FitError('disk-full', `there is no room for ${name} in ${folder}`, {
       hint: 'make room, then receive it again: what is there already stays, and the daemon keeps the rest',
       cause: error,
     });
-  }
-}
-
-/** The daemon's own go next: the names must outlast a loss of power. A system that syncs no folders has done what it can. */
-async function makeDurable(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync().catch(() => {});
-  } finally {
-    await handle.close();
   }
 }
 
@@ -142,7 +129,8 @@ export async function takeFiles(
   } finally {
     await rm(beside, { recursive: true, force: true });
   }
-  await makeDurable(folder);
+  // The daemon's own go next: the names must outlast a loss of power.
+  syncFolder(folder);
   await agent.deliveryTaken({ deal });
   const placed = view.files.map(({ name }) => join(folder, name));
   if (view.salts === null || view.trouble === null) return { placed, trouble: view.trouble };

@@ -3,7 +3,7 @@
  * then what to do next. Text from peers goes through `peer`, so that it looks and is different from what we say.
  */
 
-import { safeText } from '../lib/text.ts';
+import { columns as columnsIn, safeText } from '../lib/text.ts';
 import type {
   CaseResult,
   ContactResult,
@@ -53,11 +53,11 @@ export function facts(rows: readonly (readonly [string, string])[]): string[] {
 /** Rows under a heading; the last column is not padded. */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [heading, ...rows];
-  const widths = heading.map((_, column) => Math.max(...all.map((row) => Array.from(row[column] ?? '').length)));
+  const widths = heading.map((_, column) => Math.max(...all.map((row) => columnsIn(row[column] ?? ''))));
   return all.map((row) =>
     row
       .map((cell, column) => {
-        const missing = (widths[column] ?? 0) - Array.from(cell).length;
+        const missing = (widths[column] ?? 0) - columnsIn(cell);
         return column === row.length - 1 ? cell : cell + ' '.repeat(Math.max(missing, 0));
       })
       .join('  ')

@@ -20,6 +20,7 @@ import {
 import { dirname } from 'node:path';
 import { createRoot, HASH_BYTES } from '../crypto/content.ts';
 import { equal } from '../lib/bytes.ts';
+import { codeOf, syncFolder } from '../lib/disk.ts';
 import { FitError } from '../lib/errors.ts';
 import { checkPrivateFolder } from '../lib/private-folder.ts';
 
@@ -57,16 +58,6 @@ export function writeFully(
   }
 }
 
-/** A name in a folder is durable when the folder is. */
-export function syncFolder(folder: string): void {
-  const fd = openSync(folder, O_RDONLY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /** A new file, 0600, in a folder of ours, in the place of an earlier attempt. */
 export function createOwn(path: string): number {
   const folder = dirname(path);
@@ -89,8 +80,7 @@ export function openOwn(path: string, what: string, writable = false): number {
   try {
     fd = openSync(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') throw damaged(what, error);
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error))) throw damaged(what, error);
     throw error;
   }
   if (fstatSync(fd).isFile()) return fd;

@@ -24,6 +24,7 @@ import {
   type WrongChunk,
 } from '../crypto/content.ts';
 import { equal } from '../lib/bytes.ts';
+import { syncFolder } from '../lib/disk.ts';
 import { FitError } from '../lib/errors.ts';
 import { CHUNKS_PER_REPLY, LEAVES_PER_REPLY } from './bulk.ts';
 import { beside } from './content-beside.ts';
@@ -38,7 +39,6 @@ import {
   type Roots,
   readFully,
   type SourceFile,
-  syncFolder,
   writeFully,
 } from './content-files.ts';
 

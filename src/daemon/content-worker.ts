@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { assert, present } from '../lib/assert.ts';
 import { movable } from '../lib/bytes.ts';
+import { isDiskFull } from '../lib/disk.ts';
 import { type FitError, isFitError } from '../lib/errors.ts';
 import { judge } from './content-judging.ts';
 import { compare, digests, hash, keep, open } from './content-receiving.ts';
@@ -28,13 +29,10 @@ export type ContentReply =
 
 const port = present(parentPort, 'parent of the content worker');
 
-const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-
 function failure(error: unknown): ContentReply {
   if (isFitError(error)) return { kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? null };
-  const full = error instanceof Error && 'code' in error && FULL.has(error.code);
   const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'failed', code: full ? 'disk-full' : null, message, hint: null };
+  return { kind: 'failed', code: isDiskFull(error) ? 'disk-full' : null, message, hint: null };
 }
 
 port.on('message', ({ name, job }: ContentJob) => {

@@ -13,6 +13,7 @@ import type { ContentTerms } from '../exchange/terms.ts';
 import { present } from '../lib/assert.ts';
 import { equal, fromHex, movable, toHex } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import { codeOf, isDiskFull } from '../lib/disk.ts';
 import { FitError, PeerFault } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Link } from '../p2p/link.ts';
@@ -185,8 +186,7 @@ export function createFetches(
     const end = await ended;
     state.release = () => {};
     if (came > 0) log.info({ deal, from, came }, 'content came by a lane');
-    if (end.kind === 'failed')
-      throw new FitError(end.code !== null && FULL.has(end.code) ? 'disk-full' : 'disk-failed', end.message);
+    if (end.kind === 'failed') throw new FitError(end.code, end.message);
     if (end.kind === 'changed')
       log.warn({ peer }, 'something on the way changes what a lane carries; the link is used');
     // A peer that went away is met again by the link.
@@ -357,7 +357,6 @@ export function createFetches(
 }
 
 export const NO_ROOM = 'no space left here; it goes on when there is room';
-const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'disk-full']);
 
 function troubleOf(error: unknown): string {
   if (error instanceof NotThere)
@@ -367,6 +366,5 @@ function troubleOf(error: unknown): string {
         ? 'the sender gives something else than before'
         : 'the sender does not offer it any more';
   if (error instanceof PeerFault) return 'the sender broke the protocol';
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && FULL.has(code) ? NO_ROOM : 'the sender is away';
+  return isDiskFull(error) || codeOf(error) === 'disk-full' ? NO_ROOM : 'the sender is away';
 }

@@ -9,6 +9,7 @@ import { closeSync, fdatasync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { HASH_BYTES, SEALED_CHUNK_BYTES, sealedLeaf, sealedLength } from '../crypto/content.ts';
 import { fromHex } from '../lib/bytes.ts';
+import { isDiskFull } from '../lib/disk.ts';
 import { openOwn, writeFully } from './content-files.ts';
 import { encodeCount, LANE_STEP, MAX_RECORD_BYTES, openRecord, recordLength } from './lane.ts';
 
@@ -29,10 +30,10 @@ export interface LanePull {
   readonly chunkMs: number;
 }
 
-/** `changed`: something on the way is not what was sent. `failed`: our disk, with the system's code. */
+/** `changed`: something on the way is not what was sent. `failed`: our disk. */
 export type PullEnd =
   | { readonly kind: 'all' | 'stopped' | 'lost' | 'changed' }
-  | { readonly kind: 'failed'; readonly code: string | null; readonly message: string };
+  | { readonly kind: 'failed'; readonly code: 'disk-full' | 'disk-failed'; readonly message: string };
 
 const CONNECT_MS = 3_000;
 const READ_BYTES = 256 * 1024;
@@ -150,7 +151,7 @@ export function pullLane(
         try {
           take(buffer.subarray(0, length));
         } catch (error) {
-          const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+          const code = isDiskFull(error) ? 'disk-full' : 'disk-failed';
           end({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) });
           return false;
         }

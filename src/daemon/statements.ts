@@ -5,12 +5,9 @@
  * Guarantees: the text says what it is and can be read as no other; asking and decision are in the audit log before the
  * signature exists; a consent serves one signature, which is kept and can be fetched again.
  */
-import { signP256 } from '../crypto/ecdsa.ts';
-import { assembleSignedData, signedAttributes } from '../crypto/pki/cms.ts';
 import { type Package, packageStatement } from '../exchange/container.ts';
-import { present } from '../lib/assert.ts';
 import { toHex, utf8 } from '../lib/bytes.ts';
-import { FitError } from '../lib/errors.ts';
+import { FitError, isFitError } from '../lib/errors.ts';
 import { lint } from '../lib/lint.ts';
 import type { StatementResult } from '../rpc/approvals.ts';
 import type { Approvals, Authority, Wanted } from './approvals.ts';
@@ -18,6 +15,7 @@ import type { Change, Consent } from './consents.ts';
 import type { DealWrites } from './deal-writes.ts';
 import { type Statement, statementOf } from './facts.ts';
 import type { Parts } from './parts.ts';
+import { signStatement } from './statement-signing.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
@@ -52,18 +50,12 @@ export function createStatements(parts: Parts, writes: DealWrites, approvals: Ap
 
   /** What cannot be signed gives its consent back. */
   const signature = async (statement: Statement, consent: Consent): Promise<Uint8Array> => {
-    const certificate = present(keyring.chain[0], 'certificate');
-    const signingTime = timeOf(statement);
-    if (signingTime < certificate.notBefore || signingTime > certificate.notAfter) {
-      await withdraw(consent);
-      throw new FitError('clock-wrong', 'your certificate is not valid at this time: nothing was signed', {
-        hint: 'fit doctor',
-      });
+    try {
+      return signStatement(keyring, statement.digest, timeOf(statement));
+    } catch (error) {
+      if (isFitError(error) && error.code === 'clock-wrong') await withdraw(consent);
+      throw error;
     }
-    const { digest } = statement;
-    const attributes = signedAttributes({ digest, signingTime, certificateHash: certificate.hash });
-    const signed = signP256(keyring.secrets().signing, attributes);
-    return assembleSignedData([{ certificate, signedAttributes: attributes, signature: signed }]);
   };
 
   const resultOf = (consent: Consent, statement: Statement, p7s: Uint8Array | undefined): StatementResult => ({

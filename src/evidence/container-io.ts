@@ -6,7 +6,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsyncSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -17,6 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { codeOf, isDiskFull, syncFolder } from '../lib/disk.ts';
 import { FitError, isFitError } from '../lib/errors.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -41,9 +41,6 @@ export function createTurns(): () => Promise<void> {
   };
 }
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-
 export function existsAlready(path: string, cause?: unknown): FitError {
   return new FitError('file-exists', `${path} exists already`, { hint: 'nothing is overwritten: name another', cause });
 }
@@ -51,6 +48,7 @@ export function existsAlready(path: string, cause?: unknown): FitError {
 /** The system's errors as ours; `path` is what was read or written. */
 export function fileError(error: unknown, path: string): unknown {
   if (isFitError(error)) return error;
+  if (isDiskFull(error)) return new FitError('disk-full', `no room for ${path}`, { cause: error });
   switch (codeOf(error)) {
     case '':
       return error;
@@ -64,10 +62,6 @@ export function fileError(error: unknown, path: string): unknown {
       return new FitError('bad-file', `${path} is not a folder`, { cause: error });
     case 'EEXIST':
       return existsAlready(path, error);
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return new FitError('disk-full', `no room for ${path}`, { cause: error });
     default:
       return new FitError('bad-file', `cannot read or write ${path}`, { cause: error });
   }
@@ -152,19 +146,6 @@ export function putInPlace(from: string, to: string): void {
     return;
   }
   rmSync(from);
-}
-
-/** Makes durable which names are in a folder. */
-export function syncFolder(path: string): void {
-  const fd = openSync(path, O_RDONLY);
-  try {
-    fsyncSync(fd);
-  } catch (error) {
-    // Some file systems of other systems know no such thing.
-    if (!['EINVAL', 'ENOTSUP', 'EISDIR'].includes(codeOf(error))) throw error;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** Makes a folder, and whatever is missing above it, durably. */

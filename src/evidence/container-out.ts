@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { endOf, pathOf } from '../exchange/container.ts';
 import { present } from '../lib/assert.ts';
+import { syncFolder } from '../lib/disk.ts';
 import {
   BLOCK_BYTES,
   createNew,
@@ -15,7 +16,6 @@ import {
   isThere,
   makeFolder,
   putInPlace,
-  syncFolder,
   type Work,
   withTemporary,
   writeAt,

@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Attribute, encodeHead, HEAD_BYTES, type Package } from '../exchange/container.ts';
 import { assert, present } from '../lib/assert.ts';
 import { concat, toHex } from '../lib/bytes.ts';
+import { syncFolder } from '../lib/disk.ts';
 import { FitError } from '../lib/errors.ts';
 import { createContentHash } from './container-content.ts';
 import {
@@ -23,7 +24,6 @@ import {
   openPlain,
   putInPlace,
   readAt,
-  syncFolder,
   type Work,
   withTemporary,
   writeAt,

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { encodeHead, framed, HEAD_BYTES, pathOf, recordHash, show } from '../exchange/container.ts';
 import { present } from '../lib/assert.ts';
 import { concat, toHex } from '../lib/bytes.ts';
+import { syncFolder } from '../lib/disk.ts';
 import { FitError } from '../lib/errors.ts';
 import {
   BLOCK_BYTES,
@@ -17,7 +18,6 @@ import {
   fileError,
   isThere,
   putInPlace,
-  syncFolder,
   type Work,
   withTemporary,
   writeAt,

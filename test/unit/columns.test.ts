@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { columnsOf, narrowed, wrapped } from '../../src/cli/columns.ts';
+import { columns as columnsIn } from '../../src/lib/text.ts';
 
 const word = fc.string({ unit: fc.constantFrom('a', 'Ω', '漢', '😀', '.'), minLength: 1, maxLength: 60 });
 
@@ -21,7 +22,7 @@ test('property: a sentence that is broken has its words in their order, and only
       );
       for (const line of lines) {
         const long = line.trim().split(' ').length > 1;
-        if (long && Array.from(line).length > columns) assert.fail(`too wide: ${line}`);
+        if (long && columnsIn(line) > columns) assert.fail(`too wide: ${line}`);
       }
       for (const line of lines.slice(1)) assert.equal(line.search(/[^ ]/), indent);
     }),
@@ -44,6 +45,7 @@ test('one column of a table gives way, with a mark, and keeps enough to be told 
   ];
   assert.deepEqual(narrowed(rows, 1, 50)[1], ['k7q2', 'Translation of forty pag…', '4 Dec 2026, 11:00']);
   assert.equal(narrowed(rows, 1, 40)[1]?.[1], 'Translation of…');
+  assert.deepEqual(narrowed([['漢字漢字漢字漢字', 'x']], 0, 13), [['漢字漢字…', 'x']]);
   assert.deepEqual(narrowed(rows, 1, 200), rows);
   assert.deepEqual(narrowed(rows, 1, undefined), rows);
 });
