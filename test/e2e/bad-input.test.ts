@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import { after, before } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { startDaemon } from '../../src/daemon/compose.ts';
 import type { Daemon } from '../../src/daemon/daemon.ts';
@@ -19,6 +19,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { createLibp2pLink } from '../../src/p2p/libp2p-link.ts';
 import type { Protocol } from '../../src/p2p/link.ts';
 import type { ContactResult, DealSummary } from '../../src/rpc/agent.ts';
+import { test } from '../support/in-time.ts';
 import {
   CONTRACT,
   endAll,
@@ -34,11 +35,6 @@ import {
 const PROGRAM = fileURLToPath(new URL('../support/crashing-fitd.program.js', import.meta.url));
 const ENDED = ['contracted', 'aborted', 'withdrawn', 'declined'] as const;
 const DAY = 86_400;
-
-/** What waits for something that never comes must fail, and not for ever. */
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
 
 let elm: Trader;
 let oak: Trader;

@@ -6,33 +6,25 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, type TestContext, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { MAX_CONTENT_BYTES } from '../../src/crypto/content.ts';
 import { decodeBulkRequest, encodeBulkReply } from '../../src/daemon/bulk.ts';
 import { xidOf } from '../../src/exchange/record.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { MAX_WINDOW } from '../../src/lib/window.ts';
-import { type Rogue, startRogue } from '../support/rogue.ts';
+import { IN_TIME } from '../support/in-time.ts';
 import { expectAsReceiver, offerAsSender } from '../support/rogue-delivery.ts';
+import { rogues } from '../support/rogue-setting.ts';
 import { consenting, contentOf, fileOf, move, offer, reasonOf, start } from '../support/rogue-trio.ts';
 import { endAll, introduce, type StartSetup, Trader, temporary } from '../support/traders.ts';
 
 const ENDED = ['completed', 'aborted', 'declined'] as const;
-/** What waits for something that never comes must fail, and not for ever. */
-const IN_TIME = { timeout: 60_000 };
 const DAY = 86_400;
 const GIB = 2 ** 30;
 
 const folder = temporary();
 const [elm, ash, notary] = ['elm', 'ash', 'notary'].map((name) => new Trader(folder, name)) as [Trader, Trader, Trader];
-let rogues = 0;
-
-async function rogueOf(t: TestContext, victim: Trader, validSec?: number): Promise<Rogue> {
-  rogues += 1;
-  const rogue = await startRogue(victim, notary, `rogue${rogues}`, validSec);
-  t.after(() => rogue.stop());
-  return rogue;
-}
+const rogueOf = rogues(notary);
 
 /**
  * Ash keeps contents on a disk of a gibibyte, if this machine lets its daemon have one for itself; else the claim is against the

@@ -6,13 +6,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 import type { Verdict } from '../../src/evidence/verify.ts';
 import { keyIn } from '../../src/exchange/completion.ts';
 import { xidOf } from '../../src/exchange/record.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
-import { type Rogue, startRogue } from '../support/rogue.ts';
+import { test } from '../support/in-time.ts';
 import { expectAsReceiver, offerAsSender } from '../support/rogue-delivery.ts';
+import { rogueSetting } from '../support/rogue-setting.ts';
 import {
   consenting,
   contentOf,
@@ -25,18 +26,11 @@ import {
   start,
   WINDOW,
 } from '../support/rogue-trio.ts';
-import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
-
-/** What waits for something that never comes must fail, and not for ever. */
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
+import type { Trader } from '../support/traders.ts';
 
 const ENDED = ['completed', 'aborted', 'declined'] as const;
 
-const folder = temporary();
-const [elm, oak, notary] = ['elm', 'oak', 'notary'].map((name) => new Trader(folder, name)) as [Trader, Trader, Trader];
-const everyone = [elm, oak, notary];
+const { folder, elm, oak, notary, everyone, rogueOf } = rogueSetting({ patience: '1s' });
 /** Seconds by which the daemons' clocks are ahead of ours. */
 let ahead = 0;
 
@@ -45,27 +39,11 @@ async function pass(seconds: number): Promise<void> {
   await move(everyone, ahead);
 }
 
-before(async () => {
-  const patience = '1s';
-  await Promise.all(everyone.map((one) => one.init({ patience, ...(one === notary ? { role: 'arbiter' } : {}) })));
-  await Promise.all(everyone.map((one) => start(one)));
-  await introduce(everyone);
-});
-after(endAll);
-
 /** Starts it anew with another patience. */
 async function withPatience(trader: Trader, value: string): Promise<void> {
   await (await trader.agent()).configSet({ key: 'exchange.patience', value });
   await trader.kill();
   await start(trader);
-}
-
-let rogues = 0;
-async function rogueOf(t: TestContext, victim: Trader): Promise<Rogue> {
-  rogues += 1;
-  const rogue = await startRogue(victim, notary, `rogue${rogues}`);
-  t.after(() => rogue.stop());
-  return rogue;
 }
 
 const shown = async (trader: Trader, deal: string): Promise<DealResult> => (await trader.agent()).dealShow({ deal });

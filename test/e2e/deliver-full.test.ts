@@ -6,12 +6,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 import { keyIn } from '../../src/exchange/completion.ts';
 import { decodePieceReply, encodePiece, piecesOf } from '../../src/exchange/pieces.ts';
 import { type ExchangeRecord, xidOf } from '../../src/exchange/record.ts';
-import { type Rogue, startRogue } from '../support/rogue.ts';
+import { test } from '../support/in-time.ts';
 import { type ContentFields, expectAsReceiver, offerAsSender } from '../support/rogue-delivery.ts';
+import { rogueSetting } from '../support/rogue-setting.ts';
 import {
   consenting,
   contentOf,
@@ -23,33 +24,10 @@ import {
   sameDelivery,
   start,
 } from '../support/rogue-trio.ts';
-import { endAll, introduce, PASSPHRASE, Trader, temporary } from '../support/traders.ts';
-
-/** What waits for something that never comes must fail, and not for ever. */
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
+import { PASSPHRASE, type Trader } from '../support/traders.ts';
 
 const ENDED = ['completed', 'aborted', 'declined'] as const;
-const folder = temporary();
-const [elm, oak, notary] = ['elm', 'oak', 'notary'].map((name) => new Trader(folder, name)) as [Trader, Trader, Trader];
-const everyone = [elm, oak, notary];
-
-before(async () => {
-  const patience = '1s';
-  await Promise.all(everyone.map((one) => one.init({ patience, ...(one === notary ? { role: 'arbiter' } : {}) })));
-  await Promise.all(everyone.map((one) => start(one)));
-  await introduce(everyone);
-});
-after(endAll);
-
-let rogues = 0;
-async function rogueOf(t: TestContext, victim: Trader): Promise<Rogue> {
-  rogues += 1;
-  const rogue = await startRogue(victim, notary, `rogue${rogues}`);
-  t.after(() => rogue.stop());
-  return rogue;
-}
+const { folder, elm, oak, notary, everyone, rogueOf } = rogueSetting({ patience: '1s' });
 
 const asked = async (): Promise<number> => (await (await notary.agent()).status()).received.arbiter;
 const shown = async (trader: Trader, deal: string) => (await trader.agent()).dealShow({ deal });

@@ -16,8 +16,8 @@ import {
   type Point,
   pointsOf,
   seeds,
-  test,
 } from '../support/crash-pairs.ts';
+import { test } from '../support/in-time.ts';
 import { consenting, contentOf, fileOf, offer, order, sameDelivery, start, WINDOW } from '../support/rogue-trio.ts';
 import type { Trader } from '../support/traders.ts';
 

@@ -20,8 +20,8 @@ import {
   type Point,
   pointsOf,
   seeds,
-  test,
 } from '../support/crash-pairs.ts';
+import { test } from '../support/in-time.ts';
 import { order, start } from '../support/rogue-trio.ts';
 import { PASSPHRASE, sameContract, type Trader } from '../support/traders.ts';
 

@@ -22,9 +22,9 @@ import {
   type Point,
   pointsOf,
   seeds,
-  test,
   type Writes,
 } from '../support/crash-pairs.ts';
+import { test } from '../support/in-time.ts';
 import { consenting, contentOf, fileOf, order, start, WINDOW } from '../support/rogue-trio.ts';
 import type { Trader } from '../support/traders.ts';
 

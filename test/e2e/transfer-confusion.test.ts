@@ -3,7 +3,7 @@
  * delivery. Each is a refusal that changes nothing, also when it was read only at an unlock; what was accepted goes on.
  */
 import assert from 'node:assert/strict';
-import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { generateKem } from '../../src/crypto/kem.ts';
 import type { Ack } from '../../src/daemon/outbox.ts';
@@ -17,15 +17,13 @@ import type { TransferTerms } from '../../src/exchange/terms.ts';
 import { encodeTransferMessage } from '../../src/exchange/transfer-messages.ts';
 import { present } from '../../src/lib/assert.ts';
 import { systemRng } from '../../src/lib/rng.ts';
-import { nowSec, type Rogue, startRogue } from '../support/rogue.ts';
+import { test } from '../support/in-time.ts';
+import { nowSec, type Rogue } from '../support/rogue.ts';
 import { claimSwap, makeContent, offerAsSender } from '../support/rogue-delivery.ts';
+import { rogues } from '../support/rogue-setting.ts';
 import { expectTransfer, statementBy, transferAsSender } from '../support/rogue-transfer.ts';
 import { consenting, fileOf, start, WINDOW } from '../support/rogue-trio.ts';
 import { endAll, introduce, Trader, temporary } from '../support/traders.ts';
-
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
 
 const ALL: TransferTerms = { origin: true, receipt: 'asked' };
 
@@ -38,14 +36,8 @@ before(async () => {
   await introduce([oak, notary]);
 });
 after(endAll);
-
-let rogues = 0;
-async function rogueOf(t: TestContext): Promise<Rogue> {
-  rogues += 1;
-  const rogue = await startRogue(oak, notary, `rogue${rogues}`);
-  t.after(() => rogue.stop());
-  return rogue;
-}
+const rogue = rogues(notary);
+const rogueOf = (t: TestContext): Promise<Rogue> => rogue(t, oak);
 
 const stateOf = async (deal: string): Promise<string> => (await (await oak.agent()).dealShow({ deal })).state;
 

@@ -6,42 +6,21 @@
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test as nodeTest, type TestContext } from 'node:test';
 import { encodeBulkReply } from '../../src/daemon/bulk.ts';
 import type { Verdict } from '../../src/evidence/verify.ts';
 import type { TransferTerms } from '../../src/exchange/terms.ts';
 import type { DealResult } from '../../src/rpc/agent.ts';
-import { type Rogue, startRogue } from '../support/rogue.ts';
+import { test } from '../support/in-time.ts';
+import type { Rogue } from '../support/rogue.ts';
+import { rogueSetting } from '../support/rogue-setting.ts';
 import { expectTransfer, statementBy, transferAsSender } from '../support/rogue-transfer.ts';
 import { consenting, contentOf, fileOf, move, order, reasonOf, start } from '../support/rogue-trio.ts';
-import { endAll, fit, introduce, parsed, Trader, temporary } from '../support/traders.ts';
-
-/** What waits for something that never comes must fail, and not for ever. */
-const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
+import { fit, parsed, type Trader } from '../support/traders.ts';
 
 const ENDED = ['completed', 'failed', 'declined', 'withdrawn', 'expired'] as const;
 const ALL: TransferTerms = { origin: true, receipt: 'asked' };
 
-const folder = temporary();
-const [elm, oak, notary] = ['elm', 'oak', 'notary'].map((name) => new Trader(folder, name)) as [Trader, Trader, Trader];
-const everyone = [elm, oak, notary];
-
-before(async () => {
-  await Promise.all(everyone.map((one) => one.init(one === notary ? { role: 'arbiter' } : {})));
-  await Promise.all(everyone.map((one) => start(one)));
-  await introduce(everyone);
-});
-after(endAll);
-
-let rogues = 0;
-async function rogueOf(t: TestContext, victim: Trader): Promise<Rogue> {
-  rogues += 1;
-  const rogue = await startRogue(victim, notary, `rogue${rogues}`);
-  t.after(() => rogue.stop());
-  return rogue;
-}
+const { folder, elm, oak, notary, everyone, rogueOf } = rogueSetting();
 
 const shown = async (trader: Trader, deal: string): Promise<DealResult> => (await trader.agent()).dealShow({ deal });
 const steps = async (trader: Trader, deal: string): Promise<readonly string[]> =>

@@ -14,8 +14,8 @@ import {
   type Pair,
   type Point,
   pointsOf,
-  test,
 } from '../support/crash-pairs.ts';
+import { test } from '../support/in-time.ts';
 import { consenting, contentOf, fileOf, order, start } from '../support/rogue-trio.ts';
 
 const SIDES = ['sender', 'receiver'] as const;

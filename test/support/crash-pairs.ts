@@ -3,7 +3,7 @@
  * share that kill daemons at every step of an exchange. A pair is lent to one test at a time and comes back with both running.
  */
 import assert from 'node:assert/strict';
-import { after, before, test as nodeTest, type TestContext } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import type { DealStateName } from '../../src/rpc/agent.ts';
 import type { Orders } from './crashing-fitd.program.ts';
 import { consenting, move, start } from './rogue-trio.ts';
@@ -13,11 +13,6 @@ import { endAll, introduce, Trader, temporary } from './traders.ts';
 export const PATIENCE_MS = 1000;
 
 export type Pair<Side extends string> = Readonly<Record<Side, Trader>>;
-
-/** What waits for something that never comes must fail, and not for ever. */
-export const test = (name: string, run: (t: TestContext) => Promise<void>): void => {
-  nodeTest(name, { timeout: 60_000 }, run);
-};
 
 /** Made before the tests of the file that calls it and ended after them; `count` pairs run at the same time. */
 export function crashPairs<Side extends string>(sides: readonly [Side, Side], count: number) {

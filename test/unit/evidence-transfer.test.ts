@@ -13,40 +13,24 @@ import {
   sealChunk,
   sealedLeaf,
 } from '../../src/crypto/content.ts';
-import { signP256 } from '../../src/crypto/ecdsa.ts';
 import { sha256 } from '../../src/crypto/hash.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../../src/crypto/p256.ts';
-import { assembleSignedData, signedAttributes } from '../../src/crypto/pki/cms.ts';
 import { writeAsics } from '../../src/evidence/asics.ts';
 import { type EvidenceFile, FILE } from '../../src/evidence/bundle.ts';
 import { compareContent } from '../../src/evidence/contents.ts';
 import { buildTransfer, type TransferInput } from '../../src/evidence/transfer.ts';
 import { type Verdict, verifyEvidence, verifyFiles } from '../../src/evidence/verify.ts';
 import type { TransferTerms } from '../../src/exchange/terms.ts';
-import {
-  encodeTransferProof,
-  encodeTransferRecord,
-  type TransferRecord,
-  transferText,
-} from '../../src/exchange/transfer-record.ts';
+import { encodeTransferProof, encodeTransferRecord, type TransferRecord } from '../../src/exchange/transfer-record.ts';
 import { toHex, utf8 } from '../../src/lib/bytes.ts';
 import { isFitError } from '../../src/lib/errors.ts';
 import { systemRng } from '../../src/lib/rng.ts';
-import { type Identity, NOW, trader } from '../support/identities.ts';
+import { NOW, trader } from '../support/identities.ts';
+import { signedTransfer } from '../support/transfers.ts';
 
 const [elm, oak, ash] = await Promise.all([trader('Elm'), trader('Oak'), trader('Ash')]);
 const DATA = utf8('a drawing\n');
 const DEAL = 'd7q2m3xdp9aa';
-
-function signed(record: TransferRecord, which: 'origin' | 'receipt', by: Identity, at = NOW): Uint8Array {
-  const attributes = signedAttributes({
-    digest: sha256(transferText(record, which)),
-    signingTime: at,
-    certificateHash: by.certificate.hash,
-  });
-  const signature = signP256(by.key, attributes);
-  return assembleSignedData([{ certificate: by.certificate, signedAttributes: attributes, signature }]);
-}
 
 interface Made {
   readonly record: TransferRecord;
@@ -107,8 +91,8 @@ function make(transfer: TransferTerms, wrong = false): Made {
     input: {
       note,
       record,
-      origin: transfer.origin ? signed(record, 'origin', elm) : null,
-      receipt: transfer.receipt === 'asked' && !wrong ? signed(record, 'receipt', oak, NOW + 5) : null,
+      origin: transfer.origin ? signedTransfer(record, 'origin', elm) : null,
+      receipt: transfer.receipt === 'asked' && !wrong ? signedTransfer(record, 'receipt', oak, NOW + 5) : null,
       proof: null,
       certificates: [oak.certificate.der, elm.certificate.der],
       log: [logEntryOf(offer)],
@@ -177,7 +161,7 @@ test('every file left out or added is found; the log alone may be missing', () =
 test('a statement that its note does not ask for is no evidence of a transfer without it', () => {
   const bare = make({ origin: true, receipt: 'none' });
   // It verifies; whoever signs more than was asked has done so.
-  const more = buildTransfer({ ...bare.input, receipt: signed(bare.record, 'receipt', oak) });
+  const more = buildTransfer({ ...bare.input, receipt: signedTransfer(bare.record, 'receipt', oak) });
   assert.ok(verifyFiles(more).ok);
   assert.throws(() => buildTransfer({ ...bare.input, origin: null }), isFitError);
 });
@@ -187,12 +171,12 @@ const swapped = (name: string, p7s: Uint8Array) => verifyFiles(withFile(name, p7
 test('signatures of others, over other records or at a time when the certificate was not valid are none', () => {
   const { record } = BOTH;
   const other = { ...record, content: { ...record.content, ciphertextRoot: new Uint8Array(32) } };
-  assert.equal(problem(swapped(FILE.originSignature, signed(record, 'origin', oak))), 'wrong-signers');
-  assert.equal(problem(swapped(FILE.receiptSignature, signed(record, 'receipt', ash))), 'wrong-signers');
-  assert.equal(problem(swapped(FILE.receiptSignature, signed(record, 'origin', oak))), 'wrong-digest');
-  assert.equal(problem(swapped(FILE.originSignature, signed(other, 'origin', elm))), 'wrong-digest');
+  assert.equal(problem(swapped(FILE.originSignature, signedTransfer(record, 'origin', oak))), 'wrong-signers');
+  assert.equal(problem(swapped(FILE.receiptSignature, signedTransfer(record, 'receipt', ash))), 'wrong-signers');
+  assert.equal(problem(swapped(FILE.receiptSignature, signedTransfer(record, 'origin', oak))), 'wrong-digest');
+  assert.equal(problem(swapped(FILE.originSignature, signedTransfer(other, 'origin', elm))), 'wrong-digest');
   const early = elm.certificate.notBefore - 10;
-  assert.equal(problem(swapped(FILE.originSignature, signed(record, 'origin', elm, early))), 'not-yet-valid');
+  assert.equal(problem(swapped(FILE.originSignature, signedTransfer(record, 'origin', elm, early))), 'not-yet-valid');
 });
 
 test('a record that is not that of the note is refused, also with statements made from it', () => {
@@ -208,8 +192,8 @@ test('a record that is not that of the note is refused, also with statements mad
     const made = buildTransfer({
       ...input,
       record: one,
-      origin: signed(one, 'origin', elm),
-      receipt: signed(one, 'receipt', oak),
+      origin: signedTransfer(one, 'origin', elm),
+      receipt: signedTransfer(one, 'receipt', oak),
     });
     assert.equal(problem(verifyFiles(made)), 'wrong-record');
   }

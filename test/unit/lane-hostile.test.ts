@@ -15,7 +15,7 @@ import { enc } from '../../src/lib/cbor.ts';
 import { PeerFault } from '../../src/lib/errors.ts';
 import { systemRng } from '../../src/lib/rng.ts';
 import { withResolvers } from '../../src/p2p/polyfill.ts';
-import { CHUNKS, holding, lanesFor, offered, pull, setting, taker } from '../support/lanes.ts';
+import { CHUNKS, holding, lanesFor, offered, portOf, pull, setting, taker } from '../support/lanes.ts';
 
 const none = { acknowledged: () => {}, ended: () => {} };
 
@@ -27,13 +27,7 @@ async function service(t: TestContext, each: (socket: Socket) => void): Promise<
     socket.on('error', () => {});
     each(socket);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
+  return portOf(t, server, sockets);
 }
 
 test('what a receiver says at a port that its sender chose is the receiver’s own, byte by byte', async (t) => {

@@ -15,10 +15,7 @@ import {
   sealChunk,
   sealedLeaf,
 } from '../../src/crypto/content.ts';
-import { signP256 } from '../../src/crypto/ecdsa.ts';
-import { sha256 } from '../../src/crypto/hash.ts';
 import { publicPoint, scalarBytes, scalarFromWide } from '../../src/crypto/p256.ts';
-import { assembleSignedData, signedAttributes } from '../../src/crypto/pki/cms.ts';
 import { explainTransfer, fairnessOfTransfer, type TransferPosition } from '../../src/exchange/explain-transfer.ts';
 import { decodeMessage, encodeMessage } from '../../src/exchange/messages.ts';
 import type { ContentTerms, TransferTerms } from '../../src/exchange/terms.ts';
@@ -43,6 +40,7 @@ import { concat, fromUtf8, utf8 } from '../../src/lib/bytes.ts';
 import { isFitError, PeerFault } from '../../src/lib/errors.ts';
 import { systemRng } from '../../src/lib/rng.ts';
 import { NOW, trader } from '../support/identities.ts';
+import { signedTransfer } from '../support/transfers.ts';
 
 const bytes32 = (value: number): Uint8Array => new Uint8Array(32).fill(value);
 const [elm, oak] = await Promise.all([trader('Elm'), trader('Oak')]);
@@ -218,27 +216,16 @@ test('a record has one encoding and one name, which every field is part of', () 
   );
 });
 
-type Signer = typeof elm;
-function signed(record: TransferRecord, which: 'origin' | 'receipt', by: Signer, at = NOW): Uint8Array {
-  const attributes = signedAttributes({
-    digest: sha256(transferText(record, which)),
-    signingTime: at,
-    certificateHash: by.certificate.hash,
-  });
-  const signature = signP256(by.key, attributes);
-  return assembleSignedData([{ certificate: by.certificate, signedAttributes: attributes, signature }]);
-}
-
 test('a statement is good for its record, its kind, its signer and the time of its certificate alone', () => {
-  assert.equal(verifyTransferStatement(RECORD, 'origin', signed(RECORD, 'origin', elm)).signingTime, NOW);
-  assert.equal(verifyTransferStatement(RECORD, 'receipt', signed(RECORD, 'receipt', oak)).signingTime, NOW);
+  assert.equal(verifyTransferStatement(RECORD, 'origin', signedTransfer(RECORD, 'origin', elm)).signingTime, NOW);
+  assert.equal(verifyTransferStatement(RECORD, 'receipt', signedTransfer(RECORD, 'receipt', oak)).signingTime, NOW);
   const bad: readonly (readonly ['origin' | 'receipt', Uint8Array])[] = [
-    ['origin', signed(RECORD, 'origin', oak)],
-    ['receipt', signed(RECORD, 'receipt', elm)],
-    ['receipt', signed(RECORD, 'origin', oak)],
-    ['origin', signed({ ...RECORD, document: bytes32(0) }, 'origin', elm)],
-    ['origin', signed(RECORD, 'origin', elm, elm.certificate.notBefore - 1)],
-    ['origin', signed(RECORD, 'origin', elm, elm.certificate.notAfter + 1)],
+    ['origin', signedTransfer(RECORD, 'origin', oak)],
+    ['receipt', signedTransfer(RECORD, 'receipt', elm)],
+    ['receipt', signedTransfer(RECORD, 'origin', oak)],
+    ['origin', signedTransfer({ ...RECORD, document: bytes32(0) }, 'origin', elm)],
+    ['origin', signedTransfer(RECORD, 'origin', elm, elm.certificate.notBefore - 1)],
+    ['origin', signedTransfer(RECORD, 'origin', elm, elm.certificate.notAfter + 1)],
     ['origin', new Uint8Array(0)],
   ];
   for (const [which, p7s] of bad) assert.throws(() => verifyTransferStatement(RECORD, which, p7s), PeerFault);
@@ -284,24 +271,24 @@ function sealed(spoiled: boolean) {
 
 test('one wrong chunk and a signed origin prove it; a right chunk, another key or nobody’s signature do not', () => {
   const wrong = sealed(true);
-  const origin = signed(wrong.record, 'origin', elm);
+  const origin = signedTransfer(wrong.record, 'origin', elm);
   const proof = encodeTransferProof(x, wrong.chunk);
   assert.ok(provesTransferWrong(wrong.record, origin, proof));
-  assert.ok(!provesTransferWrong(wrong.record, signed(wrong.record, 'origin', oak), proof));
-  assert.ok(!provesTransferWrong(wrong.record, signed(RECORD, 'origin', elm), proof));
+  assert.ok(!provesTransferWrong(wrong.record, signedTransfer(wrong.record, 'origin', oak), proof));
+  assert.ok(!provesTransferWrong(wrong.record, signedTransfer(RECORD, 'origin', elm), proof));
   assert.ok(!provesTransferWrong(wrong.record, origin, encodeTransferProof(bytes32(1), wrong.chunk)));
   assert.ok(!provesTransferWrong(wrong.record, origin, proof.slice(0, -1)));
   const right = sealed(false);
-  const theirs = signed(right.record, 'origin', elm);
+  const theirs = signedTransfer(right.record, 'origin', elm);
   assert.ok(!provesTransferWrong(right.record, theirs, encodeTransferProof(x, right.chunk)));
   assert.ok(!provesTransferWrong(right.record, theirs, proof));
 });
 
 const about = { deal: RECORD.deal, document: RECORD.document, id: transferId(RECORD) };
 const MESSAGES: readonly TransferMessage[] = [
-  { ...about, kind: 'transfer-key', key: x, origin: signed(RECORD, 'origin', elm) },
+  { ...about, kind: 'transfer-key', key: x, origin: signedTransfer(RECORD, 'origin', elm) },
   { ...about, kind: 'transfer-key', key: x, origin: null },
-  { ...about, kind: 'transfer-done', receipt: signed(RECORD, 'receipt', oak) },
+  { ...about, kind: 'transfer-done', receipt: signedTransfer(RECORD, 'receipt', oak) },
   { ...about, kind: 'transfer-done', receipt: null },
   { ...about, kind: 'transfer-fault', fault: 'wrong-origin' },
   { ...about, kind: 'transfer-fault', fault: 'wrong-content' },
