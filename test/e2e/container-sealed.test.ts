@@ -3,7 +3,7 @@
  * not is refused the folder and nothing else; the age tool opens them too.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -19,34 +19,21 @@ import { after, before, test } from 'node:test';
 import { generateAgeKey } from '../../src/crypto/age.ts';
 import { fromUtf8 } from '../../src/lib/bytes.ts';
 import type { ContactResult, WhoamiResult } from '../../src/rpc/agent.ts';
-import { endAll, fit, introduce, parsed, runProgram, Trader, temporary } from '../support/traders.ts';
+import { needsAge } from '../support/age.ts';
+import { commands, endAll, fit, introduce, parsed, runProgram, Trader, temporary } from '../support/traders.ts';
 
-const hasAge = spawnSync('age', ['--version']).error === undefined;
-const needsAge = hasAge ? {} : { skip: 'age is not installed' };
 const folder = temporary();
 const elm = new Trader(folder, 'elm');
 const oak = new Trader(folder, 'oak');
 const at = (...names: readonly string[]) => join(folder, ...names);
 const environment = { FIT_HOME: at('nobody') };
-const alone = (...args: readonly string[]) => fit(args, { cwd: folder, env: environment });
+const { said, refused } = commands({ cwd: folder, env: environment });
 
 interface Unpacked {
   readonly ok: boolean;
   readonly files: number;
   readonly signers: readonly { readonly path: string; readonly name: string; readonly good: boolean }[];
   readonly refused: readonly { readonly path: string; readonly why: string }[];
-}
-
-async function said<T = Unpacked>(code: number, ...args: readonly string[]): Promise<T> {
-  const ran = await alone(...args, '--json');
-  assert.equal(ran.code, code, `fit ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
-  return parsed<T>(ran);
-}
-
-async function refused(code: number, pattern: RegExp, ...args: readonly string[]): Promise<void> {
-  const ran = await alone(...args);
-  assert.equal(ran.code, code, `fit ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
-  assert.match(ran.stderr, pattern);
 }
 
 const opened = async (trader: Trader, code: number, ...args: readonly string[]): Promise<Unpacked> => {
@@ -88,27 +75,47 @@ test('without a key the folder is refused and the rest is taken out; with it all
   await refused(2, /not an age recipient/, ...args, '--recipient', `${recipient.slice(0, -1)}1`);
   await refused(2, /letter.txt, which is not encrypted/, ...args, '--recipient', `letter.txt=${recipient}`);
   assert.ok(!existsSync(at('age.fitc')));
-  await said(0, ...args, '--recipient', recipient);
+  await said<Unpacked>(0, ...args, '--recipient', recipient);
   const bytes = readFileSync(at('age.fitc')).toString('latin1');
   for (const secret of ['ground', 'south', 'north', 'roof', recipient]) assert.ok(!bytes.includes(secret), secret);
 
-  const without = await said(1, 'unpack', 'age.fitc', '--to', 'without');
+  const without = await said<Unpacked>(1, 'unpack', 'age.fitc', '--to', 'without');
   assert.deepEqual(without.refused, [{ path: 'plans', why: NOT_HERE }]);
   assert.deepEqual(readdirSync(at('without')), ['letter.txt']);
-  const foreign = await said(1, 'unpack', 'age.fitc', '--to', 'foreign', '--identity', 'other.txt');
+  const foreign = await said<Unpacked>(1, 'unpack', 'age.fitc', '--to', 'foreign', '--identity', 'other.txt');
   assert.deepEqual(foreign.refused, [{ path: 'plans', why: NOT_GIVEN }]);
   await refused(2, /no file of age identities/, 'unpack', 'age.fitc', '--to', 'x', '--identity', 'letter.txt');
 
-  const all = await said(0, 'unpack', 'age.fitc', '--to', 'all', '--identity', 'other.txt', '--identity', 'key.txt');
+  const all = await said<Unpacked>(
+    0,
+    'unpack',
+    'age.fitc',
+    '--to',
+    'all',
+    '--identity',
+    'other.txt',
+    '--identity',
+    'key.txt',
+  );
   assert.deepEqual([all.ok, all.files], [true, 4]);
   samePlans('all');
   assert.deepEqual(readdirSync(at('all')).sort(), ['letter.txt', 'plans'], 'nothing is left beside it');
 });
 
 test('a part of an encrypted folder is taken out alone; a part that is shown stays encrypted', async () => {
-  await said(0, 'unpack', 'age.fitc', '--to', 'part', '--only', 'plans/roof/south.txt', '--identity', 'key.txt');
+  await said<Unpacked>(
+    0,
+    'unpack',
+    'age.fitc',
+    '--to',
+    'part',
+    '--only',
+    'plans/roof/south.txt',
+    '--identity',
+    'key.txt',
+  );
   assert.deepEqual(readdirSync(at('part')), ['south.txt']);
-  const none = await said(1, 'unpack', 'age.fitc', '--to', 'nopart', '--only', 'plans/roof/south.txt');
+  const none = await said<Unpacked>(1, 'unpack', 'age.fitc', '--to', 'nopart', '--only', 'plans/roof/south.txt');
   assert.deepEqual(none.refused, [{ path: 'plans', why: NOT_HERE }]);
   await refused(
     3,
@@ -123,17 +130,17 @@ test('a part of an encrypted folder is taken out alone; a part that is shown sta
     'key.txt',
   );
   await refused(3, /names nothing/, 'unpack', 'age.fitc', '--as', 'x.fitc', '--only', 'plans/roof');
-  await said(0, 'unpack', 'age.fitc', '--only', 'plans', '--as', 'shown.fitc');
-  await said(0, 'inspect', 'shown.fitc', '--full');
-  await said(0, 'unpack', 'shown.fitc', '--to', 'shown', '--identity', 'key.txt');
+  await said<Unpacked>(0, 'unpack', 'age.fitc', '--only', 'plans', '--as', 'shown.fitc');
+  await said<Unpacked>(0, 'inspect', 'shown.fitc', '--full');
+  await said<Unpacked>(0, 'unpack', 'shown.fitc', '--to', 'shown', '--identity', 'key.txt');
   samePlans('shown');
 });
 
 test('the age tool opens what is sealed, which is a container', needsAge, async () => {
-  await said(0, 'unpack', 'age.fitc', '--only', 'plans/sealed.age', '--to', 'sealed');
+  await said<Unpacked>(0, 'unpack', 'age.fitc', '--only', 'plans/sealed.age', '--to', 'sealed');
   writeFileSync(at('inner.fitc'), execFileSync('age', ['-d', '-i', at('key.txt'), at('sealed', 'sealed.age')]));
-  await said(0, 'inspect', 'inner.fitc', '--full');
-  await said(0, 'unpack', 'inner.fitc', '--to', 'inner/plans');
+  await said<Unpacked>(0, 'inspect', 'inner.fitc', '--full');
+  await said<Unpacked>(0, 'unpack', 'inner.fitc', '--to', 'inner/plans');
   samePlans('inner');
 });
 
@@ -153,11 +160,11 @@ test('a passphrase in a file opens what was encrypted under it', async () => {
     '--recipient',
     recipient,
   );
-  await said(0, 'pack', 'plans', 'letter.txt', '--out', 'word.fitc', '--sealed-passphrase-file', 'secret');
-  const wrong = await said(1, 'unpack', 'word.fitc', '--to', 'wrongly', '--sealed-passphrase-file', 'wrong');
+  await said<Unpacked>(0, 'pack', 'plans', 'letter.txt', '--out', 'word.fitc', '--sealed-passphrase-file', 'secret');
+  const wrong = await said<Unpacked>(1, 'unpack', 'word.fitc', '--to', 'wrongly', '--sealed-passphrase-file', 'wrong');
   assert.deepEqual(wrong.refused, [{ path: '.', why: NOT_GIVEN }]);
   assert.deepEqual(readdirSync(at('wrongly')), []);
-  await said(0, 'unpack', 'word.fitc', '--to', 'word', '--sealed-passphrase-file', 'secret');
+  await said<Unpacked>(0, 'unpack', 'word.fitc', '--to', 'word', '--sealed-passphrase-file', 'secret');
   samePlans('word');
   assert.equal(readFileSync(at('word', 'letter.txt'), 'utf8'), 'for everybody\n');
 });
@@ -208,7 +215,7 @@ test('an encrypted folder in what is delivered is opened where it is received', 
 test('a receipt is signed for what was opened and compared, inside and outside, and for nothing else', async () => {
   const args = ['--attr', 'plans=encrypted,receipt', '--attr', 'plans/roof=receipt'];
   const me = (await oak.ok<WhoamiResult>('whoami')).recipient ?? '';
-  await said(0, 'pack', 'plans', '--out', 'receipts.fitc', ...args, '--recipient', me);
+  await said<Unpacked>(0, 'pack', 'plans', '--out', 'receipts.fitc', ...args, '--recipient', me);
   const without = await opened(oak, 1, 'receipts.fitc', '--to', 'unreceipted');
   assert.deepEqual(without.refused, [{ path: 'plans', why: 'it is given for a signed receipt only' }]);
   const blind = await elm.fails(
@@ -237,7 +244,7 @@ test('a changed byte refuses the folder, and nothing of it appears', async () =>
     copy[place] = (copy[place] ?? 0) ^ 1;
     writeFileSync(at('changed.fitc'), copy);
     const to = `changed-${place - begin}`;
-    const out = await said(1, 'unpack', 'changed.fitc', '--to', to, '--identity', 'key.txt');
+    const out = await said<Unpacked>(1, 'unpack', 'changed.fitc', '--to', to, '--identity', 'key.txt');
     assert.deepEqual(
       out.refused,
       [{ path: 'plans', why: 'its content is not what it was packed with' }],
@@ -251,7 +258,7 @@ test('a program that is killed while it decrypts leaves no plaintext', async () 
   mkdirSync(at('large'));
   writeFileSync(at('large', 'zeros'), '');
   truncateSync(at('large', 'zeros'), 48 * 1024 * 1024);
-  await said(0, 'pack', 'large', '--out', 'large.fitc', '--recipient', recipient);
+  await said<Unpacked>(0, 'pack', 'large', '--out', 'large.fitc', '--recipient', recipient);
   mkdirSync(at('killed'));
   const ran = await fit(['unpack', 'large.fitc', '--to', 'killed', '--identity', 'key.txt'], {
     cwd: folder,
@@ -276,7 +283,7 @@ test('a full disk leaves nothing under its name, encrypted or not', async () => 
       cwd: folder,
       env: environment,
     });
-  await said(0, 'pack', 'plans', '--out', 'plain.fitc');
+  await said<Unpacked>(0, 'pack', 'plans', '--out', 'plain.fitc');
   for (const [file, ...args] of [['plain.fitc'], ['age.fitc', '--identity', 'key.txt']] as const) {
     const ran = await limited('unpack', file, '--to', 'full', ...args);
     assert.equal(ran.code, 70, ran.stderr);

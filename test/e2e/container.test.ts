@@ -19,7 +19,7 @@ import { parseCard } from '../../src/commerce/card.ts';
 import { toPem } from '../../src/crypto/pki/pem.ts';
 import type { ApprovalRequest, AuditEntry, PolicyStatus } from '../../src/rpc/approvals.ts';
 import { needsOpenssl, openssl } from '../support/openssl.ts';
-import { endAll, fit, introduce, parsed, Trader, temporary } from '../support/traders.ts';
+import { commands, endAll, fit, introduce, parsed, Trader, temporary } from '../support/traders.ts';
 
 const CRASHING = fileURLToPath(new URL('../support/crashing-fitd.program.js', import.meta.url));
 const folder = temporary();
@@ -27,7 +27,7 @@ const elm = new Trader(folder, 'elm');
 const clock = new Trader(folder, 'clock');
 const at = (...names: readonly string[]) => join(folder, ...names);
 /** Without a home or a daemon. */
-const alone = (...args: readonly string[]) => fit(args, { cwd: folder });
+const { said, refused } = commands({ cwd: folder });
 
 interface Packed {
   readonly root: string;
@@ -50,19 +50,6 @@ interface Inspected {
     readonly verdict: string;
     readonly why: string | null;
   }[];
-}
-
-/** `fit … --json`, which must end with this code. */
-async function said<T>(code: number, ...args: readonly string[]): Promise<T> {
-  const ran = await alone(...args, '--json');
-  assert.equal(ran.code, code, `fit ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
-  return parsed<T>(ran);
-}
-
-async function refused(code: number, pattern: RegExp, ...args: readonly string[]): Promise<void> {
-  const ran = await alone(...args);
-  assert.equal(ran.code, code, `fit ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
-  assert.match(ran.stderr, pattern);
 }
 
 before(async () => {

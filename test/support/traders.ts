@@ -119,6 +119,22 @@ export function parsed<T>(said: Said): T & { readonly schema: number } {
   return value;
 }
 
+/** Commands of somebody who need be no trader. */
+export function commands(options: RunOptions) {
+  const ended = async (code: number, args: readonly string[]): Promise<Said> => {
+    const ran = await fit(args, options);
+    assert.equal(ran.code, code, `fit ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
+    return ran;
+  };
+  return {
+    /** `fit … --json`, which must end with this code. */
+    said: async <T>(code: number, ...args: readonly string[]) => parsed<T>(await ended(code, [...args, '--json'])),
+    async refused(code: number, pattern: RegExp, ...args: readonly string[]): Promise<void> {
+      assert.match((await ended(code, args)).stderr, pattern);
+    },
+  };
+}
+
 export interface StartSetup {
   /** Another program with the real daemon in it. */
   readonly program?: string;

@@ -1,6 +1,6 @@
 // Files in the age format: what is opened and by whom, what is refused, and that the age tool agrees.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -19,10 +19,8 @@ import {
 } from '../../src/crypto/age.ts';
 import { present } from '../../src/lib/assert.ts';
 import { fromUtf8, utf8 } from '../../src/lib/bytes.ts';
+import { needsAge } from '../support/age.ts';
 import { temporaryFolder } from '../support/temporary.ts';
-
-const hasAge = spawnSync('age', ['--version']).error === undefined;
-const needsAge = hasAge ? {} : { skip: 'age is not installed' };
 
 async function* parts(...all: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
   yield* all;
