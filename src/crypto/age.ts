@@ -6,7 +6,7 @@
  * for no more work than is done in encrypting; what is given out of a stream was authenticated piece by piece, and its end too. It does not say who encrypted: signatures do.
  */
 
-import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { bech32 } from '@scure/base';
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { fromUtf8, utf8 } from '../lib/bytes.ts';
@@ -36,11 +36,17 @@ export type Opener =
   | { readonly kind: 'passphrase'; readonly passphrase: string }
   | { readonly kind: 'keeper'; readonly open: HeaderOpener };
 
+/** Of nobody; made when a recipient is looked at first, since every card has one. */
+let probe: KeyObject | undefined;
+
 /** Throws for a point of small order, with which there is no secret. */
 function checkPoint(point: Uint8Array): void {
+  probe ??= generateKeyPairSync('x25519').privateKey;
   const x = Buffer.from(point).toString('base64url');
-  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
-  diffieHellman({ privateKey: generateKeyPairSync('x25519').privateKey, publicKey });
+  diffieHellman({
+    privateKey: probe,
+    publicKey: createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' }),
+  });
 }
 
 /** Whether the text is an X25519 recipient to which something can be encrypted, its checksum included. */
